@@ -1,0 +1,45 @@
+import { ns } from '../stream/namespaces.ts'
+import { type Element, element } from '../xml/element.ts'
+import { parseJid } from './jid.ts'
+import type { Stanza } from './stanza.ts'
+
+/** The conditions that the gate itself answers with, and the error type that goes with each (RFC 6120 section 8.3.3). */
+const types = {
+  'bad-request': 'modify',
+  'jid-malformed': 'modify',
+  'not-acceptable': 'modify',
+  'not-allowed': 'cancel',
+  'policy-violation': 'modify',
+  'service-unavailable': 'cancel',
+  'unexpected-request': 'modify',
+} as const
+
+export type StanzaErrorCondition = keyof typeof types
+
+export interface StanzaError {
+  readonly condition: StanzaErrorCondition
+  /** One sentence for people, in English. */
+  readonly text?: string | undefined
+}
+
+export interface Respondent {
+  /** The entity that says so: the domain that the gate stands for (RFC 6120 section 8.3.1). */
+  readonly by: string
+  /** Where the answer goes when the stanza named no sender: a client's own full JID. */
+  readonly to?: string | undefined
+}
+
+/**
+ * The answer to a stanza that is not passed on: the same kind and id, addresses turned round, no payload echoed.
+ * `undefined` when an answer is forbidden: to an error, or to an IQ result (RFC 6120 sections 8.3.1(8) and 8.2.3(4)).
+ */
+export function errorReply(stanza: Stanza, error: StanzaError, respondent: Respondent): Element | undefined {
+  if (stanza.type === 'error' || (stanza.kind === 'iq' && stanza.type === 'result')) return undefined
+  const children = [element(error.condition, ns.stanzaErrors)]
+  if (error.text !== undefined) children.push(element('text', ns.stanzaErrors, { 'xml:lang': 'en' }, [error.text]))
+  const condition = element('error', ns.client, { type: types[error.condition], by: respondent.by }, children)
+  // Addresses are turned round, but never into a malformed one (RFC 6120 section 8.3.1(3)).
+  const from = stanza.to === undefined || parseJid(stanza.to) !== undefined ? stanza.to : respondent.by
+  const addresses = { from, to: stanza.from ?? respondent.to, id: stanza.id, type: 'error' }
+  return element(stanza.kind, ns.client, addresses, [condition])
+}

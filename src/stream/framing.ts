@@ -1,0 +1,193 @@
+/**
+ * The wires: how items stand in bytes. TCP (RFC 6120) has one document a stream, WebSocket (RFC 7395) one document a message; above
+ * this file nobody knows which.
+ */
+import { type Element, element } from '../xml/element.ts'
+import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
+import { attribute, type Surroundings, write } from '../xml/writer.ts'
+import type { Header, Side, StreamError, StreamItem } from './item.ts'
+import { ns } from './namespaces.ts'
+
+export interface Framing {
+  push(bytes: Uint8Array): void
+  /** The next item, or `undefined` when more bytes are needed. */
+  next(): StreamItem | undefined
+  write(item: StreamItem): string
+  /** A new stream begins on the same connection (RFC 6120 section 4.3.3); what was pushed and not read belongs to it. */
+  restart(): void
+  /** Takes what was pushed and not read. */
+  takeRest(): Buffer
+  /** From now on items are read in bulk: nothing that they say can change how the next bytes are read. */
+  settle(): void
+}
+
+export type Wire = 'tcp' | 'websocket'
+
+/** `from`: whose stream is read; the upstream's is judged less strictly, it is the operator's own. */
+export function makeFraming(wire: Wire, from: Side, limits: XmlLimits): Framing {
+  return wire === 'tcp' ? tcpFraming(from, limits) : websocketFraming(from, limits)
+}
+
+const faults: Readonly<Record<XmlFault, StreamError>> = {
+  malformed: 'not-well-formed',
+  restricted: 'restricted-xml',
+  encoding: 'unsupported-encoding',
+  limit: 'policy-violation',
+  text: 'bad-format',
+}
+
+/** The header of a TCP stream declares these two; a WebSocket message stands alone. */
+const inStream: Surroundings = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
+const alone: Surroundings = { content: '' }
+
+export function tcpFraming(from: Side, limits: XmlLimits): Framing {
+  let reader = begin()
+  function begin(): XmlReader {
+    const fresh = new XmlReader({ level: 1, limits })
+    fresh.stepwise = true
+    return fresh
+  }
+  return {
+    push: bytes => reader.push(bytes),
+    next: () => streamItem(reader.next(), from),
+    write: item => writeTcp(item),
+    restart() {
+      const rest = reader.takeRest()
+      reader = begin()
+      reader.push(rest)
+    },
+    takeRest: () => reader.takeRest(),
+    settle() {
+      reader.stepwise = false
+    },
+  }
+}
+
+function streamItem(read: XmlItem | undefined, from: Side): StreamItem | undefined {
+  if (read === undefined) return undefined
+  switch (read.xml) {
+    case 'open':
+      return headerItem(read.root, read.content)
+    case 'element':
+      // RFC 6120 section 4.8.5: no prefix on what stands in the content namespace.
+      if (from === 'client' && read.prefix !== '' && read.element.ns === ns.client)
+        return { item: 'error', condition: 'bad-namespace-prefix' }
+      return { item: 'element', element: read.element }
+    case 'error':
+      return { item: 'error', condition: faults[read.fault], text: read.text }
+    default:
+      return { item: read.xml }
+  }
+}
+
+function headerItem(root: Element, content: string | undefined): StreamItem {
+  if (root.ns !== ns.stream) return { item: 'error', condition: 'invalid-namespace' }
+  if (root.name !== 'stream')
+    return { item: 'error', condition: 'bad-format', text: 'a stream begins with <stream:stream>' }
+  // RFC 6120 section 4.8.3. A header that declares no content namespace leaves it to each stanza (section 4.8.2).
+  if (content !== undefined && content !== '' && content !== ns.client && content !== ns.stream)
+    return { item: 'error', condition: 'invalid-namespace' }
+  return { item: 'open', header: root.attrs }
+}
+
+const headerAttributes = ['from', 'id', 'to', 'version', 'xml:lang']
+
+function writeHeader(header: Header): string {
+  let out = ''
+  for (const name of headerAttributes) {
+    const value = header.get(name)
+    if (value !== undefined) out += ` ${name}="${attribute(value)}"`
+  }
+  return out
+}
+
+function writeTcp(item: StreamItem): string {
+  switch (item.item) {
+    case 'open':
+      return `<?xml version="1.0"?><stream:stream xmlns="${ns.client}" xmlns:stream="${ns.stream}"${writeHeader(item.header)}>`
+    case 'element':
+      return write(item.element, inStream)
+    case 'whitespace':
+      return ' '
+    case 'close':
+      return '</stream:stream>'
+    case 'error':
+      return write(errorElement(item), inStream)
+  }
+}
+
+export function websocketFraming(from: Side, limits: XmlLimits): Framing {
+  let waiting: Uint8Array[] = []
+  let failed = false
+  const read = (message: Uint8Array): StreamItem | undefined => {
+    const item = messageItem(message, from, limits)
+    failed = item.item === 'error'
+    return item
+  }
+  return {
+    push: message => {
+      waiting.push(message)
+    },
+    next: () => {
+      const message = failed ? undefined : waiting.shift()
+      return message === undefined ? undefined : read(message)
+    },
+    write: item => writeMessage(item),
+    restart: () => {},
+    takeRest() {
+      const rest = Buffer.concat(waiting)
+      waiting = []
+      return rest
+    },
+    settle: () => {},
+  }
+}
+
+/** RFC 7395 section 3.3.3: a message is one whole document and begins with '<'. */
+function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): StreamItem {
+  if (message[0] !== 0x3c) return { item: 'error', condition: 'not-well-formed', text: "a message begins with '<'" }
+  const reader = new XmlReader({ level: 0, limits })
+  reader.push(message)
+  reader.finish()
+  const item = streamItem(reader.next(), from)
+  const second = reader.next()
+  if (second?.xml === 'error') return { item: 'error', condition: faults[second.fault], text: second.text }
+  if (item?.item !== 'element') return item ?? { item: 'error', condition: 'not-well-formed', text: 'an empty message' }
+  const { name, ns: uri, attrs } = item.element
+  if (uri === ns.framing && name === 'open') return { item: 'open', header: attrs }
+  if (uri === ns.framing && name === 'close') return { item: 'close' }
+  // RFC 7395 section 3.3.2: the framing elements in another namespace.
+  if (uri !== ns.framing && name === 'open') return { item: 'error', condition: 'invalid-namespace' }
+  if (uri === ns.stream && name === 'stream') return { item: 'error', condition: 'invalid-namespace' }
+  return item
+}
+
+function writeMessage(item: StreamItem): string {
+  switch (item.item) {
+    case 'open':
+      return `<open xmlns="${ns.framing}"${writeHeader(item.header)}/>`
+    case 'close':
+      return `<close xmlns="${ns.framing}"/>`
+    case 'whitespace':
+      // RFC 7395 section 3.8: no white space on this wire.
+      return ''
+    case 'error':
+      return writeAlone(errorElement(item))
+    case 'element':
+      return writeAlone(item.element)
+  }
+}
+
+/** What stands in the stream namespace keeps its customary prefix: clients look for it by that spelling. */
+function writeAlone(whole: Element): string {
+  if (whole.ns !== ns.stream) return write(whole, alone)
+  const text = write(whole, { content: '', bound: { prefix: 'stream', ns: ns.stream } })
+  const end = 1 + 'stream:'.length + whole.name.length
+  return `${text.slice(0, end)} xmlns:stream="${ns.stream}"${text.slice(end)}`
+}
+
+function errorElement(error: { readonly condition: StreamError; readonly text?: string | undefined }): Element {
+  const children = [element(error.condition, ns.streamErrors)]
+  if (error.text !== undefined) children.push(element('text', ns.streamErrors, { 'xml:lang': 'en' }, [error.text]))
+  return element('error', ns.stream, {}, children)
+}

@@ -1,0 +1,40 @@
+import type { Element } from '../xml/element.ts'
+
+/** Who sent it, who gets it. No "direction": inbound means one thing to a proxy and the opposite in RFC 6121. */
+export type Side = 'client' | 'upstream'
+
+export const other: Readonly<Record<Side, Side>> = { client: 'upstream', upstream: 'client' }
+
+/** The stream error conditions of RFC 6120 section 4.9.3 that the gate itself sends. */
+export const streamErrors = [
+  'bad-format',
+  'bad-namespace-prefix',
+  'connection-timeout',
+  'host-unknown',
+  'internal-server-error',
+  'invalid-from',
+  'invalid-namespace',
+  'not-authorized',
+  'not-well-formed',
+  'policy-violation',
+  'reset',
+  'restricted-xml',
+  'system-shutdown',
+  'undefined-condition',
+  'unsupported-encoding',
+  'unsupported-stanza-type',
+  'unsupported-version',
+] as const
+export type StreamError = (typeof streamErrors)[number]
+
+/** A stream header's attributes: `to`, `from`, `id`, `version`, `xml:lang`. */
+export type Header = ReadonlyMap<string, string>
+
+/** One XML stream as items, whatever the wire. */
+export type StreamItem =
+  | { readonly item: 'open'; readonly header: Header }
+  | { readonly item: 'element'; readonly element: Element }
+  | { readonly item: 'whitespace' }
+  | { readonly item: 'close' }
+  /** Read: what was wrong with what came; nothing follows it. Written: a whole `<stream:error/>`. `text` is for people. */
+  | { readonly item: 'error'; readonly condition: StreamError; readonly text?: string | undefined }

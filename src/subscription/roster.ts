@@ -1,0 +1,189 @@
+/**
+ * What one stream has shown of its account's subscriptions, and whether an inbound notification answers something that was asked.
+ *
+ * Each stream keeps a ledger of its own: a server sends presence and pushes in one order down one stream, and in another order, or
+ * at another time, down the next. What only another stream of the account can know is told (accounts.ts).
+ *
+ * Servers differ in what comes first, the roster push or the presence. So the present state alone decides nothing:
+ * - a *request episode* begins with the user's `subscribe`, or with an item that newly shows `ask`; it outlives the push to `to` or
+ *   `both`, pays for one `subscribed`, and ends when the request is withdrawn or refused;
+ * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
+ */
+import { bareOf, foldBare } from '../stanza/jid.ts'
+import { seesContact, type Visible } from './state.ts'
+
+/** A roster item as far as subscriptions go. */
+export interface RosterItem extends Visible {
+  readonly jid: string
+  readonly removed: boolean
+}
+
+export interface Snapshot {
+  readonly ver: string
+  readonly items: ReadonlyMap<string, Visible>
+}
+
+/** `unknown`: nothing was seen of this contact, so nothing can be said; the server's own check stands alone. */
+export type Answer = 'accept' | 'refuse' | 'unknown'
+
+export type Episode = 'none' | 'open' | 'spent'
+
+interface Contact {
+  visible: Visible
+  episode: Episode
+  /** The episode began with the user's own `subscribe`: an `ask` push that comes late is still the same request. */
+  own: boolean
+  credit: boolean
+  /** The `unsubscribed` was taken before its push: the push gives no credit again. */
+  early: boolean
+}
+
+const nothing: Visible = { subscription: 'none', ask: false }
+
+export class Ledger {
+  /** The whole roster was seen: a contact that is not in it is known to be in no state. */
+  complete = false
+  /** The roster version that this ledger stands at, `undefined` for a server without versions. */
+  ver: string | undefined
+  private readonly contacts = new Map<string, Contact>()
+  /** Contacts that a result or a push has shown. */
+  private readonly seen = new Set<string>()
+
+  /** What is known of a contact, or `undefined`. */
+  stateOf(jid: string): Visible | undefined {
+    const key = keyOf(jid)
+    if (key === undefined || !(this.complete || this.seen.has(key))) return undefined
+    return this.contacts.get(key)?.visible ?? nothing
+  }
+
+  /** Whether an inbound `subscribed` answers a request: RFC 3921 section 8.2(8), RFC 6121 section 3.1.6. */
+  answersRequest(jid: string): Answer {
+    const state = this.stateOf(jid)
+    if (state === undefined) return 'unknown'
+    const contact = this.find(jid)
+    return contact?.episode === 'open' || (state.ask && contact?.episode !== 'spent') ? 'accept' : 'refuse'
+  }
+
+  /** Whether an inbound `unsubscribed` ends something: RFC 3921 table 6, RFC 6121 section 3.2.3 and table 9. */
+  endsSubscription(jid: string): Answer {
+    const state = this.stateOf(jid)
+    if (state === undefined) return 'unknown'
+    return state.ask || seesContact(state) || this.find(jid)?.credit === true ? 'accept' : 'refuse'
+  }
+
+  /** An inbound `subscribed` was accepted: one request pays for one. */
+  tookSubscribed(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact !== undefined) contact.episode = 'spent'
+  }
+
+  /** An inbound `unsubscribed` was accepted. */
+  tookUnsubscribed(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact === undefined) return
+    const { visible } = contact
+    contact.episode = 'none'
+    if (visible.ask || seesContact(visible)) contact.early = true
+    else contact.credit = false
+  }
+
+  /** A `subscribe` of the user's went out, on this stream or another. In state To it acknowledges (RFC 3921 section 9.4) and asks nothing. */
+  asked(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact === undefined || seesContact(contact.visible) || contact.episode === 'spent') return
+    contact.episode = 'open'
+    contact.own = true
+  }
+
+  /** An `unsubscribe` of the user's went out, or a roster remove, which is one (RFC 3921 section 8.6). */
+  gaveUp(jid: string): void {
+    const contact = this.find(jid)
+    if (contact !== undefined) contact.episode = 'none'
+  }
+
+  /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
+  push(item: RosterItem, ver: string | undefined): Visible | undefined {
+    const before = this.stateOf(item.jid)
+    this.show(item, true)
+    if (ver !== undefined) this.ver = ver
+    return before
+  }
+
+  /** A whole roster (RFC 6121 section 2.1.4): what it does not name is gone. */
+  replace(items: readonly RosterItem[], ver: string | undefined): void {
+    const left = new Set(this.contacts.keys())
+    for (const item of items) {
+      this.show(item, false)
+      const key = keyOf(item.jid)
+      if (key !== undefined) left.delete(key)
+    }
+    for (const jid of left) this.show({ ...nothing, jid, removed: true }, false)
+    this.complete = true
+    this.ver = ver
+  }
+
+  /** The server said that this version, which another stream had seen, is the present one (RFC 6121 section 2.6.3). */
+  adopt(snapshot: Snapshot): void {
+    const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
+    this.replace(items, snapshot.ver)
+  }
+
+  /** The visible states by folded bare JID, those that say nothing left out. */
+  visibleItems(): Map<string, Visible> {
+    const items = new Map<string, Visible>()
+    for (const [jid, { visible }] of this.contacts) if (visible !== nothing) items.set(jid, visible)
+    return items
+  }
+
+  private show(item: RosterItem, isPush: boolean): void {
+    const contact = this.contact(item.jid)
+    const key = keyOf(item.jid)
+    if (contact === undefined || key === undefined) return
+    this.seen.add(key)
+    const before = contact.visible
+    const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
+    contact.visible = after
+    if (isPush || before !== after) move(contact, before, after, isPush)
+    if (item.removed && !contact.early) contact.episode = 'none'
+  }
+
+  private find(jid: string): Contact | undefined {
+    const key = keyOf(jid)
+    return key === undefined ? undefined : this.contacts.get(key)
+  }
+
+  private contact(jid: string): Contact | undefined {
+    const key = keyOf(jid)
+    if (key === undefined) return undefined
+    let contact = this.contacts.get(key)
+    if (contact === undefined) {
+      contact = { visible: nothing, episode: 'none', own: false, credit: false, early: false }
+      this.contacts.set(key, contact)
+    }
+    return contact
+  }
+}
+
+function move(contact: Contact, before: Visible, after: Visible, isPush: boolean): void {
+  const gainedTo = !seesContact(before) && seesContact(after)
+  const gainedAsk = !before.ask && after.ask
+  const lost = (seesContact(before) && !seesContact(after)) || (before.ask && !after.ask && !gainedTo)
+  if (gainedTo || gainedAsk) {
+    contact.credit = false
+    contact.early = false
+  } else if (lost && contact.early) {
+    // Its `unsubscribed` came first and closed the episode; one that is open now is a newer request.
+    contact.early = false
+  } else if (lost) {
+    contact.episode = 'none'
+    contact.credit = isPush
+  }
+  if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && !contact.own))) {
+    contact.episode = 'open'
+    contact.own = false
+  }
+}
+
+function keyOf(jid: string): string | undefined {
+  return foldBare(bareOf(jid))
+}

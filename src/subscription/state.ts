@@ -1,0 +1,70 @@
+/**
+ * The nine subscription states of RFC 6121 appendix A (RFC 3921 section 9) as two halves of three: what the user sees of the contact
+ * (`to`) and what the contact sees of the user (`from`), each `none`, `pending` or `active`. A stanza moves one half.
+ */
+import type { SubscriptionType } from '../stanza/stanza.ts'
+
+export type Half = 'none' | 'pending' | 'active'
+
+export interface Subscription {
+  readonly to: Half
+  readonly from: Half
+}
+
+/** As in the RFCs, seen from the user: outbound leaves the user's client, inbound comes from the contact. */
+export type Direction = 'outbound' | 'inbound'
+
+export interface Step {
+  readonly state: Subscription
+  /** Whether the user's server routes it (outbound) or delivers it (inbound). */
+  readonly passes: boolean
+  /** What the user's server answers by itself, without asking the user. */
+  readonly autoReply?: 'subscribed' | 'unsubscribed'
+}
+
+/** Who asks or gives up moves the half of the one who sees; who grants or refuses moves the half of the one who is seen. */
+const halves: Readonly<Record<Direction, Readonly<Record<SubscriptionType, keyof Subscription>>>> = {
+  outbound: { subscribe: 'to', unsubscribe: 'to', subscribed: 'from', unsubscribed: 'from' },
+  inbound: { subscribe: 'from', unsubscribe: 'from', subscribed: 'to', unsubscribed: 'to' },
+}
+
+/** What each type turns a half into; where nothing stands, nothing moves. */
+const moves: Readonly<Record<SubscriptionType, Readonly<Partial<Record<Half, Half>>>>> = {
+  subscribe: { none: 'pending' },
+  subscribed: { pending: 'active' },
+  unsubscribe: { pending: 'none', active: 'none' },
+  unsubscribed: { pending: 'none', active: 'none' },
+}
+
+/** RFC 6121 tables 2 to 9 and RFC 3921 tables 1 to 6, pre-approval left aside. */
+export function next(state: Subscription, direction: Direction, type: SubscriptionType): Step {
+  const half = halves[direction][type]
+  const moved = moves[type][state[half]]
+  const after = moved === undefined ? state : { ...state, [half]: moved }
+  if (direction === 'outbound')
+    return { state: after, passes: moved !== undefined || type === 'subscribe' || type === 'unsubscribe' }
+  const step = { state: after, passes: moved !== undefined }
+  if (type === 'subscribe' && state.from === 'active') return { ...step, autoReply: 'subscribed' }
+  if (type === 'unsubscribe' && moved !== undefined) return { ...step, autoReply: 'unsubscribed' }
+  return step
+}
+
+/** What a roster shows of a state: a contact's own pending request is not in it (RFC 6121 section 3.1.3). */
+export interface Visible {
+  readonly subscription: 'none' | 'to' | 'from' | 'both'
+  readonly ask: boolean
+}
+
+export function visible(state: Subscription): Visible {
+  const to = state.to === 'active'
+  const from = state.from === 'active'
+  return { subscription: to ? (from ? 'both' : 'to') : from ? 'from' : 'none', ask: state.to === 'pending' }
+}
+
+export function seesContact(state: Visible): boolean {
+  return state.subscription === 'to' || state.subscription === 'both'
+}
+
+export function isSeenByContact(state: Visible): boolean {
+  return state.subscription === 'from' || state.subscription === 'both'
+}

@@ -1,0 +1,75 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * Strict UTF-8, cut anywhere. Node's own decoders put U+FFFD for what libexpat refuses; this one stops before the first bad byte
+ * (RFC 6120 section 11.6) and still gives the text in front of it, so that the outcome does not depend on how the bytes were cut.
+ */
+export class Utf8 {
+  /** Set once a byte was met that is no UTF-8. Nothing is decoded after it. */
+  bad = false
+  private tail: Buffer = nothing
+
+  /** The text that these bytes complete. */
+  decode(bytes: Uint8Array): string {
+    let all: Buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    if (this.tail.length > 0) all = Buffer.concat([this.tail, all])
+    if (!this.bad && isAscii(all)) {
+      this.tail = nothing
+      return all.toString('latin1')
+    }
+    const whole = this.bad ? 0 : wholeCharacters(all, all.length)
+    const good = this.bad || isUtf8(all.subarray(0, whole)) ? whole : goodLength(all, whole)
+    this.bad ||= good < whole
+    // A copy: what is kept may outlive the buffer that it came in.
+    this.tail = Buffer.from(all.subarray(good))
+    return all.toString('utf8', 0, good)
+  }
+
+  /** The bytes that no text was given for; they are forgotten here. */
+  takeRest(): Buffer {
+    const rest = this.tail
+    this.tail = nothing
+    return rest
+  }
+
+  get unfinished(): boolean {
+    return this.tail.length > 0
+  }
+}
+
+/** `end`, less the character that is cut there. */
+function wholeCharacters(bytes: Buffer, end: number): number {
+  for (let back = 1; back <= 3 && back <= end; back++) {
+    const byte = bytes[end - back] as number
+    if ((byte & 0xc0) === 0x80) continue
+    const length =
+      byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1
+    return length > back ? end - back : end
+  }
+  return end
+}
+
+/** The length of the longest prefix that is UTF-8, by halving: a prefix that ends between characters is good or bad for good. */
+function goodLength(bytes: Buffer, end: number): number {
+  let good = 0
+  let bad = end
+  while (good < bad) {
+    const middle = wholeCharacters(bytes, (good + bad + 1) >> 1)
+    if (middle <= good) {
+      // The halves meet inside one character: try it whole, it is the last question.
+      const next = nextCharacter(bytes, good)
+      if (next <= bad && isUtf8(bytes.subarray(good, next))) good = next
+      else return good
+    } else if (isUtf8(bytes.subarray(good, middle))) good = middle
+    else bad = middle - 1
+  }
+  return good
+}
+
+function nextCharacter(bytes: Buffer, from: number): number {
+  let next = from + 1
+  while (next < bytes.length && next < from + 4 && ((bytes[next] as number) & 0xc0) === 0x80) next++
+  return next
+}

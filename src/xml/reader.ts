@@ -295,8 +295,8 @@ export class XmlReader {
 
   private onText(text: string, position: number): void {
     this.commit()
-    if (this.stack.length > this.level) return this.onCharacters(text)
-    if (this.stack.length < this.level) return
+    if (this.stack.length > this.level) this.onCharacters(text)
+    if (this.stack.length !== this.level) return
     // The '<' that ended the white space belongs to the next item.
     this.checkBetween(this.piece.slice(this.boundary - this.start, position - 1 - this.start))
     this.queue.push({ xml: 'whitespace' })

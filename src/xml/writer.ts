@@ -33,7 +33,7 @@ export function write(element: Element, around: Surroundings): string {
   if (element.children.length === 0) return `${out}/>`
   out += '>'
   const within = inside === content ? around : { content: inside, bound }
-  for (const node of element.children) out += typeof node === 'string' ? escape(node) : write(node, within)
+  for (const node of element.children) out += typeof node === 'string' ? escapeText(node) : write(node, within)
   return `${out}</${name}>`
 }
 
@@ -50,7 +50,7 @@ const references: Readonly<Record<string, string>> = {
   '\r': '&#xD;',
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return inText.test(text) ? text.replace(/[&<>\r]/g, reference) : text
 }
 

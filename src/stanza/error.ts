@@ -34,12 +34,22 @@ export interface Respondent {
  * `undefined` when an answer is forbidden: to an error, or to an IQ result (RFC 6120 sections 8.3.1(8) and 8.2.3(4)).
  */
 export function errorReply(stanza: Stanza, error: StanzaError, respondent: Respondent): Element | undefined {
-  if (stanza.type === 'error' || (stanza.kind === 'iq' && stanza.type === 'result')) return undefined
+  if (!isAnswerable(stanza)) return undefined
   const children = [element(error.condition, ns.stanzaErrors)]
   if (error.text !== undefined) children.push(element('text', ns.stanzaErrors, { 'xml:lang': 'en' }, [error.text]))
   const condition = element('error', ns.client, { type: types[error.condition], by: respondent.by }, children)
   // Addresses are turned round, but never into a malformed one (RFC 6120 section 8.3.1(3)).
-  const from = stanza.to === undefined || parseJid(stanza.to) !== undefined ? stanza.to : respondent.by
-  const addresses = { from, to: stanza.from ?? respondent.to, id: stanza.id, type: 'error' }
+  const from = isMalformed(stanza.to) ? respondent.by : stanza.to
+  const to = stanza.from === undefined || isMalformed(stanza.from) ? respondent.to : stanza.from
+  const addresses = { from, to, id: stanza.id, type: 'error' }
   return element(stanza.kind, ns.client, addresses, [condition])
+}
+
+/** Whether an error may answer this stanza (RFC 6120 sections 8.3.1(8) and 8.2.3(4)). */
+export function isAnswerable(stanza: Stanza): boolean {
+  return stanza.type !== 'error' && !(stanza.kind === 'iq' && stanza.type === 'result')
+}
+
+function isMalformed(address: string | undefined): boolean {
+  return address !== undefined && parseJid(address) === undefined
 }

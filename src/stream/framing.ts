@@ -17,6 +17,8 @@ export interface Framing {
   restart(): void
   /** Takes what was pushed and not read. */
   takeRest(): Buffer
+  /** From now on these limits hold. */
+  limit(limits: XmlLimits): void
   /** From now on items are read in bulk: nothing that they say can change how the next bytes are read. */
   settle(): void
 }
@@ -40,7 +42,8 @@ const faults: Readonly<Record<XmlFault, StreamError>> = {
 const inStream: Surroundings = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
 const alone: Surroundings = { content: '' }
 
-export function tcpFraming(from: Side, limits: XmlLimits): Framing {
+export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
+  let limits = limitsAtFirst
   let reader = begin()
   function begin(): XmlReader {
     const fresh = new XmlReader({ level: 1, limits })
@@ -57,6 +60,10 @@ export function tcpFraming(from: Side, limits: XmlLimits): Framing {
       reader.push(rest)
     },
     takeRest: () => reader.takeRest(),
+    limit(changed) {
+      limits = changed
+      reader.limits = changed
+    },
     settle() {
       reader.stepwise = false
     },
@@ -116,7 +123,8 @@ function writeTcp(item: StreamItem): string {
   }
 }
 
-export function websocketFraming(from: Side, limits: XmlLimits): Framing {
+export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
+  let limits = limitsAtFirst
   let waiting: Uint8Array[] = []
   let failed = false
   const read = (message: Uint8Array): StreamItem | undefined => {
@@ -138,6 +146,9 @@ export function websocketFraming(from: Side, limits: XmlLimits): Framing {
       const rest = Buffer.concat(waiting)
       waiting = []
       return rest
+    },
+    limit(changed) {
+      limits = changed
     },
     settle: () => {},
   }

@@ -5,23 +5,31 @@ export type Side = 'client' | 'upstream'
 
 export const other: Readonly<Record<Side, Side>> = { client: 'upstream', upstream: 'client' }
 
-/** The stream error conditions of RFC 6120 section 4.9.3 that the gate itself sends. */
+/** The stream error conditions (RFC 6120 section 4.9.3). */
 export const streamErrors = [
   'bad-format',
   'bad-namespace-prefix',
+  'conflict',
   'connection-timeout',
+  'host-gone',
   'host-unknown',
+  'improper-addressing',
   'internal-server-error',
   'invalid-from',
   'invalid-namespace',
+  'invalid-xml',
   'not-authorized',
   'not-well-formed',
   'policy-violation',
+  'remote-connection-failed',
   'reset',
+  'resource-constraint',
   'restricted-xml',
+  'see-other-host',
   'system-shutdown',
   'undefined-condition',
   'unsupported-encoding',
+  'unsupported-feature',
   'unsupported-stanza-type',
   'unsupported-version',
 ] as const

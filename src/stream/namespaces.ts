@@ -21,5 +21,8 @@ export const ns = {
   sm3: 'urn:xmpp:sm:3',
   roster: 'jabber:iq:roster',
   preApproval: 'urn:xmpp:features:pre-approval',
+  limits: 'urn:xmpp:stream-limits:0',
+  session: 'urn:ietf:params:xml:ns:xmpp-session',
+  preauth: 'urn:xmpp:pars:0',
   xml: 'http://www.w3.org/XML/1998/namespace',
 } as const

@@ -10,16 +10,12 @@
  * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
  */
 import { bareOf, foldBare } from '../stanza/jid.ts'
+import type { RosterItem } from '../stanza/roster-iq.ts'
 import { seesContact, type Visible } from './state.ts'
 
-/** A roster item as far as subscriptions go. */
-export interface RosterItem extends Visible {
-  readonly jid: string
-  readonly removed: boolean
-}
-
 export interface Snapshot {
-  readonly ver: string
+  /** `undefined`: the server has no roster versions. */
+  readonly ver: string | undefined
   readonly items: ReadonlyMap<string, Visible>
 }
 

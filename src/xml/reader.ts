@@ -2,28 +2,38 @@
  * Bytes to whole elements, however the bytes are cut.
  *
  * saxes does the reading; it lives in this file only. It is lenient in ways that libexpat, which reads what we forward, is not, so
- * nothing it says is believed without these guards:
- * - bytes are decoded strictly (utf8.ts);
- * - comments, processing instructions, DOCTYPE, other encodings and XML 1.1 are refused (RFC 6120 section 11);
- * - a namespace declaration with white space around it or a control character in it is refused: saxes trims, libexpat does not;
- * - names are ASCII names: saxes takes letters that libexpat's older tables refuse, and any character after a colon;
+ * nothing it says is believed without guards (guard.ts, utf8.ts), and:
  * - an element counts only when saxes was content with its end tag (it reports the end first, the mismatch afterwards);
  * - size, depth, elements, attributes and names are bounded (saxes has no limits, and its namespace look-up is O(depth));
+ * - U+FEFF at the start is text like any other (RFC 6120 section 11.6): saxes would skip it;
  * - after the first error the parser object is dropped: it would go on from the middle of a token.
  *
  * White space between elements never reaches saxes, which would keep it until the next tag.
+ *
+ * What is said does not depend on how the bytes were cut, but for the number of `whitespace` items in a row or before stray text: where
+ * a piece holds two offences the first one counts, whichever saxes or a guard noticed first.
  */
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
+import {
+  checkDeclaration,
+  checkName,
+  checkNamespace,
+  checkReference,
+  faultOf,
+  Refused,
+  type XmlFault,
+} from './guard.ts'
 import { Utf8 } from './utf8.ts'
 
-export type XmlFault = 'malformed' | 'restricted' | 'encoding' | 'limit' | 'text'
+export type { XmlFault } from './guard.ts'
 
 export type XmlItem =
   /** The root's start tag; `content` is the default namespace it declares, `undefined` when it declares none. */
   | { readonly xml: 'open'; readonly root: Element; readonly content: string | undefined }
   /** A whole element below the root; `prefix` as it was written, `''` for none. */
   | { readonly xml: 'element'; readonly element: Element; readonly prefix: string }
+  /** Between the elements below a root; a document that is one element has none. */
   | { readonly xml: 'whitespace' }
   | { readonly xml: 'close' }
   /** The last thing said: nothing is read after it. */
@@ -45,39 +55,30 @@ export interface XmlReaderOptions {
   readonly limits: XmlLimits
 }
 
-/** UTF-16 units; no extension's names come near it. */
-const nameLength = 256
-/** UTF-16 units between `&` and `;`: `#x10FFFF` has eight. */
-const referenceLength = 10
-const plainName = /^[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?$/
 /** UTF-16 units up to the end of the root's start tag. */
 const prologLength = 10_000
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const control = /[\u0000-\u001f\u007f-\u009f]/
-const doctype = /^(?:[ \t\r\n]|<\?[^>]*>)*<!/
-const between = 'there is text between the elements of the stream'
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
+/** Something other than white space before the next tag. */
+const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
+const between = 'there is text between the elements of the stream'
 
 type Parser = SaxesParser<{ xmlns: true }>
+/** What saxes keeps to itself: the reference that it is reading, and what it makes of a whole one. */
+interface References {
+  readonly entity: string
+  parseEntity(reference: string): string
+}
 interface Growing extends Element {
   readonly children: Node[]
-}
-
-/** Thrown out of saxes' handlers, turned into an `error` item where saxes is called. */
-class Refused extends Error {
-  readonly fault: XmlFault
-  constructor(fault: XmlFault, message: string) {
-    super(message)
-    this.fault = fault
-  }
 }
 
 export class XmlReader {
   /** Read one tag at a time, so that whoever reads can stop after any element and take the rest away (STARTTLS, restarts). */
   stepwise = false
+  /** May be set anew between two items. */
+  limits: XmlLimits
 
   private readonly level: 0 | 1
-  private readonly limits: XmlLimits
   private readonly utf8 = new Utf8()
   private readonly queue: XmlItem[] = []
   private parser: Parser | undefined = this.makeParser()
@@ -90,8 +91,8 @@ export class XmlReader {
 
   /** Decoded, not yet given to saxes. */
   private text = ''
-  /** What was read before the root's start tag ended; `undefined` after it. */
-  private prolog: string | undefined = ''
+  /** UTF-16 units read before the root's start tag ended, and the last of them; `undefined` after it. */
+  private prolog: { readonly length: number; readonly last: string } | undefined = { length: 0, last: '' }
   /** What saxes is reading, and the position it begins at. Positions are UTF-16 units since the beginning. */
   private piece = ''
   private start = 0
@@ -139,16 +140,31 @@ export class XmlReader {
     if (this.text === '') return false
     if (this.isBetweenItems()) return this.skipWhitespace()
     const piece = this.takePiece()
-    if (piece === '') return false
-    if (this.prolog !== undefined) {
-      this.prolog += piece
-      if (this.prolog.length > prologLength) return this.fail('limit', 'the stream header is too long')
-      if (doctype.test(this.prolog)) return this.fail('restricted', 'a document type declaration')
-    }
+    if (this.prolog === undefined) this.readPiece(piece)
+    else this.readProlog(piece, this.prolog)
+    return true
+  }
+
+  private readPiece(piece: string): void {
     this.attempt(parser => {
       parser.write(piece)
     }, piece)
-    return true
+  }
+
+  /** Nothing legal has `<!` before the root's start tag ends, and saxes speaks of a DOCTYPE only at its end, however far that is. */
+  private readProlog(piece: string, before: { readonly length: number; readonly last: string }): void {
+    if (before.length === 0 && piece[0] === '\ufeff') {
+      this.fail('malformed', 'U+FEFF before the root element')
+      return
+    }
+    const found = `${before.last}${piece}`.indexOf('<!')
+    const less = found === -1 ? piece.length : found - before.last.length
+    const readable = piece.slice(0, Math.min(less + 1, prologLength - before.length))
+    this.prolog = { length: before.length + readable.length, last: piece.slice(-1) }
+    if (readable !== '') this.readPiece(readable)
+    if (this.parser === undefined || readable.length === piece.length) return
+    if (readable.length === less + 1) this.fail('restricted', 'a declaration or a comment before the root element')
+    else this.fail('limit', 'the stream header is too long')
   }
 
   private isBetweenItems(): boolean {
@@ -170,12 +186,12 @@ export class XmlReader {
 
   /** White space at the end of a piece waits until it is known whether it stands between elements. */
   private takePiece(): string {
-    const step = this.stepwise ? this.text.indexOf('>') + 1 : 0
+    const step = this.stepwise || this.prolog !== undefined ? this.text.indexOf('>') + 1 : 0
     const piece = step === 0 ? this.text : this.text.slice(0, step)
     let end = piece.length
     while (end > 0 && isSpace(piece.charCodeAt(end - 1))) end--
-    // White space alone is part of an item. But saxes would carry a final CR over and count it twice: it waits here.
-    if (end === 0) end = piece.endsWith('\r') ? piece.length - 1 : piece.length
+    // White space alone is part of an item: between items it would have been skipped.
+    if (end === 0) end = piece.length
     this.text = this.text.slice(end)
     return piece.slice(0, end)
   }
@@ -192,31 +208,40 @@ export class XmlReader {
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
       this.commit()
-      this.fail(error instanceof Refused ? error.fault : faultOf(message), message)
+      this.failAt(error, message, this.parser.position)
       return
     }
     this.commit()
   }
 
-  private afterPiece(): void {
-    const end = this.start + this.piece.length
-    if (this.boundary < end) {
-      // Said now, not when saxes reports the text at the next '<'.
-      if (this.level === 1 && this.stack.length === 1 && this.boundary >= this.start)
-        this.checkBetween(/^[^<]*/.exec(this.piece.slice(this.boundary - this.start))?.[0] ?? '')
-      this.bytes += this.bytesTo(end)
-      if (this.bytes > this.limits.bytes)
-        throw new Refused('limit', `an element of more than ${this.limits.bytes} bytes`)
-    }
-    // A bare '&' is no error to saxes until the next ';', which may be stanzas away.
-    const reference = (this.parser as unknown as { readonly entity: string }).entity
-    if (reference.length > referenceLength || /[^#A-Za-z0-9]/.test(reference))
-      throw new Refused('malformed', "a bare '&'")
+  /** Says what was the first offence, at the latest the one that was thrown for the character before `position`. */
+  private failAt(error: unknown, message: string, position: number): void {
+    const at = error instanceof Refused && error.position !== undefined ? error.position : position - 1
+    if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
+    else if (this.bytes + Buffer.byteLength(this.since(at)) > this.limits.bytes) this.fail('limit', this.tooLong())
+    // What the peer wrote, names without bound among it, is not said back.
+    else this.fail(error instanceof Refused ? error.fault : faultOf(message), message.replace(/: .*/s, ''))
   }
 
-  /** Bytes of the present item in this piece, up to a position. */
-  private bytesTo(position: number): number {
-    return Buffer.byteLength(this.piece.slice(Math.max(this.boundary - this.start, 0), position - this.start))
+  private afterPiece(): void {
+    const end = this.start + this.piece.length
+    // A bare '&' is no error to saxes until the next ';', which may be stanzas away.
+    checkReference((this.parser as unknown as References).entity, end)
+    if (this.boundary >= end) return
+    // Said now, not when saxes reports the text at the next '<'.
+    if (this.isBetween()) this.checkBetween(end)
+    this.checkSize(end)
+    this.bytes += Buffer.byteLength(this.since(end))
+  }
+
+  /** Whether an element of the stream has ended in this piece and no other has begun before the next `<`. */
+  private isBetween(): boolean {
+    return this.level === 1 && this.stack.length === 1 && this.boundary >= this.start
+  }
+
+  /** What this piece has of the present item, up to a position. */
+  private since(position: number): string {
+    return this.piece.slice(Math.max(this.boundary - this.start, 0), Math.max(position - this.start, 0))
   }
 
   private commit(): void {
@@ -255,6 +280,12 @@ export class XmlReader {
     parser.on('text', text => this.onText(text, parser.position))
     parser.on('cdata', text => this.onCharacters(text))
     parser.on('closetag', tag => this.onClose(tag.prefix, parser.position))
+    const references = parser as unknown as References
+    const parse = references.parseEntity
+    references.parseEntity = reference => {
+      checkReference(reference, parser.position - 1)
+      return parse.call(parser, reference)
+    }
     return parser
   }
 
@@ -272,9 +303,7 @@ export class XmlReader {
     if (++this.attributes > this.limits.attributes)
       throw new Refused('limit', `more than ${this.limits.attributes} attributes`)
     checkName(attribute.name)
-    const isDeclaration = attribute.prefix === 'xmlns' || attribute.name === 'xmlns'
-    if (isDeclaration && (attribute.value !== attribute.value.trim() || control.test(attribute.value)))
-      throw new Refused('malformed', 'white space or a control character in a namespace name')
+    if (attribute.prefix === 'xmlns' || attribute.name === 'xmlns') checkNamespace(attribute.value)
   }
 
   private onOpen(tag: SaxesTagNS, position: number): void {
@@ -296,9 +325,9 @@ export class XmlReader {
   private onText(text: string, position: number): void {
     this.commit()
     if (this.stack.length > this.level) this.onCharacters(text)
-    if (this.stack.length !== this.level) return
+    if (this.level === 0 || this.stack.length !== 1) return
     // The '<' that ended the white space belongs to the next item.
-    this.checkBetween(this.piece.slice(this.boundary - this.start, position - 1 - this.start))
+    this.checkBetween(position - 1)
     this.queue.push({ xml: 'whitespace' })
     this.endItem(position - 1)
   }
@@ -328,13 +357,17 @@ export class XmlReader {
     this.ended = { xml: 'element', element, prefix }
   }
 
-  private checkBetween(written: string): void {
-    if (/[^ \t\r\n]/.test(written)) throw new Refused('text', between)
+  private checkBetween(position: number): void {
+    if (strayText.test(this.since(position))) throw new Refused('text', between)
   }
 
   private checkSize(position: number): void {
-    if (this.bytes + this.bytesTo(position) > this.limits.bytes)
-      throw new Refused('limit', `an element of more than ${this.limits.bytes} bytes`)
+    if (this.bytes + Buffer.byteLength(this.since(position)) > this.limits.bytes)
+      throw new Refused('limit', this.tooLong())
+  }
+
+  private tooLong(): string {
+    return `an element of more than ${this.limits.bytes} bytes`
   }
 
   private endItem(position: number): void {
@@ -345,23 +378,4 @@ export class XmlReader {
 
 function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-}
-
-function checkName(name: string): void {
-  if (name.length > nameLength) throw new Refused('limit', `a name of more than ${nameLength} characters`)
-  if (!plainName.test(name)) throw new Refused('malformed', 'a name outside the ASCII names')
-}
-
-function checkDeclaration(declaration: { version?: string; encoding?: string; standalone?: string }): void {
-  const encoding = declaration.encoding?.toLowerCase()
-  if (encoding !== undefined && encoding !== 'utf-8')
-    throw new Refused('encoding', 'an encoding other than UTF-8 is declared')
-  if (declaration.version !== '1.0') throw new Refused('restricted', 'an XML version other than 1.0')
-  if (declaration.standalone === 'no') throw new Refused('restricted', "standalone='no'")
-}
-
-/** What saxes complains of, in its words, where it is not plain ill-formedness. */
-function faultOf(message: string): XmlFault {
-  const restricted = ['undefined entity', 'doctype declaration', 'processing instruction', 'XML declaration must']
-  return restricted.some(words => message.includes(words)) ? 'restricted' : 'malformed'
 }

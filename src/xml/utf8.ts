@@ -44,11 +44,16 @@ function wholeCharacters(bytes: Buffer, end: number): number {
   for (let back = 1; back <= 3 && back <= end; back++) {
     const byte = bytes[end - back] as number
     if ((byte & 0xc0) === 0x80) continue
-    const length =
-      byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1
-    return length > back ? end - back : end
+    return characterLength(byte) > back ? end - back : end
   }
   return end
+}
+
+/** The bytes of the character that a byte begins; 1 for what begins none. */
+function characterLength(first: number): number {
+  if (first >= 0xf0 && first <= 0xf4) return 4
+  if (first >= 0xe0 && first < 0xf0) return 3
+  return first >= 0xc2 && first < 0xe0 ? 2 : 1
 }
 
 /** The length of the longest prefix that is UTF-8, by halving: a prefix that ends between characters is good or bad for good. */
@@ -57,19 +62,15 @@ function goodLength(bytes: Buffer, end: number): number {
   let bad = end
   while (good < bad) {
     const middle = wholeCharacters(bytes, (good + bad + 1) >> 1)
-    if (middle <= good) {
-      // The halves meet inside one character: try it whole, it is the last question.
-      const next = nextCharacter(bytes, good)
-      if (next <= bad && isUtf8(bytes.subarray(good, next))) good = next
-      else return good
-    } else if (isUtf8(bytes.subarray(good, middle))) good = middle
-    else bad = middle - 1
+    if (middle > good) {
+      if (isUtf8(bytes.subarray(good, middle))) good = middle
+      else bad = middle - 1
+      continue
+    }
+    // The halves meet inside one character: it is tried whole.
+    const next = good + characterLength(bytes[good] as number)
+    if (next > end || !isUtf8(bytes.subarray(good, next))) return good
+    good = next
   }
   return good
-}
-
-function nextCharacter(bytes: Buffer, from: number): number {
-  let next = from + 1
-  while (next < bytes.length && next < from + 4 && ((bytes[next] as number) & 0xc0) === 0x80) next++
-  return next
 }

@@ -1,0 +1,117 @@
+/** A configuration file's way to its parts: bytes, text, YAML (of which JSON is a part). */
+import { isUtf8 } from 'node:buffer'
+import { readFileSync, statSync } from 'node:fs'
+import { type ErrorCode, isScalar, Lexer, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import { Source } from './source.ts'
+import { type Environment, valuesOf } from './values.ts'
+
+/** Message and remedy of a problem whose place is known elsewhere. */
+export type Flaw = readonly [message: string, remedy: string]
+
+/** Bounds for what a person wrote. The YAML parser is recursive, and a stack that ends inside it may end the process. */
+const maxBytes = 1_048_576
+const maxDepth = 64
+
+/** Reads the file; throws nothing, all that is wrong is reported in the source. */
+export function readSource(file: string, environment: Environment): Source {
+  const lines = new LineCounter()
+  const source = new Source(file, lines)
+  const text = textOf(file)
+  if (typeof text === 'string') parse(text, lines, source, environment)
+  else source.report('', ...text)
+  return source
+}
+
+/** Why a file could not be opened or read. */
+export function fileFlaw(error: unknown): Flaw {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  return fileFlaws.get(code) ?? [`cannot be read (${code})`, 'see that it is a readable file']
+}
+
+const fileFlaws = new Map<string, Flaw>([
+  ['ENOENT', ['does not exist', 'correct the path']],
+  ['ENOTDIR', ['does not exist', 'correct the path']],
+  ['EACCES', ['may not be read by this user', 'correct its permissions']],
+  ['EISDIR', ['is a folder', 'name a file']],
+])
+
+function textOf(file: string): string | Flaw {
+  try {
+    if (statSync(file).isDirectory()) return ['is a folder', 'name the configuration file in it']
+    const bytes = readFileSync(file)
+    if (bytes.length > maxBytes) return [`has more than ${maxBytes} bytes`, 'name a configuration file']
+    return isUtf8(bytes) ? bytes.toString('utf8') : ['is not UTF-8', 'save it in that encoding']
+  } catch (error) {
+    return fileFlaw(error)
+  }
+}
+
+function parse(text: string, lines: LineCounter, source: Source, environment: Environment): void {
+  if (isTooDeep(text)) {
+    source.report('', `is nested more than ${maxDepth} deep`, 'close the brackets, or write it flatter')
+    return
+  }
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    // The library would quote the line, with the secrets in it.
+    prettyErrors: false,
+    // A %YAML 1.1 line must not turn an unquoted off into false.
+    schema: 'core',
+    resolveKnownTags: false,
+    stringKeys: true,
+    // Found later, where the key's whole name is known.
+    uniqueKeys: false,
+  })
+  const flaws = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])
+  let line = 0
+  for (const flaw of flaws) {
+    // What follows on the same line is most often an echo.
+    if (source.lineOf(flaw.pos[0]) === line) continue
+    line = source.lineOf(flaw.pos[0])
+    source.reportAt(flaw.pos[0], '', ...syntaxFlaw(flaw, text.split('\n', line)[line - 1] ?? ''))
+  }
+  if (flaws.length > 0) return
+  const root = document.contents
+  if (root === null || (isScalar(root) && root.value === null)) {
+    source.report('', 'is empty', 'start from stanzagate.example.yaml')
+  } else valuesOf(root, source, environment)
+}
+
+/** Counts brackets, and the dashes of one line, before anything recursive sees them. Indentation is bounded by the file's size. */
+function isTooDeep(text: string): boolean {
+  let brackets = 0
+  let dashes = 0
+  for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme === '[' || lexeme === '{') brackets += 1
+    else if (lexeme === ']' || lexeme === '}') brackets -= 1
+    else if (lexeme === '-' || lexeme === '?') dashes += 1
+    else if (lexeme === '\n' || lexeme === '\r\n') dashes = 0
+    if (brackets + dashes > maxDepth) return true
+  }
+  return false
+}
+
+/** In words of our own: the library's may quote the file. */
+function syntaxFlaw(error: YAMLError, line: string): Flaw {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
+  if (/\{.*\$\{/.test(line)) return ['is not YAML', "write '${NAME}' in quotes where there are brackets around it"]
+  return syntaxFlaws[error.code] ?? ['is not YAML', 'see this line and the one before it']
+}
+
+const syntaxFlaws: Partial<Record<ErrorCode, Flaw>> = {
+  BAD_DQ_ESCAPE: ['has a backslash that means nothing', 'write the text in single quotes, or the backslash twice'],
+  BAD_INDENT: ['is indented wrongly, or a bracket is open', 'line it up with its neighbours, or close the bracket'],
+  BAD_SCALAR_START: ['starts with a sign that YAML keeps for itself', 'write the text in quotes'],
+  BLOCK_AS_IMPLICIT_KEY: [
+    "has a second ': ', or the next line is indented wrongly",
+    'write the text in quotes, or line it up',
+  ],
+  BLOCK_IN_FLOW: ['has a block between brackets', 'write it in brackets as well, or in quotes if it is a text'],
+  MISSING_CHAR: ["lacks ': ', a comma, a quote or a bracket", "write 'key: value', and close what is open"],
+  MULTILINE_IMPLICIT_KEY: ["lacks ': ' behind the key, or is indented wrongly", "write 'key: value', and line it up"],
+  MULTIPLE_DOCS: ['starts a second document', "remove the '---'"],
+  NON_STRING_KEY: ['has a key that is no text', 'write a word as the key'],
+  TAB_AS_INDENT: ['is indented with a tab', 'indent with spaces'],
+  TAG_RESOLVE_FAILED: ['has a tag', "remove the word that starts with '!'"],
+  UNEXPECTED_TOKEN: ['has something that does not belong there', 'write the text in quotes, or see the brackets'],
+}

@@ -1,0 +1,62 @@
+/** What the schema's `format` stands for. Each answers for one text; none asks the network. */
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { foldDomain, parseJid } from '../stanza/jid.ts'
+
+/** By the name that the schema calls it. */
+export const formats = {
+  address: isAddress,
+  'host-name': isHostName,
+  domain: isDomain,
+  'route-domain': (text: string) => text === '*' || isDomain(text),
+  origin: isOrigin,
+}
+
+/** True of 127.0.0.0/8, ::1 (in every spelling) and localhost. A name is not looked up. */
+export function isLoopback(address: string): boolean {
+  const family = isIP(address)
+  if (family === 0) return address.toLowerCase() === 'localhost'
+  return loopback.check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+/** The one spelling by which two addresses are compared. */
+export function foldAddress(address: string): string {
+  if (!isIPv6(address)) return address.toLowerCase()
+  const [ip = '', zone] = address.split('%')
+  const folded = new SocketAddress({ address: ip, family: 'ipv6' }).address
+  return zone === undefined ? folded : `${folded}%${zone}`
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0 || isHostName(text)
+}
+
+/** No IP address: TLS cannot ask for one by name (RFC 6066 section 3). */
+function isHostName(text: string): boolean {
+  // All digits and dots: a mistyped IPv4 address, which a resolver may still read in its own way ('127.1').
+  return hostName.test(text) && text.length <= 253 && !/^[0-9.]+$/.test(text)
+}
+
+const hostName = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i
+
+/** The domain of a JID (RFC 7622 section 3.2): a name, in Unicode or ASCII, or an IP address. */
+function isDomain(text: string): boolean {
+  const jid = parseJid(text)
+  if (jid === undefined || jid.local !== undefined || jid.resource !== undefined) return false
+  const folded = foldDomain(text)
+  if (folded === undefined) return false
+  if (folded.startsWith('[')) return isIPv6(folded.slice(1, -1))
+  return isIPv4(folded) || (isHostName(folded) && (!folded.includes('xn--') || domainToASCII(folded) !== ''))
+}
+
+/** As a browser sends it (RFC 6454 section 6.2): neither path nor default port. `null` is what sandboxed and local pages send. */
+function isOrigin(text: string): boolean {
+  if (text === 'null') return true
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s?#@A-Z]*$/.test(text)) return false
+  if (!/^https?:/.test(text)) return true
+  return URL.canParse(text) && new URL(text).origin === text
+}

@@ -1,0 +1,107 @@
+import type { LineCounter } from 'yaml'
+import type { Problem } from './problem.ts'
+
+/** A part of the file. */
+export interface Place {
+  /** As `listeners[0].port`. */
+  readonly key: string
+  /** UTF-16 units from the start of the text. */
+  readonly offset: number
+  /** The value, with variables put in; maps have no prototype. */
+  readonly value: unknown
+  /** A scalar as it stands in the file, which a message may show; `undefined` for a map and a list. */
+  readonly written: unknown
+}
+
+/**
+ * A configuration file as parts with their places, and what was found wrong with them so far: whatever finds a fault later can
+ * name its line. Parts are called by their JSON pointer, as ajv does.
+ */
+export class Source {
+  readonly file: string
+  private readonly lines: LineCounter
+  private readonly places = new Map<string, Place>()
+  private readonly found: Problem[] = []
+  private readonly faults = new Set<string>()
+
+  constructor(file: string, lines: LineCounter) {
+    this.file = file
+    this.lines = lines
+  }
+
+  /** All that was reported, in the order of the file. */
+  get problems(): readonly Problem[] {
+    return this.found.toSorted((a, b) => a.line - b.line || a.column - b.column)
+  }
+
+  put(pointer: string, place: Place): void {
+    this.places.set(pointer, place)
+  }
+
+  /** `undefined` where the file has no such part. */
+  place(pointer: string): Place | undefined {
+    return this.places.get(pointer)
+  }
+
+  /** The text there; `undefined` where there is none, or something else. */
+  text(pointer: string): string | undefined {
+    const value = this.places.get(pointer)?.value
+    return typeof value === 'string' ? value : undefined
+  }
+
+  /** The pointers of the entries of the map or list there. */
+  entries(pointer: string): string[] {
+    const value = this.places.get(pointer)?.value
+    return typeof value === 'object' && value !== null ? Object.keys(value).map(name => join(pointer, name)) : []
+  }
+
+  /** True once this very part was reported: what else is said of it would be an echo. */
+  isFaulty(pointer: string): boolean {
+    return this.faults.has(pointer)
+  }
+
+  /** Reports a part, which need not be in the file: then its line is that of the nearest part around it. */
+  report(pointer: string, message: string, remedy: string): void {
+    const missing: string[] = []
+    let around = pointer
+    while (around !== '' && !this.places.has(around)) {
+      missing.unshift(lastOf(around))
+      around = around.slice(0, around.lastIndexOf('/'))
+    }
+    const place = this.places.get(around)
+    this.faults.add(pointer)
+    this.reportAt(place?.offset ?? 0, missing.reduce(dotted, place?.key ?? ''), message, remedy)
+  }
+
+  /** Reports a position; no part becomes faulty by it. */
+  reportAt(offset: number, key: string, message: string, remedy: string): void {
+    const { line, col } = this.lines.linePos(offset)
+    // Where no line was counted, the file could not be read: that is said of its first.
+    const [shown, column] = line === 0 ? [1, 1] : [line, col]
+    this.found.push({ file: this.file, line: shown, column, key, message, remedy })
+  }
+
+  lineOf(offset: number): number {
+    return this.lines.linePos(offset).line
+  }
+}
+
+/** The pointer of an entry. */
+export function join(pointer: string, name: string): string {
+  return `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+/** The name that a pointer ends in. */
+export function lastOf(pointer: string): string {
+  return pointer
+    .slice(pointer.lastIndexOf('/') + 1)
+    .replaceAll('~1', '/')
+    .replaceAll('~0', '~')
+}
+
+/** The key of a map's entry. A name ends at its first odd sign: for want of a space, `token:s3cret` is a name too. */
+export function dotted(key: string, name: string): string {
+  const word = /^[A-Za-z0-9_.<*-]{0,64}/.exec(name)?.[0] ?? ''
+  const shown = word === name ? word : `${word}...`
+  return key === '' ? shown : `${key}.${shown}`
+}

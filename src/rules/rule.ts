@@ -1,0 +1,49 @@
+import type { StanzaError } from '../stanza/error.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import type { Side, StreamError } from '../stream/item.ts'
+import type { Answer } from '../subscription/roster.ts'
+
+/** What becomes of a stanza: exactly one of these, always counted under the name of the rule that said so. */
+export type Verdict =
+  /** As it came, or rewritten. */
+  | { readonly verdict: 'forward'; readonly stanza: Stanza }
+  /** Nothing is forwarded; the sender is answered (RFC 6120 section 8.3). */
+  | { readonly verdict: 'reject'; readonly error: StanzaError }
+  | { readonly verdict: 'drop' }
+  /** The stream ends with this error (RFC 6120 section 4.9). */
+  | { readonly verdict: 'close'; readonly error: StreamError; readonly text?: string }
+
+/** What the account's roster, as far as it was seen, says about a notification. */
+export interface RosterView {
+  /** RFC 6121 section 3.1.6: does an inbound `subscribed` of this contact answer a request? */
+  answersRequest(contact: string): Answer
+  /** RFC 6121 section 3.2.3: does an inbound `unsubscribed` of this contact end something? */
+  endsSubscription(contact: string): Answer
+  /** Is this the very roster version that the gate knows the contents of? */
+  holdsVersion(ver: string): boolean
+}
+
+/** What a rule may know besides the stanza. Facts are gathered before it is asked: rules never await and remember nothing. */
+export interface Facts {
+  readonly from: Side
+  /** The full JID that the server has bound, in the server's spelling. */
+  readonly jid: string
+  /** The same without its resource. */
+  readonly bare: string
+  /** The language of the sender's stream, which its stanzas inherit (RFC 6120 section 8.1.5). */
+  readonly lang: string | undefined
+  /** The contact's domain is one whose notifications are believed unasked (a gateway). */
+  trusts(contact: string): boolean
+  readonly roster: RosterView
+}
+
+export interface Rule {
+  /** Says what is right. Also the file's name, the configuration's key and the metrics' label. */
+  readonly name: string
+  /** The specification that the rule enforces. */
+  readonly clause: string
+  /** One sentence for the operator. */
+  readonly about: string
+  /** The verdict, or `undefined` when the rule has nothing against the stanza as it is. */
+  judge(stanza: Stanza, facts: Facts): Verdict | undefined
+}

@@ -1,0 +1,14 @@
+import type { Rule } from './rule.ts'
+
+/** RFC 3921 section 8.2(8) says the same: what nobody asked for is silently ignored. */
+export const subscribedNeedsRequest: Rule = {
+  name: 'subscribed-needs-request',
+  clause: 'RFC 6121 3.1.6',
+  about: 'an approval is believed only when the roster shows the request',
+  judge: (stanza, facts) => {
+    if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'subscribed') return undefined
+    const { from } = stanza
+    if (from === undefined || facts.trusts(from)) return undefined
+    return facts.roster.answersRequest(from) === 'refuse' ? { verdict: 'drop' } : undefined
+  },
+}

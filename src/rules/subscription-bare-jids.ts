@@ -1,0 +1,35 @@
+import { bareOf, hasResource, parseJid } from '../stanza/jid.ts'
+import { readdressed, type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import type { Facts, Rule, Verdict } from './rule.ts'
+
+/** The four subscription types and no others: directed presence, a MUC join for one, needs its resource. */
+export const subscriptionBareJids: Rule = {
+  name: 'subscription-bare-jids',
+  clause: 'RFC 6121 3.1.2',
+  about: 'the four subscription types are stamped with a bare JID and addressed to one',
+  judge: (stanza, facts) => {
+    if (subscriptionTypeOf(stanza) === undefined) return undefined
+    return facts.from === 'client' ? outbound(stanza, facts) : inbound(stanza)
+  },
+}
+
+function outbound(stanza: Stanza, facts: Facts): Verdict | undefined {
+  const { to } = stanza
+  if (to === undefined)
+    return { verdict: 'reject', error: { condition: 'bad-request', text: "a subscription stanza needs a 'to'" } }
+  if (parseJid(to) === undefined)
+    return { verdict: 'reject', error: { condition: 'jid-malformed', text: "'to' is not a JID" } }
+  return stamped(stanza, facts.bare, bareOf(to))
+}
+
+/** Nothing is added that the server left out. */
+function inbound(stanza: Stanza): Verdict | undefined {
+  const { from, to } = stanza
+  if (!(from !== undefined && hasResource(from)) && !(to !== undefined && hasResource(to))) return undefined
+  return stamped(stanza, from === undefined ? undefined : bareOf(from), to === undefined ? undefined : bareOf(to))
+}
+
+function stamped(stanza: Stanza, from: string | undefined, to: string | undefined): Verdict | undefined {
+  if (stanza.from === from && stanza.to === to) return undefined
+  return { verdict: 'forward', stanza: readdressed(stanza, { from, to }) }
+}

@@ -1,0 +1,36 @@
+import { fromIsBoundJid } from './from-is-bound-jid.ts'
+import type { ActiveRule } from './judge.ts'
+import type { Mode } from './mode.ts'
+import { presenceChildren } from './presence-children.ts'
+import { presenceType } from './presence-type.ts'
+import { rosterPushFromAccount } from './roster-push-from-account.ts'
+import { rosterSetOneItem } from './roster-set-one-item.ts'
+import { rosterVersionHeld } from './roster-version-held.ts'
+import type { Rule } from './rule.ts'
+import { subscribedNeedsRequest } from './subscribed-needs-request.ts'
+import { subscriptionBareJids } from './subscription-bare-jids.ts'
+import { unsubscribedNeedsSubscription } from './unsubscribed-needs-subscription.ts'
+
+/** Every rule, in the order of asking: who sends, what it is, how it is addressed, whether it is believed. */
+export const rules: readonly Rule[] = [
+  fromIsBoundJid,
+  presenceType,
+  presenceChildren,
+  subscriptionBareJids,
+  rosterSetOneItem,
+  rosterVersionHeld,
+  rosterPushFromAccount,
+  subscribedNeedsRequest,
+  unsubscribedNeedsSubscription,
+]
+
+/** The rules that the operator has not switched off, with their modes. */
+export function activeRules(settings: {
+  readonly default: Mode
+  readonly modes: ReadonlyMap<string, Mode>
+}): ActiveRule[] {
+  return rules.flatMap(rule => {
+    const mode = settings.modes.get(rule.name) ?? settings.default
+    return mode === 'off' ? [] : [{ rule, mode }]
+  })
+}

@@ -1,0 +1,14 @@
+import type { Rule } from './rule.ts'
+
+/** RFC 3921 section 9.3, table 6, says the same. */
+export const unsubscribedNeedsSubscription: Rule = {
+  name: 'unsubscribed-needs-subscription',
+  clause: 'RFC 6121 3.2.3',
+  about: 'a denial or cancellation is believed only when the roster shows a request or a subscription',
+  judge: (stanza, facts) => {
+    if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'unsubscribed') return undefined
+    const { from } = stanza
+    if (from === undefined || facts.trusts(from)) return undefined
+    return facts.roster.endsSubscription(from) === 'refuse' ? { verdict: 'drop' } : undefined
+  },
+}

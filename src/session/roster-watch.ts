@@ -1,0 +1,216 @@
+/**
+ * What a bound stream shows of its account's roster: the results, pushes and requests that pass, turned into knowledge for the rules,
+ * news for the account's other sessions, and reports.
+ *
+ * Each stream believes its own ledger first: its server sends it presence and pushes in one order, and another stream in another. Of
+ * a contact that this stream has not seen, the ledger that follows the account's leading stream is asked.
+ */
+import type { RosterView } from '../rules/rule.ts'
+import { isAccountItself } from '../stanza/account.ts'
+import { bareOf } from '../stanza/jid.ts'
+import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
+import { type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { ns } from '../stream/namespaces.ts'
+import { type Answer, Ledger, type Snapshot } from '../subscription/roster.ts'
+import { child, elements } from '../xml/element.ts'
+import type { News, Recalled, Report } from './event.ts'
+
+export interface Seen {
+  readonly news: readonly News[]
+  readonly reports: readonly Report[]
+}
+
+const nothing: Seen = { news: [], reports: [] }
+/** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
+const awaitedAtMost = 1_000
+
+export class RosterWatch implements RosterView {
+  private readonly own = new Ledger()
+  /** Follows another session of the account, as long as one sees pushes. */
+  private followed: Ledger | undefined
+  /** A roster seen whole, of a version that may still be the present one. */
+  private kept: Snapshot | undefined
+  /** The client's roster gets by IQ id: the version that the server was asked with. */
+  private readonly gets = new Map<string, string | undefined>()
+  /** Contacts of the client's `subscribe` stanzas by stanza id. */
+  private readonly requests = new Map<string, string>()
+  private readonly bare: string
+
+  constructor(bare: string) {
+    this.bare = bare
+  }
+
+  answersRequest(contact: string): Answer {
+    return this.ask(ledger => ledger.answersRequest(contact))
+  }
+
+  endsSubscription(contact: string): Answer {
+    return this.ask(ledger => ledger.endsSubscription(contact))
+  }
+
+  holdsVersion(ver: string): boolean {
+    return this.snapshotOf(ver) !== undefined
+  }
+
+  recalled({ snapshot, live }: Recalled): void {
+    this.kept = snapshot
+    if (!live || snapshot === undefined) return
+    this.followed = new Ledger()
+    this.followed.adopt(snapshot)
+  }
+
+  /** What another session of the account has seen or done. */
+  told(news: News): Seen {
+    switch (news.news) {
+      case 'asked':
+        this.own.asked(news.contact)
+        this.followed?.asked(news.contact)
+        return nothing
+      case 'gave-up':
+        this.own.gaveUp(news.contact)
+        this.followed?.gaveUp(news.contact)
+        return nothing
+      case 'roster':
+        this.followed ??= new Ledger()
+        this.followed.replace(news.items, news.ver)
+        return nothing
+      case 'push':
+        this.followed?.push(news.item, news.ver)
+        return nothing
+      case 'blind':
+        this.kept = snapshotOf(this.followed) ?? this.kept
+        this.followed = undefined
+        return nothing
+      case 'lead':
+        this.followed = undefined
+        return { news: [rosterNews({ ver: this.own.ver, items: this.own.visibleItems() })], reports: [] }
+    }
+  }
+
+  /** A stanza of the client's that was forwarded, as it was forwarded. */
+  sent(stanza: Stanza): Seen {
+    const get = rosterGetOf(stanza, this.bare)
+    if (get !== undefined) {
+      remember(this.gets, stanza.id ?? '', get.attrs.get('ver'))
+      return nothing
+    }
+    const set = isAccountItself(stanza.to, this.bare) ? rosterSetOf(stanza) : undefined
+    if (set !== undefined) {
+      const removed = rosterItemsOf(set).filter(item => item.removed)
+      return { news: removed.map(item => this.gaveUp(item.jid)), reports: [] }
+    }
+    const type = subscriptionTypeOf(stanza)
+    if (stanza.to === undefined || (type !== 'subscribe' && type !== 'unsubscribe')) return nothing
+    if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
+    remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
+    this.own.asked(stanza.to)
+    this.followed?.asked(stanza.to)
+    return { news: [{ news: 'asked', contact: stanza.to }], reports: [] }
+  }
+
+  /** A stanza of the upstream's that was delivered. */
+  received(stanza: Stanza): Seen {
+    if (stanza.kind === 'presence') return this.presence(stanza)
+    if (stanza.kind !== 'iq') return nothing
+    if (stanza.type === 'result' || stanza.type === 'error') return this.answer(stanza)
+    const push = rosterSetOf(stanza)
+    if (push === undefined || !isAccountItself(stanza.from, this.bare)) return nothing
+    const ver = push.attrs.get('ver')
+    const news = rosterItemsOf(push).map(item => ({
+      news: 'push' as const,
+      item,
+      ver,
+      before: this.own.push(item, ver),
+    }))
+    return { news, reports: [] }
+  }
+
+  private presence(stanza: Stanza): Seen {
+    const { type, from, id } = stanza
+    if (from === undefined) return nothing
+    if (type === 'error') return this.failed(stanza, id ?? '')
+    if (type === 'subscribed') return this.took(type, this.answersRequest(from), ledger => ledger.tookSubscribed(from))
+    if (type === 'unsubscribed')
+      return this.took(type, this.endsSubscription(from), ledger => ledger.tookUnsubscribed(from))
+    return nothing
+  }
+
+  private took(type: 'subscribed' | 'unsubscribed', answer: Answer, take: (ledger: Ledger) => void): Seen {
+    if (answer === 'unknown') return { news: [], reports: [{ report: 'undecided', type }] }
+    // What passed although the roster refuses it (observed, or a trusted domain's) answers no request.
+    if (answer === 'accept') {
+      take(this.own)
+      if (this.followed !== undefined) take(this.followed)
+    }
+    return nothing
+  }
+
+  /** RFC 3921 section 8.2: the error to a request bears the request's id. */
+  private failed(stanza: Stanza, id: string): Seen {
+    const contact = this.requests.get(id)
+    if (contact === undefined || contact !== bareOf(stanza.from ?? '')) return nothing
+    this.requests.delete(id)
+    const error = child(stanza.element, 'error', ns.client)
+    const condition = error && elements(error).find(node => node.ns === ns.stanzaErrors && node.name !== 'text')
+    return { news: [], reports: [{ report: 'request-failed', condition: condition?.name ?? 'undefined-condition' }] }
+  }
+
+  /** An answer to the client's own roster get. */
+  private answer(stanza: Stanza): Seen {
+    const id = stanza.id ?? ''
+    if (!this.gets.has(id) || !this.isOwn(stanza.from)) return nothing
+    const asked = this.gets.get(id)
+    this.gets.delete(id)
+    if (stanza.type !== 'result') return nothing
+    const query = child(stanza.element, 'query', ns.roster)
+    if (query !== undefined) {
+      const ver = query.attrs.get('ver')
+      const items = rosterItemsOf(query)
+      this.own.replace(items, ver)
+      return { news: [{ news: 'roster', items, ver }], reports: [] }
+    }
+    // RFC 6121 section 2.6.3: nothing has changed since the version asked with.
+    const snapshot = asked === undefined ? undefined : this.snapshotOf(asked)
+    if (snapshot === undefined) return nothing
+    this.own.adopt(snapshot)
+    return { news: [rosterNews(snapshot)], reports: [] }
+  }
+
+  /** Servers answer a get to the account from nobody, from the account, or from the session itself. */
+  private isOwn(from: string | undefined): boolean {
+    return from === undefined || isAccountItself(bareOf(from), this.bare)
+  }
+
+  private gaveUp(contact: string): News {
+    this.own.gaveUp(contact)
+    this.followed?.gaveUp(contact)
+    return { news: 'gave-up', contact }
+  }
+
+  private ask(question: (ledger: Ledger) => Answer): Answer {
+    const answer = question(this.own)
+    return answer !== 'unknown' || this.followed === undefined ? answer : question(this.followed)
+  }
+
+  private snapshotOf(ver: string): Snapshot | undefined {
+    for (const ledger of [this.own, this.followed]) if (ledger?.ver === ver) return snapshotOf(ledger)
+    return this.kept?.ver === ver ? this.kept : undefined
+  }
+}
+
+function rosterNews(snapshot: Snapshot): News {
+  const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
+  return { news: 'roster', items, ver: snapshot.ver }
+}
+
+function snapshotOf(ledger: Ledger | undefined): Snapshot | undefined {
+  if (ledger === undefined || !ledger.complete || ledger.ver === undefined) return undefined
+  return { ver: ledger.ver, items: ledger.visibleItems() }
+}
+
+/** Maps keep the order of insertion: the first key is the oldest. */
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key)
+  if (map.size >= awaitedAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
+  map.set(key, value)
+}

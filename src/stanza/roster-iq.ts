@@ -1,0 +1,43 @@
+/** IQs of `jabber:iq:roster` (RFC 6121 section 2), read for what they say of subscriptions. */
+import { ns } from '../stream/namespaces.ts'
+import { child, type Element, elements } from '../xml/element.ts'
+import { isAccountItself } from './account.ts'
+import type { Stanza } from './stanza.ts'
+
+/** The query of a client's roster get to its own account; a get to another's (XEP-0321) is none. */
+export function rosterGetOf(stanza: Stanza, bare: string): Element | undefined {
+  if (stanza.kind !== 'iq' || stanza.type !== 'get' || !isAccountItself(stanza.to, bare)) return undefined
+  return child(stanza.element, 'query', ns.roster)
+}
+
+/** The query of a roster set: from a client a change, from the server a push. */
+export function rosterSetOf(stanza: Stanza): Element | undefined {
+  return stanza.kind === 'iq' && stanza.type === 'set' ? child(stanza.element, 'query', ns.roster) : undefined
+}
+
+/** A roster item as far as subscriptions go. */
+export interface RosterItem {
+  readonly jid: string
+  readonly subscription: 'none' | 'to' | 'from' | 'both'
+  readonly ask: boolean
+  readonly removed: boolean
+}
+
+/**
+ * The items of a query. An item without a JID says nothing; an unknown subscription is ignored as RFC 6121 section 2.1.2.5 has it,
+ * which leaves that item out.
+ */
+export function rosterItemsOf(query: Element): RosterItem[] {
+  return elements(query).flatMap((item): RosterItem[] => {
+    const jid = item.attrs.get('jid')
+    if (item.ns !== ns.roster || item.name !== 'item' || jid === undefined) return []
+    const subscription = item.attrs.get('subscription') ?? 'none'
+    if (subscription === 'remove') return [{ jid, subscription: 'none', ask: false, removed: true }]
+    if (!isSubscription(subscription)) return []
+    return [{ jid, subscription, ask: item.attrs.get('ask') === 'subscribe', removed: false }]
+  })
+}
+
+function isSubscription(value: string): value is RosterItem['subscription'] {
+  return value === 'none' || value === 'to' || value === 'from' || value === 'both'
+}

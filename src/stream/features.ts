@@ -1,0 +1,57 @@
+/**
+ * What the gate takes out of, or puts right in, the features that the server offers. SASL mechanisms and channel-binding types are
+ * never touched: clients and servers prove to each other what was offered (XEP-0474, RFC 5802 section 6).
+ */
+import { type Element, elements, type Node, text, withChildren } from '../xml/element.ts'
+import { ns } from './namespaces.ts'
+
+const isStreamManagement = (element: Element) =>
+  element.name === 'sm' && (element.ns === ns.sm2 || element.ns === ns.sm3)
+
+/** Consumed by the gate (STARTTLS), refused by it (compression, XEP-0078), or not offered yet (stream management). */
+function isTakenOut(feature: Element): boolean {
+  if (feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature) return true
+  return isStreamManagement(feature)
+}
+
+/** Room for what a server adds to a stanza that it counts: `from`, xml:lang and namespaces. Bytes. */
+const slack = 1_024
+
+/** The features as the client gets them. `maxBytes`: the gate's own limit for one element. */
+export function rewriteFeatures(features: Element, maxBytes: number): Element {
+  const children = elements(features)
+    .filter(feature => !isTakenOut(feature))
+    .map(feature => {
+      if (feature.ns === ns.sasl2 && feature.name === 'authentication') return withoutInline(feature)
+      if (feature.ns === ns.limits && feature.name === 'limits') return withLimit(feature, maxBytes)
+      return feature
+    })
+  return withChildren(features, children)
+}
+
+/** XEP-0388's inline features: stream management itself, and in Bind 2 what it calls by its namespace. */
+function withoutInline(element: Element): Element {
+  const children = element.children.flatMap((node): Node[] => {
+    if (typeof node === 'string') return [node]
+    if (isStreamManagement(node) || isStreamManagementVar(node)) return []
+    return [node.name === 'inline' || node.ns === ns.bind2 ? withoutInline(node) : node]
+  })
+  return withChildren(element, children)
+}
+
+function isStreamManagementVar(element: Element): boolean {
+  const name = element.attrs.get('var')
+  return element.name === 'feature' && (name === ns.sm2 || name === ns.sm3)
+}
+
+/** XEP-0478: the smaller of both limits. */
+function withLimit(limits: Element, maxBytes: number): Element {
+  return withChildren(
+    limits,
+    limits.children.map(node => {
+      if (typeof node === 'string' || node.name !== 'max-bytes') return node
+      const upstream = Number(text(node)) - slack
+      return withChildren(node, [String(upstream > 0 ? Math.min(upstream, maxBytes) : maxBytes)])
+    }),
+  )
+}

@@ -1,0 +1,73 @@
+import { connect, isIP, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { ConnectFailure } from '../session/event.ts'
+import type { Connection } from './connection.ts'
+import { alpn, TcpConnection } from './tcp.ts'
+
+/** Where an upstream is, ready to be dialled. */
+export interface Target {
+  readonly address: string
+  readonly port: number
+  readonly mode: 'none' | 'starttls' | 'direct'
+  /** PEM of the authorities to trust; `undefined`: the system's. */
+  readonly ca: string | undefined
+  /** The name that the certificate must bear; `undefined`: the XMPP domain. */
+  readonly servername: string | undefined
+}
+
+/** Milliseconds until a dial, its TLS handshake included, is given up. */
+const patience = 10_000
+
+/** Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. */
+export function dial(
+  target: Target,
+  domain: string,
+  done: (connection: Connection) => void,
+  failed: (reason: ConnectFailure) => void,
+): () => void {
+  const name = target.servername ?? domain
+  const tls: ConnectionOptions = { minVersion: 'TLSv1.2', ALPNProtocols: [alpn] }
+  if (target.ca !== undefined) tls.ca = target.ca
+  // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
+  if (isIP(name) === 0) tls.servername = name
+  const { address: host, port } = target
+  const socket: Socket =
+    target.mode === 'direct'
+      ? connectTls({ ...tls, host, port, allowHalfOpen: true }, () => settle(undefined))
+      : connect({ host, port, noDelay: true, allowHalfOpen: true }, () => settle(undefined))
+  const timer = setTimeout(() => settle('timeout'), patience)
+  let settled = false
+  function settle(reason: ConnectFailure | undefined): void {
+    if (settled) return
+    settled = true
+    clearTimeout(timer)
+    if (reason === undefined) {
+      const lay = (plain: Socket) => connectTls({ ...tls, socket: plain, host })
+      return done(new TcpConnection(socket, { lay, event: 'secureConnect' }))
+    }
+    socket.destroy()
+    failed(reason)
+  }
+  socket.once('error', error => settle(reasonOf(error)))
+  return () => {
+    settled = true
+    clearTimeout(timer)
+    socket.destroy()
+  }
+}
+
+const reasons: ReadonlyMap<string, ConnectFailure> = new Map([
+  ['ECONNREFUSED', 'refused'],
+  ['ETIMEDOUT', 'timeout'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENETUNREACH', 'unreachable'],
+  ['ENOTFOUND', 'name'],
+  ['EAI_AGAIN', 'name'],
+  ['ECONNRESET', 'lost'],
+  ['EPIPE', 'lost'],
+])
+
+/** What is no error of the network is one of TLS: a certificate, a name, a protocol. */
+function reasonOf(error: Error): ConnectFailure {
+  return reasons.get((error as NodeJS.ErrnoException).code ?? '') ?? 'tls'
+}

@@ -1,0 +1,127 @@
+/** The XMPP subprotocol for WebSocket (RFC 7395) as a Fastify plugin: it can stand on the gate's own listener or in anyone's application. */
+import websocket from '@fastify/websocket'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import { ns } from '../stream/namespaces.ts'
+import { type Connection, type ConnectionHandlers, fullAt } from './connection.ts'
+
+export interface WebsocketOptions {
+  readonly path: string
+  /** Origins that may connect; `undefined`: any. A client that sends none is no browser and passes. */
+  readonly origins: readonly string[] | undefined
+  /** Bytes of a message; beyond it the socket closes with 1009. The stream's own limit is lower and answers in XML. */
+  readonly maxMessage: number
+  serve(connection: Connection): void
+}
+
+const subprotocol = 'xmpp'
+/** Milliseconds for the closing handshake; a client that never answers would hold the listener open. */
+const closing = 1_000
+/** RFC 7395 has no codes of its own; these are RFC 6455's. */
+const codes = { done: 1000, binary: 1003 } as const
+
+export async function websocketPlugin(app: FastifyInstance, options: WebsocketOptions): Promise<void> {
+  await app.register(websocket, {
+    options: {
+      maxPayload: options.maxMessage,
+      perMessageDeflate: false,
+      closeTimeout: closing,
+      handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false),
+    } as object,
+    errorHandler: (_error, socket) => socket.terminate(),
+    // The streams have been told before; what is left is closed with the stream's own element.
+    preClose: done => {
+      for (const socket of app.websocketServer.clients) {
+        if (socket.readyState === socket.OPEN) socket.send(`<close xmlns="${ns.framing}"/>`)
+        socket.close(codes.done)
+      }
+      app.websocketServer.close(() => done())
+    },
+  })
+  const preValidation = async (request: FastifyRequest, reply: FastifyReply) => {
+    const refused = refusal(request, options)
+    if (refused !== undefined) return reply.code(refused.status).type('text/plain').send(`${refused.text}\n`)
+  }
+  app.route({
+    method: 'GET',
+    url: options.path,
+    preValidation,
+    handler: (_request, reply) =>
+      reply.code(426).header('upgrade', 'websocket').type('text/plain').send('XMPP over WebSocket is served here\n'),
+    wsHandler: socket => options.serve(new WebsocketConnection(socket)),
+  })
+}
+
+/** Why an upgrade is not granted (RFC 7395 section 3.1: the subprotocol is required). */
+function refusal(request: FastifyRequest, options: WebsocketOptions): { status: number; text: string } | undefined {
+  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return undefined
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
+  if (!offered.includes(subprotocol)) return { status: 400, text: `the subprotocol '${subprotocol}' is required` }
+  const { origin } = request.headers
+  if (origin === undefined || options.origins === undefined || options.origins.includes(origin)) return undefined
+  return { status: 403, text: 'this origin may not connect' }
+}
+
+class WebsocketConnection implements Connection {
+  readonly wire = 'websocket'
+  private readonly socket: WebSocket
+  private handlers: ConnectionHandlers | undefined
+  private waiting = 0
+
+  constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('error', () => {})
+  }
+
+  start(handlers: ConnectionHandlers): void {
+    this.handlers = handlers
+    this.socket.on('message', (data: Buffer, isBinary: boolean) => {
+      // RFC 7395 section 3.2: text alone.
+      if (isBinary) this.socket.close(codes.binary)
+      else handlers.data(data)
+    })
+    this.socket.on('close', () => handlers.closed())
+    if (this.socket.readyState === this.socket.CLOSED) setImmediate(() => handlers.closed())
+  }
+
+  get full(): boolean {
+    return this.waiting > fullAt
+  }
+
+  write(texts: readonly string[]): void {
+    for (const text of texts) {
+      if (text === '' || this.socket.readyState !== this.socket.OPEN) continue
+      const bytes = Buffer.byteLength(text)
+      this.waiting += bytes
+      this.handlers?.wrote(bytes)
+      this.socket.send(text, () => this.written(bytes))
+    }
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  /** There is no STARTTLS on this wire (RFC 7395 section 3.9). */
+  secure(): void {
+    this.abort()
+  }
+
+  close(): void {
+    this.socket.close(codes.done)
+  }
+
+  abort(): void {
+    this.socket.terminate()
+  }
+
+  private written(bytes: number): void {
+    const wasFull = this.full
+    this.waiting -= bytes
+    if (wasFull && !this.full) this.handlers?.drained()
+  }
+}

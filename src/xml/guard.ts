@@ -1,0 +1,71 @@
+/**
+ * What saxes lets pass while libexpat, which reads what we forward, or RFC 6120 section 11 does not: one check for each. What fails is
+ * thrown as `Refused`, through saxes, to reader.ts.
+ */
+export type XmlFault = 'malformed' | 'restricted' | 'encoding' | 'limit' | 'text'
+
+export class Refused extends Error {
+  readonly fault: XmlFault
+  /** Of the offending character, in UTF-16 units; `undefined` where it is the one that saxes read last. */
+  readonly position: number | undefined
+  constructor(fault: XmlFault, message: string, position?: number) {
+    super(message)
+    this.fault = fault
+    this.position = position
+  }
+}
+
+/** UTF-16 units; no extension's names come near it. */
+const nameLength = 256
+const plainName = /^[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?$/
+
+/** Of an element or an attribute, prefix included. */
+export function checkName(name: string): void {
+  if (name.length > nameLength) throw new Refused('limit', `a name of more than ${nameLength} characters`)
+  if (!plainName.test(name)) throw new Refused('malformed', 'a name outside the ASCII names')
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const control = /[\u0000-\u001f\u007f-\u009f]/
+
+/** The value of an `xmlns` attribute. */
+export function checkNamespace(value: string): void {
+  if (value !== value.trim() || control.test(value))
+    throw new Refused('malformed', 'white space or a control character in a namespace name')
+}
+
+/** UTF-16 units between `&` and `;`: `#x10FFFF` has eight. */
+const referenceLength = 10
+const notInReference = /[^#A-Za-z0-9]/
+
+/** What follows an `&`, with its `;` read or not yet; `end` is the position after it. */
+export function checkReference(reference: string, end: number): void {
+  const head = reference.slice(0, referenceLength + 1)
+  const bad = head.search(notInReference)
+  if (bad !== -1) throw new Refused('malformed', "a bare '&'", end - reference.length + bad)
+  if (head.length <= referenceLength) return
+  const fault = head[0] === '#' ? 'limit' : 'restricted'
+  const text = `a reference of more than ${referenceLength} characters`
+  throw new Refused(fault, text, end - reference.length + referenceLength)
+}
+
+export function checkDeclaration(declaration: { version?: string; encoding?: string; standalone?: string }): void {
+  const encoding = declaration.encoding?.toLowerCase()
+  if (encoding !== undefined && encoding !== 'utf-8')
+    throw new Refused('encoding', 'an encoding other than UTF-8 is declared')
+  if (declaration.version !== '1.0') throw new Refused('restricted', 'an XML version other than 1.0')
+  if (declaration.standalone === 'no') throw new Refused('restricted', "standalone='no'")
+}
+
+const restricted = [
+  'undefined entity',
+  'doctype declaration',
+  'processing instruction',
+  'XML declaration must be at',
+  'XML declaration must appear',
+]
+
+/** What saxes complains of, in its words, where it is not plain ill-formedness. */
+export function faultOf(message: string): XmlFault {
+  return restricted.some(words => message.includes(words)) ? 'restricted' : 'malformed'
+}

@@ -1,4 +1,11 @@
+import { dirname, resolve } from 'node:path'
+import { check } from './config/checks.ts'
+import { readSource } from './config/file.ts'
+import { ConfigError } from './config/problem.ts'
+import { type ConfigFile, validate } from './config/schema.ts'
 import type { Mode } from './rules/mode.ts'
+
+export { ConfigError, formatProblem, type Problem } from './config/problem.ts'
 
 /** A certificate chain and its key, as paths of PEM files resolved against the configuration file's folder. */
 export interface CertificateFiles {
@@ -74,4 +81,64 @@ export interface Config {
   readonly routes: readonly Route[]
   readonly rules: RulesConfig
   readonly log: { readonly level: LogLevel }
+}
+
+/**
+ * Reads and checks a configuration file, YAML or JSON, with the PEM files that it names. A text that is `${NAME}` as a whole stands
+ * for that variable of the environment. `ruleNames` are those that may have a mode of their own. Throws `ConfigError` with all that
+ * is wrong.
+ */
+export function readConfig(path: string, ruleNames: readonly string[]): Config {
+  const folder = dirname(resolve(path))
+  const source = readSource(path, process.env)
+  // Nothing more can be said of a file that is no YAML.
+  if (source.place('') === undefined) throw new ConfigError(source.problems)
+  const file = validate(source, ruleNames)
+  check(source, folder)
+  if (file === undefined || source.problems.length > 0) throw new ConfigError(source.problems)
+  return configOf(file, folder)
+}
+
+function configOf(file: ConfigFile, folder: string): Config {
+  const { default: fallback = 'enforce', trustedDomains = [], ...byName } = file.rules ?? {}
+  const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls }]) => {
+    const ca = tls.ca === undefined ? undefined : resolve(folder, tls.ca)
+    return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername } }] as const
+  })
+  return {
+    listeners: listenersOf(file, folder),
+    admin: file.admin === undefined ? undefined : { token: undefined, ...file.admin },
+    upstreams: new Map(upstreams),
+    routes: file.routes.map(({ domain, upstream }) => ({ domain, upstream })),
+    rules: { default: fallback, modes: new Map(Object.entries(byName) as [string, Mode][]), trustedDomains },
+    log: { level: file.log?.level ?? 'info' },
+  }
+}
+
+function listenersOf(file: ConfigFile, folder: string): Listener[] {
+  const names = new Set(file.listeners.map(listener => listener.name))
+  return file.listeners.map((listener): Listener => {
+    const name = listener.name ?? freeName(`${listener.kind}-${listener.port}`, names)
+    const { address, port } = listener
+    if (listener.kind === 'tcp') {
+      const { tls } = listener
+      if (tls.mode === 'none') return { kind: 'tcp', name, address, port, tls: { mode: 'none' } }
+      return { kind: 'tcp', name, address, port, tls: { mode: tls.mode, ...pemOf(tls, folder) } }
+    }
+    const { path = '/xmpp-websocket', origins } = listener
+    const tls = listener.tls === undefined ? undefined : pemOf(listener.tls, folder)
+    return { kind: 'websocket', name, address, port, path, tls, origins }
+  })
+}
+
+/** A port may be listened to at two addresses: the second listener is `tcp-5222-2`, and so on. */
+function freeName(name: string, taken: Set<string | undefined>): string {
+  let free = name
+  for (let number = 2; taken.has(free); number++) free = `${name}-${number}`
+  taken.add(free)
+  return free
+}
+
+function pemOf({ cert, key }: CertificateFiles, folder: string): CertificateFiles {
+  return { cert: resolve(folder, cert), key: resolve(folder, key) }
 }

@@ -25,7 +25,7 @@ export function readSource(file: string, environment: Environment): Source {
 /** Why a file could not be opened or read. */
 export function fileFlaw(error: unknown): Flaw {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-  return fileFlaws.get(code) ?? [`cannot be read (${code})`, 'see that it is a readable file']
+  return fileFlaws.get(code) ?? [`cannot be read (${code})`, 'name a readable file']
 }
 
 const fileFlaws = new Map<string, Flaw>([

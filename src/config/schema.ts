@@ -1,34 +1,74 @@
-/** The schema's opinion of a source, in an operator's words: descriptions and examples come from the schema itself. */
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
+import type { CertificateFiles, LogLevel, Route, TcpListener, Upstream } from '../config.ts'
+import type { Mode } from '../rules/mode.ts'
+import { type Annotated, explain } from './explain.ts'
 import { formats } from './formats.ts'
-import { didYouMean } from './problem.ts'
-import { join, lastOf, type Source } from './source.ts'
+import type { Source } from './source.ts'
 
-/** What a file holds that the schema has nothing against. */
+/** A file that the schema has nothing against. */
 export interface ConfigFile {
   readonly listeners: readonly (TcpFile | WebsocketFile)[]
   readonly admin?: { readonly address: string; readonly port: number; readonly token?: string }
   readonly upstreams: Readonly<Record<string, UpstreamFile>>
-  readonly routes: readonly { readonly domain: string; readonly upstream: string }[]
-  readonly rules?: Readonly<Record<string, unknown>>
-  readonly log?: { readonly level?: string }
+  readonly routes: readonly Route[]
+  readonly rules?: RulesFile
+  readonly log?: { readonly level?: LogLevel }
 }
 
-interface ListenerFile {
+type TcpFile = Omit<TcpListener, 'name'> & { readonly name?: string }
+
+interface WebsocketFile {
+  readonly kind: 'websocket'
   readonly name?: string
   readonly address: string
   readonly port: number
+  readonly path?: string
+  readonly tls?: CertificateFiles
+  readonly origins?: readonly string[]
 }
 
-export interface TcpFile extends ListenerFile {
-  readonly kind: 'tcp'
-}
-
-export interface WebsocketFile extends ListenerFile {
-  readonly kind: 'websocket'
-}
-
-export interface UpstreamFile {
+interface UpstreamFile {
   readonly address: string
+  readonly port: number
+  readonly tls: { readonly mode: Upstream['tls']['mode']; readonly ca?: string; readonly servername?: string }
+}
+
+interface RulesFile {
+  readonly default?: Mode
+  readonly trustedDomains?: readonly string[]
+  readonly [rule: string]: Mode | readonly string[] | undefined
+}
+
+/** Reports what is wrong; `undefined` if anything is. */
+export function validate(source: Source, ruleNames: readonly string[]): ConfigFile | undefined {
+  const schema = schemaWith(ruleNames)
+  const ajv = new Ajv({ allErrors: true, verbose: true, discriminator: true, formats })
+  const validates = ajv.compile<ConfigFile>(schema)
+  const value = source.place('')?.value
+  if (validates(value)) return value
+  for (const error of validates.errors ?? []) {
+    const { pointer, message, remedy } = explain(error as DefinedError, source, schema.definitions)
+    // Said already: the tag of a union is missing twice, and a variable that is not set has no good value.
+    if (!source.isFaulty(pointer)) source.report(pointer, message, remedy)
+  }
+  return undefined
+}
+
+interface RootSchema {
+  readonly properties: {
+    readonly rules: { additionalProperties: unknown; readonly properties: Record<string, Annotated> }
+  }
+  readonly definitions: Readonly<Record<string, Annotated>>
+}
+
+/** The schema in the package's root, told the names of the rules: a misspelt rule is then a key like any other. */
+function schemaWith(ruleNames: readonly string[]): RootSchema {
+  // From dist/src/config, in the repository as in an installed package.
+  const path = new URL('../../../schemas/config.schema.json', import.meta.url)
+  const schema: RootSchema = JSON.parse(readFileSync(path, 'utf8'))
+  const { rules } = schema.properties
+  for (const name of ruleNames) rules.properties[name] = { $ref: '#/definitions/mode' }
+  rules.additionalProperties = false
+  return schema
 }

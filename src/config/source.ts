@@ -13,6 +13,9 @@ export interface Place {
   readonly written: unknown
 }
 
+/** The one part that is a secret. */
+const secret = '/admin/token'
+
 /**
  * A configuration file as parts with their places, and what was found wrong with them so far: whatever finds a fault later can
  * name its line. Parts are called by their JSON pointer, as ajv does.
@@ -47,6 +50,18 @@ export class Source {
   text(pointer: string): string | undefined {
     const value = this.places.get(pointer)?.value
     return typeof value === 'string' ? value : undefined
+  }
+
+  /** The scalar there as the file spells it, for a message; a secret is not shown, wherever it stands. */
+  shown(pointer: string): string {
+    const written = this.places.get(pointer)?.written
+    if (written === undefined) return Array.isArray(this.places.get(pointer)?.value) ? 'a list' : 'a map'
+    const isSecret = pointer === secret || (written !== null && written === this.places.get(secret)?.written)
+    if (isSecret) return 'what is written'
+    if (typeof written !== 'string') return String(written)
+    const text = written.length > 60 ? `${written.slice(0, 60)}...` : written
+    // One line, whatever it holds.
+    return `'${JSON.stringify(text).slice(1, -1)}'`
   }
 
   /** The pointers of the entries of the map or list there. */

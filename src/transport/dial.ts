@@ -1,4 +1,4 @@
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { ConnectFailure } from '../session/event.ts'
 import type { Connection } from './connection.ts'
@@ -31,10 +31,12 @@ export function dial(
   // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
+  // Node's types forget that tls.connect takes what net.connect takes.
+  const tcp: TcpNetConnectOpts = { host, port, noDelay: true, allowHalfOpen: true }
   const socket: Socket =
     target.mode === 'direct'
-      ? connectTls({ ...tls, host, port, allowHalfOpen: true }, () => settle(undefined))
-      : connect({ host, port, noDelay: true, allowHalfOpen: true }, () => settle(undefined))
+      ? connectTls({ ...tls, ...tcp }, () => settle(undefined))
+      : connect(tcp, () => settle(undefined))
   const timer = setTimeout(() => settle('timeout'), patience)
   let settled = false
   function settle(reason: ConnectFailure | undefined): void {

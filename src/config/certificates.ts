@@ -1,0 +1,96 @@
+/** PEM files: that they are there, whole, and belong to each other, so that no handshake is the first to find out. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { type Flaw, fileFlaw } from './file.ts'
+
+/** What is wrong with a file of one or more certificates. */
+export function certificatesFlaw(file: string): Flaw | undefined {
+  const read = readPem(file, certificatesOf)
+  return 'flaw' in read ? read.flaw : undefined
+}
+
+/** What is wrong with a file of a private key. */
+export function keyFlaw(file: string): Flaw | undefined {
+  const read = readPem(file, keyOf)
+  return 'flaw' in read ? read.flaw : undefined
+}
+
+/** What is wrong between two files that are good each by itself. */
+export function pairFlaw(certFile: string, keyFile: string): Flaw | undefined {
+  const cert = readPem(certFile, certificatesOf)
+  const key = readPem(keyFile, keyOf)
+  if ('flaw' in cert || 'flaw' in key) return undefined
+  if (cert.value[0]?.checkPrivateKey(key.value) !== true) return notThePair
+  try {
+    // What is left are OpenSSL's own demands, as on the length of keys.
+    createSecureContext({ cert: cert.text, key: key.text })
+    return undefined
+  } catch (error) {
+    return [`is refused by OpenSSL (${reasonOf(error)})`, 'have key and certificate made anew']
+  }
+}
+
+const notThePair: Flaw = [
+  'is not the key of the first certificate in cert',
+  "use the key that it was made with, and put the server's own certificate first",
+]
+
+type Pem<T> = { readonly text: string; readonly value: T } | { readonly flaw: Flaw }
+
+function readPem<T>(file: string, parse: (text: string) => T | Flaw): Pem<T> {
+  let text: string
+  try {
+    text = readFileSync(file, 'latin1')
+  } catch (error) {
+    const [message, remedy] = fileFlaw(error)
+    return { flaw: [message, `${remedy}; a relative path starts at the folder of the configuration file`] }
+  }
+  const value = parse(text)
+  return isFlaw(value) ? { flaw: value } : { text, value }
+}
+
+function isFlaw(value: unknown): value is Flaw {
+  return Array.isArray(value) && typeof value[0] === 'string'
+}
+
+function certificatesOf(text: string): readonly X509Certificate[] | Flaw {
+  const blocks = text.match(
+    /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (TRUSTED |X509 )?CERTIFICATE-----/g,
+  )
+  if (blocks === null) {
+    return /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
+      ? ['holds a key and no certificate', 'name the certificate; the key has its own place']
+      : ['is not PEM: it has no BEGIN CERTIFICATE line with its END', 'name a PEM file']
+  }
+  const certificates: X509Certificate[] = []
+  for (const block of blocks) {
+    try {
+      certificates.push(new X509Certificate(block))
+    } catch {
+      // What OpenSSL says of it is about ASN.1, and helps nobody.
+      return [`cannot be read: certificate ${certificates.length + 1} in it is damaged`, 'copy it anew']
+    }
+  }
+  return certificates
+}
+
+function keyOf(text: string): KeyObject | Flaw {
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+    return /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text)
+      ? ['holds a certificate and no key', 'name the key; the certificate has its own place']
+      : ['is not PEM: it has no BEGIN PRIVATE KEY line', 'name a PEM file']
+  }
+  try {
+    return createPrivateKey(text)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    return code === 'ERR_MISSING_PASSPHRASE'
+      ? ['is encrypted', 'write it without a passphrase: openssl pkey -in key.pem -out plain.pem']
+      : ['cannot be read: the key in it is damaged', 'copy it anew']
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error)
+}

@@ -1,0 +1,136 @@
+/**
+ * What the schema cannot say: what parts mean to each other, and to the machine. Every check takes the source as it is, good or
+ * not, so that one reading tells all; it leaves alone what was reported before.
+ */
+import { resolve } from 'node:path'
+import { foldDomain } from '../stanza/jid.ts'
+import { certificatesFlaw, keyFlaw, pairFlaw } from './certificates.ts'
+import type { Flaw } from './file.ts'
+import { foldAddress, isLoopback } from './formats.ts'
+import { didYouMean } from './problem.ts'
+import { lastOf, type Source } from './source.ts'
+
+/** Reports what is wrong. Relative paths of PEM files start at the folder. */
+export function check(source: Source, folder: string): void {
+  for (const listener of source.entries('/listeners')) checkListener(source, listener, folder)
+  for (const upstream of source.entries('/upstreams')) checkUpstream(source, upstream, folder)
+  checkAdmin(source)
+  checkNames(source)
+  checkPorts(source)
+  checkRoutes(source)
+}
+
+function checkListener(source: Source, at: string, folder: string): void {
+  const kind = source.text(`${at}/kind`)
+  if (kind === 'tcp') refuseClearText(source, at)
+  if (kind === 'websocket' && source.place(`${at}/tls`) === undefined && isExposed(source, at)) {
+    report(source, `${at}/tls`, [`is missing, and ${clearText(source, at)}`, `add tls: { cert, key }, or ${stay}`])
+  }
+  const cert = goodFile(source, `${at}/tls/cert`, folder, certificatesFlaw)
+  const key = goodFile(source, `${at}/tls/key`, folder, keyFlaw)
+  const flaw = cert !== undefined && key !== undefined ? pairFlaw(cert, key) : undefined
+  if (flaw !== undefined) report(source, `${at}/tls/key`, [`${source.shown(`${at}/tls/key`)} ${flaw[0]}`, flaw[1]])
+}
+
+function checkUpstream(source: Source, at: string, folder: string): void {
+  refuseClearText(source, at)
+  goodFile(source, `${at}/tls/ca`, folder, certificatesFlaw)
+}
+
+/** The path of a PEM file that has no flaw by itself; reports it if it has. */
+function goodFile(
+  source: Source,
+  at: string,
+  folder: string,
+  flawOf: (file: string) => Flaw | undefined,
+): string | undefined {
+  const path = source.text(at)
+  // In a place where it is not known, or with a variable that is not set, it is no path.
+  if (path === undefined || source.isFaulty(at)) return undefined
+  const file = resolve(folder, path)
+  const flaw = flawOf(file)
+  if (flaw !== undefined) report(source, at, [`${source.shown(at)} ${flaw[0]}`, flaw[1]])
+  return flaw === undefined ? file : undefined
+}
+
+function refuseClearText(source: Source, at: string): void {
+  if (source.text(`${at}/tls/mode`) !== 'none' || !isExposed(source, at)) return
+  const remedy = `set mode to starttls or direct, or ${stay}`
+  report(source, `${at}/tls/mode`, [`'none' is for loopback alone, and ${clearText(source, at)}`, remedy])
+}
+
+/** A faulty address is told by itself, and may be anything. */
+function isExposed(source: Source, at: string): boolean {
+  const address = source.text(`${at}/address`)
+  return address !== undefined && !source.isFaulty(`${at}/address`) && !isLoopback(address)
+}
+
+function clearText(source: Source, at: string): string {
+  return `to ${source.shown(`${at}/address`)} passwords would travel in clear text`
+}
+
+const stay = 'use 127.0.0.1'
+
+function checkAdmin(source: Source): void {
+  if (source.place('/admin/token') !== undefined || !isExposed(source, '/admin')) return
+  const message = `is missing, and ${source.shown('/admin/address')} is not loopback: anybody could read what is there`
+  report(source, '/admin/token', [message, `add a token, or ${stay}`])
+}
+
+/** Names are labels of metrics: two listeners of one name would be counted as one. */
+function checkNames(source: Source): void {
+  const names = source.entries('/listeners').map(at => `${at}/name`)
+  reportTwins(source, names, at => source.text(at), 'is the name of', 'give each its own name')
+}
+
+function checkPorts(source: Source): void {
+  const ports = [...source.entries('/listeners'), '/admin'].map(at => `${at}/port`)
+  const socketOf = (at: string) => {
+    const address = source.text(at.replace(/port$/, 'address'))
+    const port = source.place(at)?.value
+    // Port 0 is whatever is free.
+    return address === undefined || typeof port !== 'number' || port === 0
+      ? undefined
+      : `${foldAddress(address)} ${port}`
+  }
+  reportTwins(source, ports, socketOf, 'at the same address is the port of', 'give each its own port or address')
+}
+
+function checkRoutes(source: Source): void {
+  const routes = source.entries('/routes')
+  const upstreams = source.entries('/upstreams').map(lastOf)
+  const domains = routes.map(at => `${at}/domain`)
+  reportTwins(source, domains, at => foldDomain(source.text(at) ?? ''), 'is routed by', 'keep one of the two')
+  for (const at of routes.map(at => `${at}/upstream`)) {
+    const name = source.text(at)
+    // Without upstreams, that is the problem.
+    if (name === undefined || upstreams.length === 0 || upstreams.includes(name)) continue
+    const remedy = didYouMean(name, upstreams, `upstreams are ${upstreams.join(', ')}`)
+    report(source, at, [`${source.shown(at)} is not the name of an upstream`, remedy])
+  }
+}
+
+/** Reports each part that equals an earlier one, at the later of the two. */
+function reportTwins(
+  source: Source,
+  parts: readonly string[],
+  fold: (at: string) => string | undefined,
+  relation: string,
+  remedy: string,
+): void {
+  const first = new Map<string, string>()
+  for (const at of parts) {
+    const folded = source.isFaulty(at) ? undefined : fold(at)
+    if (folded === undefined || folded === '') continue
+    const twin = first.get(folded)
+    if (twin === undefined) first.set(folded, at)
+    else {
+      const owner = source.place(twin.slice(0, twin.lastIndexOf('/')))?.key
+      report(source, at, [`${source.shown(at)} ${relation} ${owner} already`, remedy])
+    }
+  }
+}
+
+function report(source: Source, at: string, [message, remedy]: Flaw): void {
+  if (!source.isFaulty(at)) source.report(at, message, remedy)
+}

@@ -91,8 +91,8 @@ export interface Config {
 export function readConfig(path: string, ruleNames: readonly string[]): Config {
   const folder = dirname(resolve(path))
   const source = readSource(path, process.env)
-  // Nothing more can be said of a file that is no YAML.
-  if (source.place('') === undefined) throw new ConfigError(source.problems)
+  // Nothing more can be said of a file that is no YAML, or not read to its end.
+  if (source.place('') === undefined || source.isFaulty('')) throw new ConfigError(source.problems)
   const file = validate(source, ruleNames)
   check(source, folder)
   if (file === undefined || source.problems.length > 0) throw new ConfigError(source.problems)

@@ -81,13 +81,14 @@ function keyOf(text: string): KeyObject | Flaw {
       ? ['holds a certificate and no key', 'name the key; the certificate has its own place']
       : ['is not PEM: it has no BEGIN PRIVATE KEY line', 'name a PEM file']
   }
+  // The header says so, in PKCS #8 and before it; what Node says of such a key depends on its OpenSSL.
+  if (/-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
+    return ['is encrypted', 'write it without a passphrase: openssl pkey -in key.pem -out plain.pem']
+  }
   try {
     return createPrivateKey(text)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return code === 'ERR_MISSING_PASSPHRASE'
-      ? ['is encrypted', 'write it without a passphrase: openssl pkey -in key.pem -out plain.pem']
-      : ['cannot be read: the key in it is damaged', 'copy it anew']
+  } catch {
+    return ['cannot be read: the key in it is damaged', 'copy it anew']
   }
 }
 

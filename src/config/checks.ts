@@ -100,7 +100,8 @@ function checkRoutes(source: Source): void {
   const routes = source.entries('/routes')
   const upstreams = source.entries('/upstreams').map(lastOf)
   const domains = routes.map(at => `${at}/domain`)
-  reportTwins(source, domains, at => foldDomain(source.text(at) ?? ''), 'is routed by', 'keep one of the two')
+  const fold = (domain: string) => (domain === '*' ? domain : foldDomain(domain))
+  reportTwins(source, domains, at => fold(source.text(at) ?? ''), 'is routed by', 'keep one of the two')
   for (const at of routes.map(at => `${at}/upstream`)) {
     const name = source.text(at)
     // Without upstreams, that is the problem.

@@ -101,19 +101,26 @@ function unknownKey(name: string, known: readonly string[], mode: string | undef
 
 function value(pointer: string, schema: Annotated, source: Source): Flaw {
   const written = source.place(pointer)?.written
-  if (written === null) return ['has no value', `write ${schema.description}, or remove the key`]
+  if (written === null) return ['has no value', `write ${schema.description}, or remove it`]
   const isContainer = schema.type === 'object' || schema.type === 'array'
   // A text where a map belongs may be anything, a secret too.
-  if (isContainer && typeof written === 'string') return misfit('a text', schema)
+  if (isContainer) {
+    const shown = typeof written === 'string' ? 'a text' : source.shown(pointer)
+    return [
+      `${shown} is not ${schema.description}`,
+      schema.type === 'array' ? "write '- ' entries" : "write 'key: value' entries",
+    ]
+  }
   const flaw = misfit(source.shown(pointer), schema)
+  if (schema.type === 'string' && typeof written === 'number') return [flaw[0], 'write it in quotes']
   if (schema.type === 'integer' && typeof written === 'string') {
-    return [flaw[0], /^\d+$/.test(written) ? 'write it without quotes' : (flaw[1] ?? '')]
+    if (/^\d+$/.test(written)) return [flaw[0], 'write it without quotes']
+    if (written.startsWith('$')) return [flaw[0], 'write the number: a variable stands for a text alone']
   }
   return flaw
 }
 
 function misfit(shown: string, schema: Annotated | undefined): Flaw {
   const example = schema?.examples?.[0]
-  const remedy = example === undefined ? 'write it so' : `write for example ${example}`
-  return [`${shown} is not ${schema?.description}`, remedy]
+  return [`${shown} is not ${schema?.description}`, `write for example ${example}`]
 }

@@ -68,7 +68,11 @@ function parse(text: string, lines: LineCounter, source: Source, environment: En
     // What follows on the same line is most often an echo.
     if (source.lineOf(flaw.pos[0]) === line) continue
     line = source.lineOf(flaw.pos[0])
-    source.reportAt(flaw.pos[0], '', ...syntaxFlaw(flaw, text.split('\n', line)[line - 1] ?? ''))
+    source.reportAt(
+      flaw.pos[0],
+      '',
+      ...syntaxFlaw(flaw, text.slice(lines.lineStarts[line - 1], lines.lineStarts[line])),
+    )
   }
   if (flaws.length > 0) return
   const root = document.contents
@@ -111,6 +115,7 @@ const syntaxFlaws: Partial<Record<ErrorCode, Flaw>> = {
   MULTILINE_IMPLICIT_KEY: ["lacks ': ' behind the key, or is indented wrongly", "write 'key: value', and line it up"],
   MULTIPLE_DOCS: ['starts a second document', "remove the '---'"],
   NON_STRING_KEY: ['has a key that is no text', 'write a word as the key'],
+  RESOURCE_EXHAUSTION: ['is nested too deep', 'write it flatter'],
   TAB_AS_INDENT: ['is indented with a tab', 'indent with spaces'],
   TAG_RESOLVE_FAILED: ['has a tag', "remove the word that starts with '!'"],
   UNEXPECTED_TOKEN: ['has something that does not belong there', 'write the text in quotes, or see the brackets'],

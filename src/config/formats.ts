@@ -1,7 +1,7 @@
 /** What the schema's `format` stands for. Each answers for one text; none asks the network. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { foldDomain, parseJid } from '../stanza/jid.ts'
+import { foldDomain } from '../stanza/jid.ts'
 
 /** By the name that the schema calls it. */
 export const formats = {
@@ -45,8 +45,6 @@ const hostName = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{
 
 /** The domain of a JID (RFC 7622 section 3.2): a name, in Unicode or ASCII, or an IP address. */
 function isDomain(text: string): boolean {
-  const jid = parseJid(text)
-  if (jid === undefined || jid.local !== undefined || jid.resource !== undefined) return false
   const folded = foldDomain(text)
   if (folded === undefined) return false
   if (folded.startsWith('[')) return isIPv6(folded.slice(1, -1))

@@ -90,7 +90,8 @@ class Walk {
   private text(text: string, pointer: string): string {
     if (!/\$\{\w*\}/.test(text)) return text
     const name = /^\$\{([A-Za-z_]\w*)\}$/.exec(text)?.[1]
-    const value = name === undefined ? undefined : this.environment[name]
+    // Own ones: there is no variable called 'constructor'.
+    const value = name !== undefined && Object.hasOwn(this.environment, name) ? this.environment[name] : undefined
     if (name === undefined) {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
       this.source.report(pointer, 'holds a ${...} that is not the whole value', 'write ${NAME} alone, or none')

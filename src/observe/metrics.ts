@@ -201,6 +201,9 @@ export class Metrics implements Watcher {
     this.receive.observe(seconds)
   }
 
+  /** Nothing is watched any longer: what would keep the process alive ends. Called when the gate stops. */
+  stop(): void {}
+
   fault(): void {
     this.add('faults', [])
   }

@@ -1,0 +1,310 @@
+/**
+ * Playbooks: a conversation through a session in plain words, without a network. Read aloud it is the test's own explanation.
+ *
+ *   client: <presence/>                     the client sends this (on TCP as bytes of its stream, on WebSocket as one message)
+ *   upstream: <presence from='...'/>        the server sends this
+ *   connected | refused timeout | secured client | closed upstream | deadline | stop
+ *                                           what else can happen to a session
+ *   -> upstream: <presence/>                the session wants exactly this written
+ *   -> client ~ type="subscribed"           ... or something that holds this
+ *   -> judged drop by presence-type         a report; `would drop` when the rule only observes
+ *   -> tell asked nurse@im.example          any other effect, in its own words
+ *   # a remark
+ *
+ * Every effect must be said: one that is left out fails, as does one that does not come. A TCP script is played three times, its
+ * bytes whole, in sevens and one by one, and must have the same outcome each time.
+ */
+import type { Test } from 'tap'
+import type { Mode } from '../src/rules/mode.ts'
+import { activeRules } from '../src/rules/table.ts'
+import { Accounts } from '../src/session/accounts.ts'
+import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../src/session/event.ts'
+import { Session, type SessionOptions } from '../src/session/session.ts'
+import { type Framing, makeFraming, type Wire } from '../src/stream/framing.ts'
+import type { Side } from '../src/stream/item.ts'
+import { clientLimits, strangerLimits, upstreamLimits } from '../src/stream/limits.ts'
+
+export const wires = ['tcp', 'websocket'] as const
+
+export interface Stage {
+  readonly starttls?: boolean
+  readonly upstreamStarttls?: boolean
+  readonly modes?: Readonly<Record<string, Mode>>
+  readonly trustedDomains?: readonly string[]
+  /** Shared by playbooks that follow each other on one gate. */
+  readonly accounts?: Accounts<object>
+}
+
+const cuts: Readonly<Record<Wire, readonly number[]>> = { tcp: [Infinity, 7, 1], websocket: [Infinity] }
+
+export function play(t: Test, wire: Wire, script: string, stage: Stage = {}): void {
+  for (const size of cuts[wire]) {
+    const lines = script.split('\n').map(line => line.trim())
+    const theatre = new Theatre(wire, stage, size)
+    for (const [i, line] of lines.entries()) {
+      if (line === '' || line.startsWith('#')) continue
+      const wrong = theatre.take(line)
+      if (wrong !== undefined) {
+        t.fail(`line ${i + 1} (cut ${size}): ${line}`, { wrong, script: lines.slice(Math.max(0, i - 4), i + 3) })
+        return
+      }
+    }
+    const left = theatre.left()
+    if (left.length > 0) return void t.fail(`unsaid at the end (cut ${size})`, { left })
+  }
+  t.pass('played')
+}
+
+class Theatre {
+  private readonly session: Session
+  private readonly framings: Record<Side, Framing>
+  private readonly said: string[] = []
+  private readonly size: number
+  private readonly accounts: Accounts<object>
+  private now = 0
+  private account: string | undefined
+
+  constructor(wire: Wire, stage: Stage, size: number) {
+    this.size = size
+    this.accounts = stage.accounts ?? new Accounts(10)
+    this.session = new Session(optionsOf(stage), this.now)
+    this.framings = {
+      client: makeFraming(wire, 'client', strangerLimits),
+      upstream: makeFraming('tcp', 'upstream', upstreamLimits),
+    }
+  }
+
+  /** What is wrong with this line, or `undefined`. */
+  take(line: string): string | undefined {
+    const expected = /^-> (.*)$/.exec(line)?.[1]
+    if (expected !== undefined) return this.expect(expected)
+    const left = this.left()
+    if (left.length > 0) return `unsaid before it: ${left.join(' | ')}`
+    const spoken = /^(client|upstream): (.*)$/.exec(line)
+    if (spoken === null) this.receive(eventOf(line))
+    else this.speak(spoken[1] as Side, spoken[2] as string)
+    return undefined
+  }
+
+  left(): readonly string[] {
+    return this.said
+  }
+
+  private expect(expected: string): string | undefined {
+    const got = this.said.shift()
+    if (got === undefined) return 'nothing more came'
+    const part = /^(client|upstream) ~ (.*)$/.exec(expected)
+    const good = part === null ? got === expected : got.startsWith(`${part[1]}: `) && got.includes(part[2] as string)
+    return good ? undefined : `came: ${got}`
+  }
+
+  private speak(side: Side, text: string): void {
+    const bytes = Buffer.from(text.replaceAll('\\n', '\n'))
+    for (let from = 0; from < bytes.length; from += this.size) {
+      this.framings[side].push(bytes.subarray(from, Math.min(from + this.size, bytes.length)))
+      this.read(side)
+      if (this.size === Infinity) break
+    }
+    if (side === 'upstream') this.read('client')
+  }
+
+  private read(side: Side): void {
+    while (!(side === 'client' && this.session.holding)) {
+      const item = this.framings[side].next()
+      if (item === undefined) return
+      this.receive({ event: 'item', from: side, item })
+    }
+  }
+
+  private receive(event: SessionEvent): void {
+    for (const effect of this.session.receive(event, this.now)) this.perform(effect)
+    if (event.event === 'connected' || event.event === 'secured') this.read('client')
+  }
+
+  private perform(effect: Effect): void {
+    switch (effect.effect) {
+      case 'send': {
+        const text = this.framings[effect.to].write(effect.item)
+        if (text !== '') this.said.push(`${effect.to}: ${text}`)
+        return
+      }
+      case 'report':
+        this.said.push(reportLine(effect.report))
+        return
+      case 'restart':
+        this.framings[effect.side].restart()
+        this.said.push(`restart ${effect.side}`)
+        return
+      case 'secure':
+        this.framings[effect.side].takeRest()
+        this.framings[effect.side].restart()
+        this.said.push(`secure ${effect.side}`)
+        return
+      case 'admit':
+        this.framings.client.limit(clientLimits)
+        this.said.push('admit')
+        return
+      case 'settle':
+        for (const side of ['client', 'upstream'] as const) this.framings[side].settle()
+        this.said.push('settle')
+        return
+      case 'close':
+      case 'abort':
+        this.said.push(`${effect.effect} ${effect.side}`)
+        return
+      case 'connect':
+        this.said.push(`connect ${effect.upstream} for ${effect.domain}`)
+        return
+      case 'recall':
+        this.account = effect.account
+        this.said.push(`recall ${effect.account}`)
+        this.receive({ event: 'ledger', recalled: this.accounts.attach(effect.account, this) })
+        return
+      case 'tell': {
+        this.said.push(newsLine(effect.news))
+        const { reports } = this.accounts.tell(this.account ?? effect.account, this, effect.news)
+        for (const report of reports) this.said.push(reportLine(report))
+      }
+    }
+  }
+}
+
+function optionsOf(stage: Stage): SessionOptions {
+  let ids = 0
+  return {
+    starttls: stage.starttls ?? false,
+    rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
+    trustedDomains: new Set(stage.trustedDomains ?? []),
+    maxBytes: clientLimits.bytes,
+    newStreamId: () => `gate-${++ids}`,
+    destinationOf: domain =>
+      domain === 'im.example'
+        ? { route: 'im.example', upstream: 'main', starttls: stage.upstreamStarttls ?? false }
+        : undefined,
+  }
+}
+
+function eventOf(line: string): SessionEvent {
+  const [word, rest = ''] = line.split(' ')
+  switch (word) {
+    case 'connected':
+    case 'stop':
+    case 'deadline':
+      return { event: word }
+    case 'refused':
+      return { event: 'refused', reason: rest as ConnectFailure }
+    case 'secured':
+    case 'closed':
+      return { event: word, side: rest as Side }
+    default:
+      throw new Error(`no line of a playbook: ${line}`)
+  }
+}
+
+function newsLine(news: News): string {
+  switch (news.news) {
+    case 'asked':
+    case 'gave-up':
+      return `tell ${news.news} ${news.contact}`
+    case 'push':
+      return `tell push ${news.item.jid}`
+    default:
+      return `tell ${news.news}`
+  }
+}
+
+function reportLine(report: Report): string {
+  switch (report.report) {
+    case 'judged': {
+      const deciding =
+        report.said.find(each => each.mode === 'enforce' && each.verdict !== 'forward') ??
+        report.said.find(each => each.mode === 'observe') ??
+        report.said.at(-1)
+      const would = deciding?.mode === 'observe' ? 'would ' : ''
+      return `judged ${would}${deciding?.verdict ?? report.verdict} by ${deciding?.rule ?? 'none'}`
+    }
+    case 'transition': {
+      const word = (state: typeof report.before) =>
+        state === undefined ? '-' : `${state.subscription}${state.ask ? '+ask' : ''}`
+      return `transition ${word(report.before)} to ${word(report.after)}`
+    }
+    case 'stream-opened':
+      return `stream-opened ${report.side}`
+    case 'stream-closed':
+      return `stream-closed ${report.side} ${report.cause}`
+    case 'session-opened':
+      return `session-opened ${report.jid}`
+    case 'session-closed':
+      return `session-closed ${report.jid} ${report.cause}`
+    case 'connect-failed':
+      return `connect-failed ${report.upstream} ${report.reason}`
+    case 'stream-error':
+      return `stream-error ${report.condition} ${report.by} ${report.side}`
+    case 'nonza':
+      return `nonza ${report.verdict} from ${report.from}`
+    case 'undecided':
+      return `undecided ${report.type}`
+    case 'request-failed':
+      return `request-failed ${report.condition}`
+  }
+}
+
+/** A login with classic SASL and binding, from the first byte to `romeo@im.example/orchard` bound. */
+export function bound(wire: Wire): string {
+  const header = wire === 'tcp' ? clientHeader : clientOpen
+  return `
+    client: ${header}
+    -> connect main for im.example
+    connected
+    -> stream-opened upstream
+    -> upstream ~ to="im.example"
+    upstream: ${serverHeader('s1')}
+    -> client ~ id="s1"
+    upstream: <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>
+    -> client ~ <mechanism>PLAIN</mechanism>
+    client: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzZWNyZXQ=</auth>
+    -> upstream ~ mechanism="PLAIN"
+    upstream: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+    -> client ~ <success
+    -> admit
+    -> restart client
+    -> restart upstream
+    client: ${header}
+    -> upstream ~ to="im.example"
+    upstream: ${serverHeader('s2')}
+    -> client ~ id="s2"
+    upstream: <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>
+    -> client ~ <bind
+    client: <iq xmlns='jabber:client' id='b1' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
+    -> judged forward by none
+    -> upstream ~ id="b1"
+    upstream: <iq id='b1' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>romeo@im.example/orchard</jid></bind></iq>
+    -> judged forward by none
+    -> client ~ <jid>romeo@im.example/orchard</jid>
+    -> session-opened romeo@im.example/orchard
+    -> settle
+    -> recall romeo@im.example
+  `
+}
+
+/** ... and with a roster that holds these items. */
+export function boundWithRoster(wire: Wire, items = '', ver?: string): string {
+  const version = ver === undefined ? '' : ` ver='${ver}'`
+  return `${bound(wire)}
+    client: <iq xmlns='jabber:client' id='r1' type='get'><query xmlns='jabber:iq:roster'/></iq>
+    -> judged forward by none
+    -> upstream ~ id="r1"
+    upstream: <iq id='r1' type='result' to='romeo@im.example/orchard'><query xmlns='jabber:iq:roster'${version}>${items}</query></iq>
+    -> judged forward by none
+    -> tell roster
+    -> client ~ id="r1"
+  `
+}
+
+export const clientHeader =
+  "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='im.example' version='1.0'>"
+export const clientOpen = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='im.example' version='1.0'/>"
+
+export function serverHeader(id: string): string {
+  return `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='${id}' from='im.example' version='1.0' xml:lang='en'>`
+}

@@ -92,12 +92,16 @@ const onWords = ['true', 'on', 'yes', 'enforce', 'starttls', 'info']
 
 function unknownKey(name: string, known: readonly string[], mode: string | undefined): Flaw {
   if (name === '<<') return ['merge keys are not supported', 'write the keys out']
-  // The other modes know these.
-  if (mode === 'none') return [`has no meaning with mode 'none'`, 'remove it, or set mode to starttls or direct']
+  if (mode === 'none' && tlsKeys.includes(name))
+    return [`has no meaning with mode 'none'`, 'remove it, or set mode to starttls or direct']
   const word = /^\w+/.exec(name)?.[0] ?? ''
-  if (word !== name && known.includes(word)) return ["lacks a space behind the ':'", `write '${word}: ...'`]
+  if (known.includes(word) && name.startsWith(`${word}:`))
+    return ["lacks a space behind the ':'", `write '${word}: ...'`]
   return ['is not a known key', didYouMean(name, known, `known are ${known.join(', ')}`)]
 }
+
+/** What the other modes know. */
+const tlsKeys = ['cert', 'key', 'ca', 'servername']
 
 function value(pointer: string, schema: Annotated, source: Source): Flaw {
   const written = source.place(pointer)?.written

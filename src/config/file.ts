@@ -97,8 +97,9 @@ function isTooDeep(text: string): boolean {
 
 /** In words of our own: the library's may quote the file. */
 function syntaxFlaw(error: YAMLError, line: string): Flaw {
+  const isVariable = line.includes('${') && line.indexOf('{') < line.lastIndexOf('${')
   // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
-  if (/\{.*\$\{/.test(line)) return ['is not YAML', "write '${NAME}' in quotes where there are brackets around it"]
+  if (isVariable) return ['is not YAML', "write '${NAME}' in quotes where there are brackets around it"]
   return syntaxFlaws[error.code] ?? ['is not YAML', 'see this line and the one before it']
 }
 

@@ -38,7 +38,7 @@ function isAddress(text: string): boolean {
 /** No IP address: TLS cannot ask for one by name (RFC 6066 section 3). */
 function isHostName(text: string): boolean {
   // All digits and dots: a mistyped IPv4 address, which a resolver may still read in its own way ('127.1').
-  return hostName.test(text) && text.length <= 253 && !/^[0-9.]+$/.test(text)
+  return text.length <= 253 && hostName.test(text) && !/^[0-9.]+$/.test(text)
 }
 
 const hostName = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i

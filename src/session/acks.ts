@@ -11,20 +11,25 @@
  * After a resumption the sender repeats what it was not told to be handled. The units that are left here say what became of each
  * the first time: a second verdict could differ, since the first one has changed the ledger (one request pays for one `subscribed`).
  */
-import type { Element } from '../xml/element.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import { type Element, element } from '../xml/element.ts'
+import type { Said } from './event.ts'
 
 /** A unit that is more than one of a run of forwarded ones. */
 export type Unit =
   | { readonly unit: 'forwarded'; readonly count: number }
   /** Forwarded by a verdict that depended on what was known then; `print` recognises the stanza. */
   | { readonly unit: 'decided'; readonly print: string }
-  | { readonly unit: 'dropped'; readonly print: string }
+  /** Left out, or answered in the receiver's place; `said`: by which rules. */
+  | { readonly unit: 'dropped'; readonly print: string; readonly said: readonly Said[] }
   | { readonly unit: 'added'; readonly element: Element }
 
 /** Counts are unsigned 32 bits wide and wrap (XEP-0198 section 5). */
 const modulus = 2 ** 32
 /** Units other than plain forwarded ones that may be outstanding; beyond it the stream cannot be resumed. */
 const keptAtMost = 2_000
+
+const nothing = element('nothing', '')
 
 export class Direction {
   /** What the receiver has acknowledged, in its own count; and what the sender may be told of it. */
@@ -52,8 +57,8 @@ export class Direction {
     this.keep({ unit: 'decided', print })
   }
 
-  dropped(print: string): void {
-    this.keep({ unit: 'dropped', print })
+  dropped(print: string, said: readonly Said[]): void {
+    this.keep({ unit: 'dropped', print, said })
   }
 
   added(element: Element): void {
@@ -62,7 +67,8 @@ export class Direction {
 
   /**
    * The receiver acknowledges `h`: what the sender is to be told instead, or `undefined` when the receiver cannot have got that many.
-   * Dropped units right behind the acknowledged ones count as handled: nobody else will ever acknowledge them.
+   * Dropped units right behind the acknowledged ones count as handled: nobody else will ever acknowledge them. An `h` that lies
+   * behind an earlier one says nothing new.
    */
   acknowledge(h: number): number | undefined {
     const walk = this.walk(h)
@@ -106,7 +112,8 @@ export class Direction {
   }
 
   private walk(h: number): { received: number; handled: number; left: Unit[] } | undefined {
-    const acknowledged = (h - this.received + modulus) % modulus
+    const ahead = (h - this.received + modulus) % modulus
+    const acknowledged = ahead < modulus / 2 ? ahead : 0
     let due = acknowledged
     let handled = 0
     let at = 0
@@ -134,7 +141,14 @@ export class Direction {
 
 /** What is left of a unit when there are too many: its kind. */
 function bare(unit: Unit): Unit {
-  return unit.unit === 'added' || unit.unit === 'forwarded' ? unit : { unit: unit.unit, print: '' }
+  if (unit.unit === 'forwarded') return unit
+  if (unit.unit === 'added') return { unit: 'added', element: nothing }
+  return unit.unit === 'decided' ? { unit: 'decided', print: '' } : { unit: 'dropped', print: '', said: [] }
+}
+
+/** What recognises a stanza that is sent again: servers add to it (`<delay/>`), but leave these as they were. */
+export function printOf({ kind, type, from, to, id }: Stanza): string {
+  return JSON.stringify([kind, type, from, to, id])
 }
 
 /** An `h` as it is written, or `undefined`: an unsigned integer of 32 bits. */

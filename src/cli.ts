@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-/** The command line: argv, signals, exit status. 0: done; 1: it could not be done; 2: the call was wrong. */
+/** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
-import { ConfigError, formatProblem, readConfig } from './config.ts'
 import type { Config } from './config.ts'
+import { ConfigError, formatProblem, readConfig } from './config.ts'
 import { startProxy } from './proxy.ts'
 import { rules } from './rules/table.ts'
 import { version } from './version.ts'
@@ -15,7 +15,7 @@ const help = `stanzagate ${version}: a stanza-validating proxy in front of an XM
   stanzagate --help
 
 FILE is YAML or JSON; see stanzagate.example.yaml and the README.
-Exit status: 0 done, 1 the configuration or the start failed, 2 the call was wrong.
+Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `
 
 class UsageError extends Error {}
@@ -26,7 +26,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (values.version) return say(`${version}\n`)
   const [command, ...rest] = positionals
   if (command === undefined) throw new UsageError('a command is missing: serve or check')
-  if (command !== 'serve' && command !== 'check') throw new UsageError(`there is no command '${command}': serve or check`)
+  if (command !== 'serve' && command !== 'check')
+    throw new UsageError(`there is no command '${command}': serve or check`)
   if (rest.length > 0) throw new UsageError(`'${rest.join(' ')}' is too much`)
   if (values.config === undefined) throw new UsageError(`${command} needs --config FILE`)
   const config = readConfig(
@@ -56,10 +57,11 @@ function say(text: string): number {
 
 /** Serves until a signal comes. A second signal ends the process at once. */
 async function serve(config: Config): Promise<number> {
-  const proxy = await startProxy(config)
-  await new Promise<void>(resolve => {
+  const stopped = new Promise<void>(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
+  const proxy = await startProxy(config)
+  await stopped
   await proxy.stop()
   return 0
 }
@@ -71,10 +73,12 @@ function explain(error: unknown): number {
   }
   if (error instanceof ConfigError) {
     for (const problem of error.problems) process.stderr.write(`${formatProblem(problem)}\n`)
-    return 1
+    return 2
   }
   if (isListenError(error)) {
-    process.stderr.write(`stanzagate: cannot listen on ${error.address}:${error.port}: ${listenRemedies[error.code] ?? error.code}\n`)
+    process.stderr.write(
+      `stanzagate: cannot listen on ${error.address}:${error.port}: ${listenRemedies[error.code] ?? error.code}\n`,
+    )
     return 1
   }
   throw error

@@ -1,6 +1,7 @@
 /** Reports as log lines: one for the beginning and one for the end of a session, one for each decision against a stanza. */
 import type { FastifyBaseLogger } from 'fastify'
 import type { Report } from '../session/event.ts'
+import type { Refusal } from '../transport/front.ts'
 import type { About, Watcher } from '../transport/relay.ts'
 
 export class Log implements Watcher {
@@ -14,7 +15,7 @@ export class Log implements Watcher {
     switch (report.report) {
       case 'session-opened':
         return this.logger.info(
-          { stream: about.id, listener: about.listener, route: about.route, jid: report.jid },
+          { stream: about.id, listener: about.listener, client: about.client, route: about.route, jid: report.jid },
           'session opened',
         )
       case 'session-closed':
@@ -33,7 +34,10 @@ export class Log implements Watcher {
         return this.judged(report, about)
       case 'stream-opened':
       case 'stream-closed':
-        return this.logger.debug({ stream: about.id, listener: about.listener, ...report }, 'stream')
+        return this.logger.debug(
+          { stream: about.id, listener: about.listener, client: about.client, ...report },
+          'stream',
+        )
       default:
         return this.logger.debug({ stream: about.id, ...report }, 'seen')
     }
@@ -48,6 +52,10 @@ export class Log implements Watcher {
       { stream: about.id, listener: about.listener, err: error },
       'a session was ended because of an error in the gate',
     )
+  }
+
+  refused(reason: Refusal, listener: string, address: string | undefined): void {
+    this.logger.debug({ listener, address, reason }, 'connection refused for its PROXY header')
   }
 
   /** A stanza that was rewritten goes on: that is told at debug level. */

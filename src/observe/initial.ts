@@ -1,0 +1,127 @@
+/**
+ * Series that are there at 0 before anything has happened. `rate` and `increase` see differences: of a counter that appears at 1, the
+ * first event, for some alerts the only one that matters, would be lost.
+ */
+import type { ActiveRule } from '../rules/judge.ts'
+import { type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
+import type { Side } from '../stream/item.ts'
+import { type Direction, type Half, next, visible } from '../subscription/state.ts'
+import { type MetricKey, metrics, sides, stateLabel, states, type verdicts } from './table.ts'
+
+/** The configured names that labels have. */
+export interface Known {
+  /** Their domains. */
+  readonly routes: readonly string[]
+  readonly upstreams: readonly string[]
+  readonly rules: readonly Pick<ActiveRule, 'mode' | 'rule'>[]
+}
+
+export type Initial = readonly [MetricKey, ...string[]]
+
+/** What a rule says, of which side's stanzas; of the subscription stanzas, which types. */
+interface Saying {
+  readonly from: Side
+  readonly verdict: (typeof verdicts)[number]
+  readonly types: readonly SubscriptionType[]
+}
+
+/** By rule. A rule that is not here begins to be counted with its first decision. */
+export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
+  ['from-is-bound-jid', [says('client', 'close', subscriptionTypes), says('client', 'forward', subscriptionTypes)]],
+  ['presence-type', [says('client', 'reject')]],
+  // A presence of type error is not answered: what would be rejected is dropped.
+  ['presence-children', [says('client', 'reject', subscriptionTypes), says('client', 'drop')]],
+  [
+    'subscription-bare-jids',
+    [
+      says('client', 'reject', subscriptionTypes),
+      says('client', 'forward', subscriptionTypes),
+      says('upstream', 'forward', subscriptionTypes),
+    ],
+  ],
+  ['roster-set-one-item', [says('client', 'reject')]],
+  ['roster-version-held', [says('client', 'forward')]],
+  ['roster-push-from-account', [says('upstream', 'reject')]],
+  ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
+  ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
+])
+
+/** A route has some 120 series, and a scrape takes 3 microseconds for each: where there are more, a route's begin with its events. */
+const routesAtMost = 10
+
+/** What can happen wherever clients come in. */
+export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<Initial> {
+  yield ['faults']
+  for (const side of sides) for (const way of metrics.bytes.labels.way) yield ['bytes', side, way]
+  yield ['nonzas', 'client', 'reject']
+  for (const from of sides) yield ['nonzas', from, 'drop']
+  for (const condition of metrics.streamErrors.labels.condition) {
+    // Only a client is told what is wrong with its stream.
+    yield ['streamErrors', condition, 'client', 'gate']
+    for (const side of sides) yield ['streamErrors', condition, side, 'peer']
+  }
+  for (const upstream of upstreams)
+    for (const reason of metrics.connectErrors.labels.reason) yield ['connectErrors', upstream, reason]
+  for (const route of few(routes)) {
+    yield* ofSubscriptions(route)
+    for (const active of rules) yield* ofRule(active, route)
+  }
+}
+
+/** What can happen at one listener. */
+export function* initialOfListener(listener: string, { routes }: Pick<Known, 'routes'>): Iterable<Initial> {
+  const { cause: causes } = metrics.streamsClosed.labels
+  for (const side of sides) {
+    yield ['streamsOpened', side, listener]
+    yield ['streamsActive', side, listener]
+    for (const cause of causes) yield ['streamsClosed', side, listener, cause]
+  }
+  for (const route of few(routes)) {
+    yield ['sessionsOpened', listener, route]
+    yield ['sessionsActive', listener, route]
+    for (const cause of causes) yield ['sessionsClosed', listener, route, cause]
+  }
+}
+
+function* ofSubscriptions(route: string): Iterable<Initial> {
+  for (const type of subscriptionTypes)
+    for (const from of sides) yield ['stanzas', 'presence', type, from, 'forward', 'none', 'enforce', route]
+  for (const [before, after] of transitions) yield ['transitions', before, after, route]
+  for (const type of metrics.undecided.labels.type) yield ['undecided', type, route]
+  for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
+}
+
+function* ofRule({ rule: { name }, mode }: Known['rules'][number], route: string): Iterable<Initial> {
+  for (const { from, verdict, types } of sayings.get(name) ?? []) {
+    yield ['rules', name, verdict, mode, from, route]
+    for (const type of types) yield ['stanzas', 'presence', type, from, verdict, name, mode, route]
+  }
+}
+
+/** What one stanza turns a visible state into (RFC 6121 appendix A), and removal. */
+const transitions: readonly (readonly [before: string, after: string])[] = [...oneStep()]
+
+function* oneStep(): Iterable<[string, string]> {
+  const halves: readonly Half[] = ['none', 'pending', 'active']
+  const directions: readonly Direction[] = ['outbound', 'inbound']
+  const pairs = new Set<string>()
+  for (const to of halves)
+    for (const from of halves)
+      for (const direction of directions)
+        for (const type of subscriptionTypes) {
+          const before = stateLabel(visible({ to, from }))
+          const after = stateLabel(visible(next({ to, from }, direction, type).state))
+          if (before === after || pairs.has(`${before} ${after}`)) continue
+          pairs.add(`${before} ${after}`)
+          yield [before, after]
+        }
+  for (const before of states) yield [before, 'removed']
+}
+
+function few(routes: readonly string[]): readonly string[] {
+  return routes.length > routesAtMost ? [] : routes
+}
+
+function says(from: Side, verdict: Saying['verdict'], types: Saying['types'] = []): Saying {
+  return { from, verdict, types }
+}

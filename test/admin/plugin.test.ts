@@ -1,0 +1,87 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { type AdminOptions, adminPlugin } from '../../src/admin/plugin.ts'
+import { Metrics } from '../../src/observe/metrics.ts'
+
+const token = 'tr0ub4dor~'
+
+async function made(t: Test, options: Partial<AdminOptions> = {}): Promise<FastifyInstance> {
+  const gate = new Metrics()
+  const app = fastify()
+  await app.register(adminPlugin, { token: undefined, metrics: gate.registry, ready: () => true, ...options })
+  t.teardown(async () => {
+    gate.stop()
+    await app.close()
+  })
+  return app
+}
+
+t.test('probes', async t => {
+  let ready = false
+  const app = await made(t, { token, ready: () => ready })
+  const rows: readonly (readonly [url: string, ready: boolean, status: number, body: string])[] = [
+    ['/healthz', false, 200, 'ok\n'],
+    ['/readyz', false, 503, 'not ready\n'],
+    ['/readyz', true, 200, 'ready\n'],
+    ['/healthz', true, 200, 'ok\n'],
+    ['/readyz', false, 503, 'not ready\n'],
+  ]
+  for (const [url, isReady, status, body] of rows) {
+    ready = isReady
+    const response = await app.inject(url)
+    t.same([response.statusCode, response.body], [status, body], `${url}, ${isReady ? 'ready' : 'not ready'}, no token`)
+    t.equal(response.headers['content-type'], 'text/plain')
+  }
+})
+
+t.test('/metrics is what Prometheus reads', async t => {
+  const response = await (await made(t)).inject('/metrics')
+  t.equal(response.statusCode, 200)
+  t.equal(response.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+  t.match(response.body, /^# TYPE stanzagate_stanzas_total counter$/m)
+  t.match(response.body, /^stanzagate_session_faults_total 0$/m)
+})
+
+t.test('a token guards /metrics', async t => {
+  const app = await made(t, { token })
+  const rows: readonly (readonly [authorization: string | undefined, status: number])[] = [
+    [undefined, 401],
+    ['', 401],
+    ['Bearer', 401],
+    ['Bearer ', 401],
+    ['Bearer wrong', 401],
+    ['Bearer tr0ub4dor', 401], // shorter by one: no length is told apart, and nothing throws
+    ['Bearer tr0ub4dor~~', 401],
+    ['Bearer TR0UB4DOR~', 401],
+    [`Bearer ${token} ${token}`, 401],
+    [`Bearer x ${token}`, 401],
+    [`Basic ${token}`, 401],
+    [token, 401],
+    [`Bearer ${token}`, 200],
+    [`bearer ${token}`, 200], // RFC 9110 section 11.1: the scheme's case means nothing
+    [`Bearer   ${token}`, 200], // one or more spaces
+  ]
+  for (const [authorization, status] of rows) {
+    const headers = authorization === undefined ? {} : { authorization }
+    const response = await app.inject({ url: '/metrics', headers })
+    t.equal(response.statusCode, status, authorization ?? 'no header')
+    t.equal(response.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined)
+    t.equal(response.body.includes('stanzagate_'), status === 200, 'the numbers only for who may see them')
+  }
+  t.equal((await app.inject(`/metrics?token=${token}`)).statusCode, 401, 'not in the URL, which is logged on the way')
+  t.equal((await app.inject({ method: 'HEAD', url: '/metrics' })).statusCode, 401, 'HEAD is guarded too')
+})
+
+t.test('nothing else is there', async t => {
+  const app = await made(t)
+  for (const url of ['/', '/metric', '/metrics/', '/api']) t.equal((await app.inject(url)).statusCode, 404, url)
+  for (const url of ['/metrics', '/healthz', '/readyz'])
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)
+      t.equal((await app.inject({ method, url })).statusCode, 404, `${method} ${url}`)
+})
+
+t.test('a scrape that fails says so', async t => {
+  const metrics = { contentType: 'text/plain', metrics: () => Promise.reject(new Error('no numbers')) }
+  const response = await (await made(t, { metrics })).inject('/metrics')
+  t.equal(response.statusCode, 500)
+})

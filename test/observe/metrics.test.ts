@@ -1,0 +1,345 @@
+import { readFileSync } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { metricsDocument, metricsTable } from '../../src/observe/document.ts'
+import { sayings } from '../../src/observe/initial.ts'
+import { Metrics } from '../../src/observe/metrics.ts'
+import { metrics, verdicts } from '../../src/observe/table.ts'
+import { activeRules, rules } from '../../src/rules/table.ts'
+import { type Cause, causes, connectFailures, type Report, type Said } from '../../src/session/event.ts'
+import { kinds, subscriptionTypes } from '../../src/stanza/stanza.ts'
+import { typeLabel } from '../../src/stanza/type-label.ts'
+import type { Side } from '../../src/stream/item.ts'
+import type { About } from '../../src/transport/relay.ts'
+import { promtool, Scrape } from './scrape.ts'
+import { playAtRandom } from './sessions.ts'
+
+const root = new URL('../../../', import.meta.url)
+const about: About = { id: 1, listener: 'tcp-5222', wire: 'tcp', route: 'im.example' }
+const seeded = { seed: 6121 }
+
+type Judged = Extract<Report, { report: 'judged' }>
+type Row = readonly [report: Report, ...counted: string[]]
+
+t.test('reports become numbers', async t => {
+  const asked = { subscription: 'none', ask: true } as const
+  const both = { subscription: 'both', ask: false } as const
+  const jid = 'nurse@im.example/balcony'
+  const rows: readonly Row[] = [
+    [
+      { report: 'stream-opened', side: 'client' },
+      'streams_opened_total client tcp-5222: 1',
+      'streams_active client tcp-5222: 1',
+    ],
+    [
+      { report: 'stream-closed', side: 'upstream', cause: 'timeout' },
+      'streams_closed_total upstream tcp-5222 timeout: 1',
+      'streams_active upstream tcp-5222: -1',
+    ],
+    [
+      { report: 'session-opened', jid },
+      'sessions_opened_total tcp-5222 im.example: 1',
+      'sessions_active tcp-5222 im.example: 1',
+    ],
+    [
+      { report: 'session-closed', jid, cause: 'client-lost' },
+      'sessions_closed_total tcp-5222 im.example client-lost: 1',
+      'sessions_active tcp-5222 im.example: -1',
+    ],
+    [{ report: 'connect-failed', upstream: 'main', reason: 'tls' }, 'upstream_connect_errors_total main tls: 1'],
+    [
+      { report: 'stream-error', side: 'client', by: 'gate', condition: 'policy-violation' },
+      'stream_errors_total policy-violation client gate: 1',
+    ],
+    [
+      { report: 'stream-error', side: 'upstream', by: 'peer', condition: 'my-own' },
+      'stream_errors_total other upstream peer: 1',
+    ],
+    [{ report: 'nonza', from: 'client', verdict: 'reject' }, 'nonzas_total client reject: 1'],
+    [{ report: 'undecided', type: 'subscribed' }, 'subscription_undecided_total subscribed im.example: 1'],
+    [
+      { report: 'transition', before: asked, after: both },
+      'subscription_transitions_total none+ask both im.example: 1',
+    ],
+    [
+      { report: 'transition', before: undefined, after: both },
+      'subscription_transitions_total unknown both im.example: 1',
+    ],
+    [
+      { report: 'transition', before: both, after: undefined },
+      'subscription_transitions_total both removed im.example: 1',
+    ],
+    [
+      { report: 'request-failed', condition: 'item-not-found' },
+      'subscription_requests_failed_total item-not-found im.example: 1',
+    ],
+    [
+      { report: 'request-failed', condition: 'Item-Not-Found' },
+      'subscription_requests_failed_total other im.example: 1',
+    ],
+    [judged([]), 'stanzas_total presence subscribe client forward none enforce im.example: 1'],
+    [
+      judged([], 'reject'), // by a session's phase, not by a rule
+      'stanzas_total presence subscribe client reject none enforce im.example: 1',
+    ],
+    [
+      judged([said('a', 'forward'), said('b', 'drop')], 'drop'),
+      'stanzas_total presence subscribe client drop b enforce im.example: 1',
+      'rule_decisions_total a forward enforce client im.example: 1',
+      'rule_decisions_total b drop enforce client im.example: 1',
+    ],
+    [
+      judged([said('a', 'reject', 'observe'), said('b', 'drop')], 'drop'), // what was done outranks what would have been
+      'stanzas_total presence subscribe client drop b enforce im.example: 1',
+      'rule_decisions_total a reject observe client im.example: 1',
+      'rule_decisions_total b drop enforce client im.example: 1',
+    ],
+    [
+      judged([said('a', 'drop', 'observe'), said('b', 'reject', 'observe'), said('c', 'forward')]),
+      'stanzas_total presence subscribe client drop a observe im.example: 1',
+      'rule_decisions_total a drop observe client im.example: 1',
+      'rule_decisions_total b reject observe client im.example: 1',
+      'rule_decisions_total c forward enforce client im.example: 1',
+    ],
+    [
+      judged([said('a', 'forward'), said('b', 'forward')]),
+      'stanzas_total presence subscribe client forward b enforce im.example: 1',
+      'rule_decisions_total a forward enforce client im.example: 1',
+      'rule_decisions_total b forward enforce client im.example: 1',
+    ],
+  ]
+  for (const [report, ...counted] of rows) {
+    const gate = new Metrics()
+    gate.report(report, about)
+    t.same((await Scrape.of(gate)).counted.toSorted(), counted.toSorted(), JSON.stringify(report))
+    gate.report(report, about)
+    const doubled = counted.map(line => line.replace(/1$/, '2')).toSorted()
+    t.same((await Scrape.of(gate)).counted.toSorted(), doubled, 'and again')
+    gate.stop()
+  }
+})
+
+t.test('what else is told', async t => {
+  const gate = made(t)
+  gate.bytes('client', 'received', 300)
+  gate.bytes('client', 'received', 20)
+  gate.bytes('upstream', 'sent', 5)
+  gate.fault()
+  for (const microseconds of [1, 4, 4, 300, 2e6]) gate.took(microseconds / 1e6)
+  gate.report({ report: 'undecided', type: 'subscribed' }, { ...about, route: undefined })
+  const scrape = await Scrape.of(gate)
+  t.equal(scrape.sum('transport_bytes_total', { side: 'client', way: 'received' }), 320)
+  t.equal(scrape.sum('transport_bytes_total'), 325)
+  t.equal(scrape.sum('session_faults_total'), 1)
+  const within = ['0.000002', '0.000005', '0.0005', '0.1', '+Inf'].map(le =>
+    scrape.sum('session_receive_seconds_bucket', { le }),
+  )
+  t.same(within, [1, 3, 4, 4, 5], 'buckets are cumulative')
+  t.equal(scrape.sum('session_receive_seconds_count'), 5)
+  t.equal(scrape.sum('subscription_undecided_total', { route: '' }), 1, 'before a domain was asked for')
+})
+
+t.test('every stanza counts once, under one rule; every rule that spoke counts', async t => {
+  const names = rules.map(rule => rule.name)
+  const saying = fc.record({
+    rule: fc.constantFrom(...names),
+    clause: fc.constant(''),
+    mode: fc.constantFrom('enforce' as const, 'observe' as const),
+    verdict: fc.constantFrom(...verdicts),
+  })
+  const stanza = fc.record({
+    said: fc.array(saying, { maxLength: 4 }),
+    verdict: fc.constantFrom(...verdicts),
+    kind: fc.constantFrom(...kinds),
+    type: fc.option(fc.constantFrom('subscribe', 'chat', 'get', 'error', 'bogus'), { nil: undefined }),
+    from: fc.constantFrom<Side>('client', 'upstream'),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(stanza, { maxLength: 20 }), async stanzas => {
+      const gate = new Metrics()
+      for (const { kind, type, ...rest } of stanzas)
+        gate.report({ ...judged(rest.said, rest.verdict), ...rest, kind, type: typeLabel(kind, type) }, about)
+      const scrape = await Scrape.of(gate)
+      gate.stop()
+      const spoke = stanzas.reduce((total, { said }) => total + said.length, 0)
+      for (const from of ['client', 'upstream'])
+        if (scrape.sum('stanzas_total', { from }) !== stanzas.filter(one => one.from === from).length) return false
+      return scrape.sum('rule_decisions_total') === spoke && scrape.strays.length === 0
+    }),
+    { ...seeded, numRuns: 100 },
+  )
+  t.pass('20 stanzas at a time')
+})
+
+t.test('active = opened - closed, whatever happens to sessions', async t => {
+  let reached = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(), { minLength: 40, maxLength: 120 }), async choices => {
+      const gate = new Metrics()
+      const holds = async () => {
+        const scrape = await Scrape.of(gate)
+        for (const what of ['sessions', 'streams']) {
+          const [opened, closed, active] = ['opened_total', 'closed_total', 'active'].map(end =>
+            scrape.sum(`${what}_${end}`),
+          ) as [number, number, number]
+          if (active !== opened - closed || active < 0) return undefined
+        }
+        return scrape
+      }
+      const end = playAtRandom(choices, (report, route) => gate.report(report, { ...about, route }))
+      const during = await holds()
+      reached += during?.sum('sessions_active') ?? 0
+      end()
+      const after = await holds()
+      gate.stop()
+      if (during === undefined || after === undefined || after.strays.length > 0) return false
+      return after.sum('sessions_active') === 0 && after.sum('streams_active') === 0
+    }),
+    { ...seeded, numRuns: 200 },
+  )
+  t.ok(reached > 20, `${reached} were bound when they were looked at`)
+})
+
+t.test('nothing that a peer wrote becomes a series', async t => {
+  const hostile = [
+    '__proto__',
+    'constructor',
+    'sub\nscribe',
+    '"} 1\nstanzagate_up 1',
+    ' subscribe',
+    '',
+    'SUBSCRIBE',
+    '𝒳',
+  ]
+  const gate = made(t, ['im.example'])
+  const before = (await Scrape.of(gate)).samples.length
+  for (let i = 0; i < 200; i++)
+    for (const word of [...hostile, `bogus-${i}`]) {
+      for (const kind of kinds)
+        gate.report({ ...judged([]), kind, type: typeLabel(kind, word), account: word, contact: word }, about)
+      gate.report({ report: 'request-failed', condition: word }, about)
+      gate.report({ report: 'stream-error', side: 'client', by: 'peer', condition: word }, about)
+      gate.report({ report: 'session-opened', jid: `${word}@im.example/${i}` }, about)
+    }
+  const scrape = await Scrape.of(gate)
+  t.same(scrape.strays, [])
+  t.equal(scrape.samples.length, before + kinds.length, 'one series for the other types of each kind')
+  t.equal(scrape.sum('subscription_requests_failed_total', { condition: 'other' }), 200 * (hostile.length + 1))
+})
+
+t.test('configured names are escaped', async t => {
+  const listener = 'a "fine"\\listener\nhere'
+  const gate = made(t, ['*'], [listener])
+  gate.report({ report: 'stream-opened', side: 'client' }, { ...about, listener })
+  const scrape = await Scrape.of(gate)
+  t.match(scrape.text, 'stanzagate_streams_opened_total{side="client",listener="a \\"fine\\"\\\\listener\\nhere"} 1\n')
+  t.same(promtool(['check', 'metrics'], scrape.text), { status: 0, said: '' })
+})
+
+t.test('promtool has nothing against a scrape', async t => {
+  const gate = made(t, ['im.example', '*'])
+  gate.took(0.000_01)
+  const scrape = await Scrape.of(gate)
+  t.same(promtool(['check', 'metrics'], scrape.text), { status: 0, said: '' })
+  t.not(promtool(['check', 'metrics'], scrape.text.replaceAll('_errors_total', '_errors')).status, 0, 'it looks')
+  t.same(scrape.strays, [])
+  t.ok(scrape.samples.every(({ name }) => name.startsWith('stanzagate_')))
+})
+
+t.test('what is configured is there at 0', async t => {
+  const gate = made(t, ['im.example'])
+  const scrape = await Scrape.of(gate)
+  t.same(scrape.counted, [])
+  const series = scrape.samples.length
+  t.ok(series < 500, `${series} series`)
+  for (const type of subscriptionTypes)
+    for (const from of ['client', 'upstream'] as const) gate.report({ ...judged([]), type, from }, about)
+  for (const { name } of rules)
+    for (const { from, verdict, types } of sayings.get(name) ?? [])
+      for (const type of types) gate.report({ ...judged([said(name, verdict)], verdict), type, from }, about)
+  for (const condition of metrics.streamErrors.labels.condition)
+    gate.report({ report: 'stream-error', side: 'client', by: 'gate', condition }, about)
+  for (const reason of connectFailures) gate.report({ report: 'connect-failed', upstream: 'main', reason }, about)
+  for (const cause of causes) opensAndCloses(gate, cause)
+  t.equal((await Scrape.of(gate)).samples.length, series, 'nothing appears with its first event')
+
+  const many = made(
+    t,
+    Array.from({ length: 200 }, (_, i) => `im${i}.example`),
+  )
+  t.ok((await Scrape.of(many)).samples.length < 400, 'a gate of many domains begins without them')
+})
+
+t.test('initial series: what each rule says, as its source has it', async t => {
+  t.same([...sayings.keys()].toSorted(), rules.map(rule => rule.name).toSorted())
+  for (const { name } of rules) {
+    const source = readFileSync(new URL(`src/rules/${name}.ts`, root), 'utf8')
+    const says = new Set([...source.matchAll(/verdict: '(\w+)'/g)].map(match => match[1]))
+    const stated = new Set((sayings.get(name) ?? []).map(one => one.verdict))
+    // `judge` turns a reject into a drop where nobody may be answered.
+    if (stated.has('reject')) stated.delete('drop')
+    t.same([...stated].toSorted(), [...says].toSorted(), name)
+  }
+})
+
+t.test('the process is watched from the first scrape to the stop', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const gate = made(t)
+  const first = await Scrape.of(gate)
+  for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_heap_size_used_bytes'])
+    t.ok(first.sum(name) > 0, name)
+  t.ok(Math.abs(first.sum('process_start_time_seconds') * 1_000 - performance.timeOrigin) < 1)
+  if (process.platform === 'linux') {
+    t.ok(first.sum('process_open_fds') > 2)
+    t.ok(first.sum('process_max_fds') > first.sum('process_open_fds'))
+  }
+  t.equal(first.sum('nodejs_gc_seconds_total'), 0)
+  const collected = async () => {
+    collect()
+    for (let i = 0; i < 5; i++) await turn()
+    return (await Scrape.of(gate)).sum('nodejs_gc_seconds_total', { kind: 'major' })
+  }
+  t.ok((await collected()) > 0)
+  gate.stop()
+  const last = await collected()
+  t.equal(await collected(), last, 'no longer watched')
+  const scrape = await Scrape.of(gate)
+  t.ok(scrape.sum('nodejs_eventloop_delay_max_seconds') >= scrape.sum('nodejs_eventloop_delay_p99_seconds'))
+  t.same(scrape.strays, [])
+})
+
+t.test('the documents are up to date', async t => {
+  t.equal(readFileSync(new URL('docs/metrics.md', root), 'utf8'), metricsDocument(), 'node scripts/metrics.mjs')
+  t.ok(readFileSync(new URL('README.md', root), 'utf8').includes(metricsTable()), 'the README has the table')
+})
+
+function made(t: Test, routes: readonly string[] = [], listeners = ['tcp-5222']): Metrics {
+  const active = activeRules({ default: 'enforce', modes: new Map() })
+  const gate = new Metrics({ routes, upstreams: ['main'], rules: active })
+  for (const listener of listeners) gate.serves(listener)
+  t.teardown(() => gate.stop())
+  return gate
+}
+
+function judged(all: readonly Said[], verdict: Said['verdict'] = 'forward'): Judged {
+  const contact = 'nurse@im.example'
+  const account = 'juliet@im.example'
+  return { report: 'judged', from: 'client', kind: 'presence', type: 'subscribe', verdict, said: all, account, contact }
+}
+
+function said(rule: string, verdict: Said['verdict'], mode: Said['mode'] = 'enforce'): Said {
+  return { rule, clause: '', mode, verdict }
+}
+
+function opensAndCloses(gate: Metrics, cause: Cause): void {
+  for (const side of ['client', 'upstream'] as const) {
+    gate.report({ report: 'stream-opened', side }, about)
+    gate.report({ report: 'stream-closed', side, cause }, about)
+  }
+  gate.report({ report: 'session-opened', jid: 'juliet@im.example/balcony' }, about)
+  gate.report({ report: 'session-closed', jid: 'juliet@im.example/balcony', cause }, about)
+}

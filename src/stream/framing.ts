@@ -45,6 +45,8 @@ const alone: Surroundings = { content: '' }
 export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   let limits = limitsAtFirst
   let reader = begin()
+  // The last thing said (item.ts), also where the reader had nothing to object to.
+  let failed = false
   function begin(): XmlReader {
     const fresh = new XmlReader({ level: 1, limits })
     fresh.stepwise = true
@@ -52,7 +54,11 @@ export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   }
   return {
     push: bytes => reader.push(bytes),
-    next: () => streamItem(reader.next(), from),
+    next: () => {
+      const item = failed ? undefined : streamItem(reader.next(), from)
+      failed ||= item?.item === 'error'
+      return item
+    },
     write: item => writeTcp(item),
     restart() {
       const rest = reader.takeRest()
@@ -168,7 +174,8 @@ function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): Stream
   if (uri === ns.framing && name === 'open') return { item: 'open', header: attrs }
   if (uri === ns.framing && name === 'close') return { item: 'close' }
   // RFC 7395 section 3.3.2: the framing elements in another namespace.
-  if (uri !== ns.framing && name === 'open') return { item: 'error', condition: 'invalid-namespace' }
+  if (uri !== ns.framing && (name === 'open' || name === 'close'))
+    return { item: 'error', condition: 'invalid-namespace' }
   if (uri === ns.stream && name === 'stream') return { item: 'error', condition: 'invalid-namespace' }
   return item
 }

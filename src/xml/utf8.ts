@@ -7,7 +7,7 @@ const nothing = Buffer.alloc(0)
  * (RFC 6120 section 11.6) and still gives the text in front of it, so that the outcome does not depend on how the bytes were cut.
  */
 export class Utf8 {
-  /** Set once a byte was met that is no UTF-8. Nothing is decoded after it. */
+  /** Set once a byte was met that is no UTF-8. Nothing is decoded after it, unless it is taken away. */
   bad = false
   private tail: Buffer = nothing
 
@@ -27,10 +27,11 @@ export class Utf8 {
     return all.toString('utf8', 0, good)
   }
 
-  /** The bytes that no text was given for; they are forgotten here. */
+  /** The bytes that no text was given for; they are forgotten here, good or bad. */
   takeRest(): Buffer {
     const rest = this.tail
     this.tail = nothing
+    this.bad = false
     return rest
   }
 

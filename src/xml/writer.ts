@@ -26,6 +26,7 @@ export function write(element: Element, around: Surroundings): string {
   for (const [key, value] of element.attrs) {
     if (key.charCodeAt(0) === 0x7b) {
       const end = key.lastIndexOf('}')
+      if (`n${fresh}` === bound?.prefix) fresh++
       const prefix = `n${fresh++}`
       out += ` xmlns:${prefix}="${attribute(key.slice(1, end))}" ${prefix}:${key.slice(end + 1)}="${attribute(value)}"`
     } else out += ` ${key}="${attribute(value)}"`

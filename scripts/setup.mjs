@@ -10,8 +10,8 @@ import { pathToFileURL } from 'node:url'
 import { bin, root, run, runMain, SetupError, say } from './command.mjs'
 import { withoutServices } from './services.mjs'
 
-/** The Debian packages that the real-server tests and the demonstration need. */
-export const debianPackages = ['prosody']
+/** The Debian packages that the real-server tests, the demonstration (prosody) and the metrics' tests (promtool) need. */
+export const debianPackages = ['prosody', 'ejabberd', 'python3-slixmpp', 'go-sendxmpp']
 
 /** Installs node_modules with `npm ci` unless it holds what package-lock.json asks for. */
 export async function ensureNodeModules({ install = true } = {}) {

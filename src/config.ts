@@ -4,6 +4,7 @@ import { readSource } from './config/file.ts'
 import { ConfigError } from './config/problem.ts'
 import { type ConfigFile, validate } from './config/schema.ts'
 import type { Mode } from './rules/mode.ts'
+import type { ProxyVersion } from './transport/proxy-protocol.ts'
 
 export { ConfigError, formatProblem, type Problem } from './config/problem.ts'
 
@@ -13,6 +14,11 @@ export interface CertificateFiles {
   readonly key: string
 }
 
+export interface TrustedProxies {
+  /** CIDRs: `10.0.0.0/8`, `2001:db8::/32`, or single addresses. */
+  readonly trusted: readonly string[]
+}
+
 export interface TcpListener {
   readonly kind: 'tcp'
   /** The metrics' label; `tcp-PORT` unless the file names it. */
@@ -20,6 +26,8 @@ export interface TcpListener {
   readonly address: string
   readonly port: number
   readonly tls: ({ readonly mode: 'starttls' | 'direct' } & CertificateFiles) | { readonly mode: 'none' }
+  /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
+  readonly proxyProtocol?: TrustedProxies | undefined
 }
 
 export interface WebsocketListener {
@@ -33,6 +41,12 @@ export interface WebsocketListener {
   readonly tls: CertificateFiles | undefined
   /** Origins that may connect, as browsers spell them; `undefined`: any. A client that sends no Origin passes. */
   readonly origins: readonly string[] | undefined
+  /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
+  readonly proxyProtocol?: TrustedProxies | undefined
+  /** Proxies whose X-Forwarded-For is believed; left out: nobody's is. */
+  readonly forwardedFor?: TrustedProxies | undefined
+  /** The URL by which clients reach it, told in host-meta (XEP-0156); left out: there is no host-meta. */
+  readonly url?: string | undefined
 }
 
 export type Listener = TcpListener | WebsocketListener
@@ -41,6 +55,8 @@ export interface Upstream {
   readonly name: string
   readonly address: string
   readonly port: number
+  /** It expects a PROXY header of this version with the client's address; left out: none. */
+  readonly proxyProtocol?: ProxyVersion | undefined
   readonly tls: {
     readonly mode: 'none' | 'starttls' | 'direct'
     /** Path of a PEM file of authorities to trust instead of the system's; `undefined`: the system's. */
@@ -101,9 +117,9 @@ export function readConfig(path: string, ruleNames: readonly string[]): Config {
 
 function configOf(file: ConfigFile, folder: string): Config {
   const { default: fallback = 'enforce', trustedDomains = [], ...byName } = file.rules ?? {}
-  const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls }]) => {
+  const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls, ...rest }]) => {
     const ca = tls.ca === undefined ? undefined : resolve(folder, tls.ca)
-    return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername } }] as const
+    return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername }, ...rest }] as const
   })
   return {
     listeners: listenersOf(file, folder),
@@ -119,15 +135,14 @@ function listenersOf(file: ConfigFile, folder: string): Listener[] {
   const names = new Set(file.listeners.map(listener => listener.name))
   return file.listeners.map((listener): Listener => {
     const name = listener.name ?? freeName(`${listener.kind}-${listener.port}`, names)
-    const { address, port } = listener
     if (listener.kind === 'tcp') {
-      const { tls } = listener
-      if (tls.mode === 'none') return { kind: 'tcp', name, address, port, tls: { mode: 'none' } }
-      return { kind: 'tcp', name, address, port, tls: { mode: tls.mode, ...pemOf(tls, folder) } }
+      const { kind, tls, ...rest } = listener
+      if (tls.mode === 'none') return { ...rest, kind, name, tls: { mode: 'none' } }
+      return { ...rest, kind, name, tls: { mode: tls.mode, ...pemOf(tls, folder) } }
     }
-    const { path = '/xmpp-websocket', origins } = listener
+    const { path = '/xmpp-websocket', origins, ...rest } = listener
     const tls = listener.tls === undefined ? undefined : pemOf(listener.tls, folder)
-    return { kind: 'websocket', name, address, port, path, tls, origins }
+    return { ...rest, name, path, tls, origins }
   })
 }
 

@@ -13,7 +13,9 @@ import { foldDomain } from './stanza/jid.ts'
 import { clientLimits } from './stream/limits.ts'
 import type { Connection } from './transport/connection.ts'
 import { dial, type Target } from './transport/dial.ts'
+import { Front, type FrontOptions } from './transport/front.ts'
 import { Relay, type Surroundings, type Watcher } from './transport/relay.ts'
+import { trustOf } from './transport/trusted.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
 export type GateConfig = Pick<Config, 'upstreams' | 'routes' | 'rules'>
@@ -24,7 +26,7 @@ const accountsAtMost = 10_000
 const stopWithin = 5_000
 
 export class Gate {
-  readonly metrics = new Metrics()
+  readonly metrics: Metrics
   private readonly relays = new Set<Relay>()
   private readonly around: Surroundings
   private readonly session: Omit<SessionOptions, 'starttls'>
@@ -36,10 +38,14 @@ export class Gate {
   constructor(config: GateConfig, logger: FastifyBaseLogger) {
     const targets = new Map([...config.upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
     this.session = sessionOptions(config, targets)
+    const { rules } = this.session
+    const upstreams = [...config.upstreams.keys()]
+    this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules })
     this.around = {
       accounts: new Accounts<Relay>(accountsAtMost),
       watcher: together(this.metrics, new Log(logger)),
-      dial: (upstream, domain, done, failed) => dial(targets.get(upstream) as Target, domain, done, failed),
+      dial: (upstream, domain, client, done, failed) =>
+        dial(targets.get(upstream) as Target, domain, client, done, failed),
       finished: relay => this.finished(relay),
     }
   }
@@ -47,10 +53,20 @@ export class Gate {
   /** What a listener does with each connection; `starttls`: it is plain, and TLS is required. */
   serve(listener: string, starttls: boolean): (connection: Connection) => void {
     const session = { ...this.session, starttls }
+    this.metrics.serves(listener)
     return connection => {
       if (this.stopping) return connection.abort()
       this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.around))
     }
+  }
+
+  /** What reads the PROXY headers of a listener that trusts these CIDRs. */
+  front(listener: string, trusted: readonly string[]): Front {
+    this.metrics.guards(listener)
+    const refused: FrontOptions['refused'] = (reason, address) => {
+      this.around.watcher.refused(reason, listener, address)
+    }
+    return new Front({ trusts: trustOf(trusted), refused })
   }
 
   /** Ends every stream with `system-shutdown`; resolves when all are gone or were cut off. */
@@ -98,9 +114,9 @@ function sessionOptions(
   }
 }
 
-function targetOf({ address, port, tls }: Upstream): Target {
+function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {
   const ca = tls.ca === undefined ? undefined : readFileSync(tls.ca, 'utf8')
-  return { address, port, mode: tls.mode, ca, servername: tls.servername }
+  return { address, port, mode: tls.mode, ca, servername: tls.servername, proxyProtocol }
 }
 
 function together(...watchers: readonly Watcher[]): Watcher {
@@ -116,6 +132,9 @@ function together(...watchers: readonly Watcher[]): Watcher {
     },
     fault: (error, about) => {
       for (const watcher of watchers) watcher.fault(error, about)
+    },
+    refused: (reason, listener, address) => {
+      for (const watcher of watchers) watcher.refused(reason, listener, address)
     },
   }
 }

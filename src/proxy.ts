@@ -1,13 +1,18 @@
 /** Puts the parts together: a gate and its listeners. The command line, the tests and other programs start it here. */
+import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo, Server } from 'node:net'
 import { createSecureContext } from 'node:tls'
-import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
 import type { CertificateFiles, Config, Listener, WebsocketListener } from './config.ts'
 import { Gate } from './gate.ts'
 import { clientLimits } from './stream/limits.ts'
+import { type Addresses, addressesOf } from './transport/address.ts'
+import type { Front } from './transport/front.ts'
+import { hostMetaPlugin } from './transport/host-meta.ts'
 import { directServer, plainServer } from './transport/tcp.ts'
+import { forwardedFor, trustOf } from './transport/trusted.ts'
 import { websocketPlugin } from './transport/websocket.ts'
 
 export interface Bound {
@@ -45,6 +50,7 @@ class ListeningGate implements Proxy {
   private readonly gate: Gate
   private readonly servers: Server[] = []
   private readonly apps: FastifyInstance[] = []
+  private readonly fronts: Front[] = []
   private ready = false
 
   constructor(config: Config) {
@@ -70,6 +76,7 @@ class ListeningGate implements Proxy {
   async stop(): Promise<void> {
     this.ready = false
     const closed = this.servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    for (const front of this.fronts) front.stop()
     await this.gate.stop()
     await Promise.all([...closed, ...this.apps.map(app => app.close())])
     await this.adminApp.close()
@@ -82,7 +89,8 @@ class ListeningGate implements Proxy {
     const pem = tls.mode === 'none' ? undefined : readCertificate(tls)
     const context = pem && createSecureContext({ ...pem, minVersion: 'TLSv1.2' })
     const isDirect = tls.mode === 'direct' && pem !== undefined
-    const server = isDirect ? directServer(pem, serve) : plainServer(context && (() => context), serve)
+    const front = this.frontOf(listener)
+    const server = isDirect ? directServer(pem, serve, front) : plainServer(context && (() => context), serve, front)
     this.servers.push(server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -92,15 +100,42 @@ class ListeningGate implements Proxy {
   }
 
   private async listenWebsocket(listener: WebsocketListener): Promise<void> {
-    const { name, address, port, path, origins, tls } = listener
+    const { name, address, port, path, origins, tls, url } = listener
     const https = tls === undefined ? null : { ...readCertificate(tls), minVersion: 'TLSv1.2' as const }
     const options = { loggerInstance: this.adminApp.log, logController: quiet(), https }
     const app = fastify(options as FastifyServerOptions) as unknown as FastifyInstance
     this.apps.push(app)
     const serve = this.gate.serve(name, false)
-    await app.register(websocketPlugin, { path, origins, maxMessage: 2 * clientLimits.bytes, serve })
-    await app.listen({ host: address, port, listenTextResolver: () => `listener ${name}` })
+    const front = this.frontOf(listener)
+    front?.guard(app.server)
+    const maxMessage = 2 * clientLimits.bytes
+    await app.register(websocketPlugin, { path, origins, maxMessage, serve, addressesOf: clientBy(front, listener) })
+    if (url !== undefined) await app.register(hostMetaPlugin, { url })
+    // For a name Fastify would open more servers, one for each address: nothing guards those.
+    const host = front === undefined ? address : (await lookup(address)).address
+    await app.listen({ host, port, listenTextResolver: () => `listener ${name}` })
     this.listeners.push(boundOf(name, app.server))
+  }
+
+  private frontOf({ name, proxyProtocol }: Listener): Front | undefined {
+    if (proxyProtocol === undefined) return undefined
+    const front = this.gate.front(name, proxyProtocol.trusted)
+    this.fronts.push(front)
+    return front
+  }
+}
+
+/** Who sent a request: the connection's client, or whom that one names if it is a trusted proxy. */
+function clientBy(
+  front: Front | undefined,
+  listener: WebsocketListener,
+): (request: FastifyRequest) => Addresses | undefined {
+  const trusts = trustOf(listener.forwardedFor?.trusted ?? [])
+  return ({ raw, headers }) => {
+    const own = front === undefined ? addressesOf(raw.socket) : front.addressesOf(raw.socket)
+    if (own === undefined) return undefined
+    const address = forwardedFor(headers['x-forwarded-for']?.toString(), own.source.address, trusts)
+    return address === own.source.address ? own : { ...own, source: { address, port: 0 } }
   }
 }
 

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { generate } from 'selfsigned'
 import t from 'tap'
+import { formats } from '../src/config/formats.ts'
 import { type Config, ConfigError, formatProblem, logLevels, readConfig } from '../src/config.ts'
 import { modes } from '../src/rules/mode.ts'
 
@@ -95,6 +96,9 @@ const notName = "is not a name of at most 64 ASCII letters, digits, '.', '_' and
 const notPath = "is not a path of '/', letters, digits, '.', '_', '~' and '-'; write for example /xmpp-websocket"
 const notOrigin =
   'is not an origin as browsers send it, in lower case, without path and default port; write for example https://chat.example'
+const notCidr = 'is not an IP address or a block of them in CIDR notation; write for example 10.0.0.0/8'
+const notUrl =
+  'is not a wss URL without user and fragment (ws on loopback alone); write for example wss://chat.example/xmpp-websocket'
 const notMode = 'is not one of enforce, observe, off'
 const clear = (address: string) => `to '${address}' passwords would travel in clear text`
 const refused = (address: string) =>
@@ -132,7 +136,7 @@ t.test('values that are refused', t => {
     [tcp('name: a'), '2: listeners[0].tls: is missing; add a map with mode (starttls or direct), cert and key'],
     [
       tcp('tls: { mode: none }, path: /x'),
-      '2: listeners[0].path: is not a known key; known are kind, name, address, port, tls',
+      '2: listeners[0].path: is not a known key; known are kind, name, address, port, tls, proxyProtocol',
     ],
     [tcp('tls: { mode: none }', '0.0.0.0'), `2: listeners[0].tls.mode: ${refused('0.0.0.0')}`],
     [tcp('tls: { mode: none }', '::'), `2: listeners[0].tls.mode: ${refused('::')}`],
@@ -210,6 +214,39 @@ t.test('values that are refused', t => {
       { listener: '{ kind: websocket, address: [], port: {} }' },
       `2: listeners[0].address: a list ${notAddress}`,
       '2: listeners[0].port: a map is not a port number from 0 to 65535; write for example 5222',
+    ],
+    // Proxies and host-meta
+    [
+      websocket(", proxyProtocol: { trusted: [10.0.0.1, '[::1]'] }, forwardedFor: { trusted: [10.0.0.1/40] }"),
+      `2: listeners[0].proxyProtocol.trusted[1]: '[::1]' ${notCidr}`,
+      `2: listeners[0].forwardedFor.trusted[0]: '10.0.0.1/40' ${notCidr}`,
+    ],
+    [
+      websocket(', proxyProtocol: { trusted: [] }, forwardedFor: { trusted: }'),
+      '2: listeners[0].proxyProtocol.trusted: is empty; write a list with at least one address or block of addresses of proxies',
+      '2: listeners[0].forwardedFor.trusted: has no value; write a list with at least one address or block of addresses of proxies, or remove it',
+    ],
+    [
+      websocket(', proxyProtocol: true, forwardedFor: {}'),
+      "2: listeners[0].proxyProtocol: true is not a map with trusted, a list of proxies; write 'key: value' entries",
+      '2: listeners[0].forwardedFor.trusted: is missing; add a list with at least one address or block of addresses of proxies',
+    ],
+    [
+      tcp('tls: { mode: none }, forwardedFor: { trusted: [10.0.0.1] }'),
+      '2: listeners[0].forwardedFor: is not a known key; known are kind, name, address, port, tls, proxyProtocol',
+    ],
+    [
+      upstream('tls: { mode: none }, proxyProtocol: v3'),
+      "5: upstreams.main.proxyProtocol: 'v3' is not one of v1, v2; did you mean 'v1'?",
+    ],
+    [
+      upstream('tls: { mode: none }, proxyProtocol: 2'),
+      "5: upstreams.main.proxyProtocol: 2 is not one of v1, v2; did you mean 'v2'?",
+    ],
+    [websocket(', url: http://chat.example/ws'), `2: listeners[0].url: 'http://chat.example/ws' ${notUrl}`],
+    [
+      websocket(', url: wss://chat.example/, path: /.well-known/host-meta'),
+      "2: listeners[0].path: '/.well-known/host-meta' is where host-meta is served, because there is a url; choose another path, or remove url",
     ],
     // Two of a kind
     [
@@ -665,6 +702,63 @@ log: { level: silent }
     log: { level: 'silent' },
   }
   t.strictSame(config, expected)
+  t.end()
+})
+
+t.test('proxies in front and behind, and host-meta', t => {
+  const { listeners, upstreams } = read(`
+listeners:
+  - kind: tcp
+    address: 127.0.0.1
+    port: 1
+    tls: { mode: none }
+    proxyProtocol: { trusted: [10.0.0.0/8, '2001:db8::/32', 192.0.2.1, '::1', '::ffff:10.0.0.0/104'] }
+  - kind: websocket
+    address: 127.0.0.1
+    port: 2
+    path: /.well-known/host-meta
+    proxyProtocol: { trusted: [0.0.0.0/0] }
+    forwardedFor: { trusted: ['::/0'] }
+  - { kind: websocket, address: 127.0.0.1, port: 3, url: 'wss://chat.example:8443/xmpp-websocket?a=b' }
+upstreams:
+  main: { address: 127.0.0.1, port: 15222, tls: { mode: none }, proxyProtocol: v2 }
+  old: { address: 127.0.0.1, port: 15222, tls: { mode: none }, proxyProtocol: v1 }
+routes: [{ domain: localhost, upstream: main }]
+`)
+  t.match(listeners[0], {
+    proxyProtocol: { trusted: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1', '::1', '::ffff:10.0.0.0/104'] },
+  })
+  t.match(listeners[1], { proxyProtocol: { trusted: ['0.0.0.0/0'] }, forwardedFor: { trusted: ['::/0'] } })
+  t.match(listeners[2], { url: 'wss://chat.example:8443/xmpp-websocket?a=b' })
+  t.strictSame(
+    [...upstreams.values()].map(({ proxyProtocol }) => proxyProtocol),
+    ['v2', 'v1'],
+  )
+  const isUrl = formats['websocket-url']
+  const good = [
+    'wss://chat.example',
+    'wss://chat.example:8443/?a=b&c',
+    'wss://[2001:db8::1]/',
+    'wss://bücher.example/ws',
+  ]
+  for (const url of [...good, 'ws://localhost:5280/ws', 'ws://127.9.9.9', 'ws://[::1]:5280/ws']) t.ok(isUrl(url), url)
+  const bad = [
+    'https://chat.example/ws',
+    'ws://chat.example/ws',
+    'wss:/chat.example',
+    'wss://',
+    'WSS://chat.example/',
+    '',
+  ]
+  bad.push('wss://user@chat.example/', 'wss://chat.example/#a', 'wss://chat.example#a', 'wss://chat.example/a b')
+  bad.push(
+    'wss://chat.example:99999/',
+    'wss://chat.example/\n',
+    'ws://127.0.0.1.example/',
+    'ws://[2001:db8::1]/',
+    'chat.example',
+  )
+  for (const url of bad) t.notOk(isUrl(url), url)
   t.end()
 })
 

@@ -12,7 +12,8 @@
  *   # a remark
  *
  * Every effect must be said: one that is left out fails, as does one that does not come. A TCP script is played three times, its
- * bytes whole, in sevens and one by one, and must have the same outcome each time.
+ * bytes whole, in sevens and one by one, and must have the same outcome each time. In a list of scripts each is a session of its own
+ * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
 import type { Mode } from '../src/rules/mode.ts'
@@ -31,25 +32,27 @@ export interface Stage {
   readonly upstreamStarttls?: boolean
   readonly modes?: Readonly<Record<string, Mode>>
   readonly trustedDomains?: readonly string[]
-  /** Shared by playbooks that follow each other on one gate. */
-  readonly accounts?: Accounts<object>
 }
 
 const cuts: Readonly<Record<Wire, readonly number[]>> = { tcp: [Infinity, 7, 1], websocket: [Infinity] }
 
-export function play(t: Test, wire: Wire, script: string, stage: Stage = {}): void {
+export function play(t: Test, wire: Wire, script: string | readonly string[], stage: Stage = {}): void {
   for (const size of cuts[wire]) {
-    const lines = script.split('\n').map(line => line.trim())
-    const theatre = new Theatre(wire, stage, size)
-    for (const [i, line] of lines.entries()) {
-      if (line === '' || line.startsWith('#')) continue
-      const wrong = theatre.take(line)
-      if (wrong !== undefined) {
+    const accounts = new Accounts<Theatre>(10)
+    const theatres: Theatre[] = []
+    for (const one of typeof script === 'string' ? [script] : script) {
+      const theatre = new Theatre(wire, stage, size, accounts)
+      theatres.push(theatre)
+      const lines = one.split('\n').map(line => line.trim())
+      for (const [i, line] of lines.entries()) {
+        if (line === '' || line.startsWith('#')) continue
+        const wrong = theatre.take(line)
+        if (wrong === undefined) continue
         t.fail(`line ${i + 1} (cut ${size}): ${line}`, { wrong, script: lines.slice(Math.max(0, i - 4), i + 3) })
         return
       }
     }
-    const left = theatre.left()
+    const left = theatres.flatMap(theatre => theatre.left())
     if (left.length > 0) return void t.fail(`unsaid at the end (cut ${size})`, { left })
   }
   t.pass('played')
@@ -60,13 +63,15 @@ class Theatre {
   private readonly framings: Record<Side, Framing>
   private readonly said: string[] = []
   private readonly size: number
-  private readonly accounts: Accounts<object>
+  private readonly accounts: Accounts<Theatre>
+  /** What comes from these sides is TLS's. */
+  private readonly securing = new Set<Side>()
   private now = 0
   private account: string | undefined
 
-  constructor(wire: Wire, stage: Stage, size: number) {
+  constructor(wire: Wire, stage: Stage, size: number, accounts: Accounts<Theatre>) {
     this.size = size
-    this.accounts = stage.accounts ?? new Accounts(10)
+    this.accounts = accounts
     this.session = new Session(optionsOf(stage), this.now)
     this.framings = {
       client: makeFraming(wire, 'client', strangerLimits),
@@ -100,7 +105,7 @@ class Theatre {
 
   private speak(side: Side, text: string): void {
     const bytes = Buffer.from(text.replaceAll('\\n', '\n'))
-    for (let from = 0; from < bytes.length; from += this.size) {
+    for (let from = 0; from < bytes.length && !this.securing.has(side); from += this.size) {
       this.framings[side].push(bytes.subarray(from, Math.min(from + this.size, bytes.length)))
       this.read(side)
       if (this.size === Infinity) break
@@ -109,7 +114,7 @@ class Theatre {
   }
 
   private read(side: Side): void {
-    while (!(side === 'client' && this.session.holding)) {
+    while (!this.securing.has(side) && !(side === 'client' && this.session.holding)) {
       const item = this.framings[side].next()
       if (item === undefined) return
       this.receive({ event: 'item', from: side, item })
@@ -117,8 +122,15 @@ class Theatre {
   }
 
   private receive(event: SessionEvent): void {
+    if (event.event === 'secured') this.securing.delete(event.side)
     for (const effect of this.session.receive(event, this.now)) this.perform(effect)
     if (event.event === 'connected' || event.event === 'secured') this.read('client')
+    if (this.session.over && this.account !== undefined) this.spread(this.accounts.detach(this.account, this))
+  }
+
+  private spread({ tell, reports }: ReturnType<Accounts<Theatre>['tell']>): void {
+    for (const report of reports) this.said.push(reportLine(report))
+    for (const [theatre, news] of tell) theatre.receive({ event: 'told', news })
   }
 
   private perform(effect: Effect): void {
@@ -138,6 +150,7 @@ class Theatre {
       case 'secure':
         this.framings[effect.side].takeRest()
         this.framings[effect.side].restart()
+        this.securing.add(effect.side)
         this.said.push(`secure ${effect.side}`)
         return
       case 'admit':
@@ -162,8 +175,7 @@ class Theatre {
         return
       case 'tell': {
         this.said.push(newsLine(effect.news))
-        const { reports } = this.accounts.tell(this.account ?? effect.account, this, effect.news)
-        for (const report of reports) this.said.push(reportLine(report))
+        this.spread(this.accounts.tell(effect.account, this, effect.news))
       }
     }
   }

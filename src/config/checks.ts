@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { foldDomain } from '../stanza/jid.ts'
+import { hostMetaPaths } from '../transport/host-meta.ts'
 import { certificatesFlaw, keyFlaw, pairFlaw } from './certificates.ts'
 import type { Flaw } from './file.ts'
 import { foldAddress, isLoopback } from './formats.ts'
@@ -25,6 +26,11 @@ function checkListener(source: Source, at: string, folder: string): void {
   if (kind === 'tcp') refuseClearText(source, at)
   if (kind === 'websocket' && source.place(`${at}/tls`) === undefined && isExposed(source, at)) {
     report(source, `${at}/tls`, [`is missing, and ${clearText(source, at)}`, `add tls: { cert, key }, or ${stay}`])
+  }
+  const isTaken = hostMetaPaths.some(path => path === source.text(`${at}/path`))
+  if (isTaken && source.place(`${at}/url`) !== undefined) {
+    const message = `${source.shown(`${at}/path`)} is where host-meta is served, because there is a url`
+    report(source, `${at}/path`, [message, 'choose another path, or remove url'])
   }
   const cert = goodFile(source, `${at}/tls/cert`, folder, certificatesFlaw)
   const key = goodFile(source, `${at}/tls/key`, folder, keyFlaw)

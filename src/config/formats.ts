@@ -2,6 +2,7 @@
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { foldDomain } from '../stanza/jid.ts'
+import { isCidr } from '../transport/trusted.ts'
 
 /** By the name that the schema calls it. */
 export const formats = {
@@ -10,6 +11,8 @@ export const formats = {
   domain: isDomain,
   'route-domain': (text: string) => text === '*' || isDomain(text),
   origin: isOrigin,
+  cidr: isCidr,
+  'websocket-url': isWebsocketUrl,
 }
 
 /** True of 127.0.0.0/8, ::1 (in every spelling) and localhost. A name is not looked up. */
@@ -57,4 +60,11 @@ function isOrigin(text: string): boolean {
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s?#@A-Z]*$/.test(text)) return false
   if (!/^https?:/.test(text)) return true
   return URL.canParse(text) && new URL(text).origin === text
+}
+
+/** As XEP-0156 may name it: without user and fragment, and wss; ws on loopback alone, for trying out. */
+function isWebsocketUrl(text: string): boolean {
+  const [, scheme, host = ''] = /^(wss?):\/\/([^\s/?#@\\]+)(?:[/?][!-~]*)?$/.exec(text) ?? []
+  if (scheme === undefined || text.includes('#') || !URL.canParse(text)) return false
+  return scheme === 'wss' || isLoopback(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'))
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
-import type { CertificateFiles, LogLevel, Route, TcpListener, Upstream } from '../config.ts'
+import type { CertificateFiles, LogLevel, Route, TcpListener, TrustedProxies, Upstream } from '../config.ts'
 import type { Mode } from '../rules/mode.ts'
+import type { ProxyVersion } from '../transport/proxy-protocol.ts'
 import { type Annotated, explain } from './explain.ts'
 import { formats } from './formats.ts'
 import type { Source } from './source.ts'
@@ -26,11 +27,15 @@ interface WebsocketFile {
   readonly path?: string
   readonly tls?: CertificateFiles
   readonly origins?: readonly string[]
+  readonly proxyProtocol?: TrustedProxies
+  readonly forwardedFor?: TrustedProxies
+  readonly url?: string
 }
 
 interface UpstreamFile {
   readonly address: string
   readonly port: number
+  readonly proxyProtocol?: ProxyVersion
   readonly tls: { readonly mode: Upstream['tls']['mode']; readonly ca?: string; readonly servername?: string }
 }
 

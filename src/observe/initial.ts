@@ -83,6 +83,11 @@ export function* initialOfListener(listener: string, { routes }: Pick<Known, 'ro
   }
 }
 
+/** What can happen where a listener's proxies send a PROXY header. */
+export function* initialOfFront(listener: string): Iterable<Initial> {
+  for (const reason of metrics.refused.labels.reason) yield ['refused', listener, reason]
+}
+
 function* ofSubscriptions(route: string): Iterable<Initial> {
   for (const type of subscriptionTypes)
     for (const from of sides) yield ['stanzas', 'presence', type, from, 'forward', 'none', 'enforce', route]

@@ -2,9 +2,10 @@
 import { Histogram, Registry } from 'prom-client'
 import type { Report } from '../session/event.ts'
 import type { Side } from '../stream/item.ts'
+import type { Refusal } from '../transport/front.ts'
 import type { About, Watcher } from '../transport/relay.ts'
 import { version } from '../version.ts'
-import { type Initial, initialOfListener, initialSeries, type Known } from './initial.ts'
+import { type Initial, initialOfFront, initialOfListener, initialSeries, type Known } from './initial.ts'
 import { type ProcessKey, ProcessWatch, processMetrics } from './process.ts'
 import { type MetricInfo, type MetricKey, metrics, stateLabel } from './table.ts'
 import { expose, Tally } from './tally.ts'
@@ -40,6 +41,11 @@ export class Metrics implements Watcher {
   /** This listener's series are there from now on. */
   serves(listener: string): void {
     this.begin(initialOfListener(listener, this.known))
+  }
+
+  /** So are those of its PROXY headers. */
+  guards(listener: string): void {
+    this.begin(initialOfFront(listener))
   }
 
   report(report: Report, about: About): void {
@@ -89,6 +95,10 @@ export class Metrics implements Watcher {
 
   took(seconds: number): void {
     this.receive.observe(seconds)
+  }
+
+  refused(reason: Refusal, listener: string): void {
+    this.add('refused', [listener, reason])
   }
 
   fault(): void {

@@ -10,6 +10,7 @@ import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import { streamErrors } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
+import { refusals } from '../transport/front.ts'
 
 /** A label's values: a closed set, or where in the configuration they are named. */
 export type LabelValues = readonly string[] | { readonly configured: string }
@@ -164,6 +165,14 @@ export const metrics = {
     help: 'Upstreams that could not be reached, by reason.',
     labels: { upstream, reason: connectFailures },
     example: 'sum by (upstream, reason) (increase(stanzagate_upstream_connect_errors_total[5m])) > 0',
+  },
+  refused: {
+    name: 'stanzagate_proxy_protocol_refused_total',
+    kind: 'counter',
+    unit: 'connections',
+    help: 'Connections closed for their PROXY header: sent by an address that is not trusted; or by a trusted one missing, malformed or late.',
+    labels: { listener, reason: refusals },
+    example: 'sum by (listener, reason) (increase(stanzagate_proxy_protocol_refused_total[5m])) > 0',
   },
   bytes: {
     name: 'stanzagate_transport_bytes_total',

@@ -1,4 +1,5 @@
-import { foldBare } from '../stanza/jid.ts'
+import { isAccountItself } from '../stanza/account.ts'
+import { bareOf } from '../stanza/jid.ts'
 import { readdressed, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Rule } from './rule.ts'
 
@@ -14,8 +15,7 @@ export const fromIsBoundJid: Rule = {
     if (facts.from !== 'client' || stanza.from === undefined) return undefined
     const canonical = subscriptionTypeOf(stanza) === undefined ? facts.jid : facts.bare
     if (stanza.from === canonical) return undefined
-    const account = foldBare(facts.bare)
-    if (account === undefined || foldBare(stanza.from) !== account)
+    if (!isAccountItself(bareOf(stanza.from), facts.bare))
       return {
         verdict: 'close',
         error: 'invalid-from',

@@ -11,6 +11,6 @@ export const rosterSetOneItem: Rule = {
     if (facts.from !== 'client' || stanza.kind !== 'iq' || stanza.type !== 'set') return undefined
     const query = child(stanza.element, 'query', ns.roster)
     const fault = query === undefined ? undefined : rosterSetFault(query)
-    return fault && { verdict: 'reject', error: { condition: 'bad-request', text: fault.text } }
+    return fault && { verdict: 'reject', error: fault }
   },
 }

@@ -135,6 +135,11 @@ export class Management {
     return { how, next: this.takeAdded() }
   }
 
+  /** Stanzas that were sent to this side so far. */
+  sentTo(side: Side): number {
+    return this.from(side === 'client' ? 'upstream' : 'client')?.sent ?? 0
+  }
+
   /** What the gate added at this place of the order. */
   private takeAdded(): Element[] {
     const added: Element[] = []
@@ -155,6 +160,21 @@ function repeated(unit: Exclude<Unit, { unit: 'added' }>, stanza: Stanza): Repea
 /** The two notifications that are verified against the roster. */
 function isVerified(stanza: Stanza): boolean {
   return stanza.kind === 'presence' && (stanza.type === 'subscribed' || stanza.type === 'unsubscribed')
+}
+
+export function isStreamManagement(nonza: Element): boolean {
+  return nonza.ns === ns.sm3 || nonza.ns === ns.sm2
+}
+
+/** Milliseconds that the server keeps a session whose stream is lost; it need not say (XEP-0198 section 3). */
+export function patienceOf(enabled: Element): number {
+  const max = parseCount(enabled.attrs.get('max')) ?? 3_600
+  return Math.min(max, awayAtMost) * 1_000
+}
+
+/** The condition that goes with `undefined-condition` when a count is too high. */
+export function handledTooHigh(nonza: Element, sent: number): Element {
+  return element('handled-count-too-high', nonza.ns, { h: nonza.attrs.get('h'), 'send-count': String(sent) })
 }
 
 /** The server's `<enabled/>` as the client is to get it: `location` would lead it round the gate. */

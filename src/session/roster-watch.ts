@@ -63,8 +63,8 @@ export class RosterWatch implements RosterView {
   told(news: News): Seen {
     switch (news.news) {
       case 'asked':
-        this.own.asked(news.contact)
-        this.followed?.asked(news.contact)
+        this.own.askedElsewhere(news.contact)
+        this.followed?.askedElsewhere(news.contact)
         return nothing
       case 'gave-up':
         this.own.gaveUp(news.contact)
@@ -87,6 +87,12 @@ export class RosterWatch implements RosterView {
     }
   }
 
+  /** The roster as this stream has seen it, told anew: the stream has been resumed. Nothing, if it has seen none. */
+  retold(): Seen {
+    if (!this.own.complete) return nothing
+    return { news: [rosterNews({ ver: this.own.ver, items: this.own.visibleItems() })], reports: [] }
+  }
+
   /** A stanza of the client's that was forwarded, as it was forwarded. */
   sent(stanza: Stanza): Seen {
     const get = rosterGetOf(stanza, this.bare)
@@ -103,9 +109,7 @@ export class RosterWatch implements RosterView {
     if (stanza.to === undefined || (type !== 'subscribe' && type !== 'unsubscribe')) return nothing
     if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
     remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
-    this.own.asked(stanza.to)
-    this.followed?.asked(stanza.to)
-    return { news: [{ news: 'asked', contact: stanza.to }], reports: [] }
+    return this.asked(stanza.to)
   }
 
   /** A stanza of the upstream's that was delivered. */
@@ -179,6 +183,14 @@ export class RosterWatch implements RosterView {
   /** Servers answer a get to the account from nobody, from the account, or from the session itself. */
   private isOwn(from: string | undefined): boolean {
     return from === undefined || isAccountItself(bareOf(from), this.bare)
+  }
+
+  /** Only what begins a request is told: another stream may already have heard the answer to one that is repeated. */
+  private asked(contact: string): Seen {
+    const isKnown = this.own.stateOf(contact) !== undefined
+    const begins = this.own.asked(contact)
+    const follows = this.followed?.asked(contact) ?? begins
+    return (isKnown ? begins : follows) ? { news: [{ news: 'asked', contact }], reports: [] } : nothing
   }
 
   private gaveUp(contact: string): News {

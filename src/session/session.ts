@@ -6,7 +6,7 @@ import { type ActiveRule, judge } from '../rules/judge.ts'
 import type { Facts } from '../rules/rule.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldBare, foldDomain, parseJid } from '../stanza/jid.ts'
-import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
+import { readdressed, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import { rewriteFeatures } from '../stream/features.ts'
 import type { Header, Side, StreamError, StreamItem } from '../stream/item.ts'
@@ -258,7 +258,7 @@ export class Session {
       return this.pass('client', stanza)
     if (this.phase === 'negotiating' && iq === 'legacy-auth')
       return this.refuse(stanza, { condition: 'service-unavailable' })
-    if (this.phase === 'authenticated' && iq === 'bind') return this.onBind(stanza)
+    if (this.phase === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) return this.onBind(stanza)
     // RFC 6120 section 4.3.5.
     this.tell('client', stanza, 'close')
     this.fail('not-authorized', 'client-error')
@@ -375,6 +375,7 @@ export class Session {
     }
     if (received.ns !== ns.tls || received.name !== 'proceed') return this.blame('starttls')
     this.upstreamPlain = false
+    this.speaking.upstream = false
     this.out.push({ effect: 'secure', side: 'upstream' })
   }
 
@@ -464,10 +465,12 @@ export class Session {
     return folded !== undefined && this.options.trustedDomains.has(folded)
   }
 
-  /** Before a stream is bound nobody is judged: what may pass was decided by its phase. */
+  /** Before a stream is bound nobody is judged: what may pass was decided by its phase. Nor has a client an address to speak from. */
   private pass(from: Side, stanza: Stanza): void {
     this.tell(from, stanza, 'forward')
-    this.sendElement(other[from], stanza.element)
+    const isAddressed = from === 'client' && stanza.from !== undefined
+    const passed = isAddressed ? readdressed(stanza, { from: undefined }) : stanza
+    this.sendElement(other[from], passed.element)
   }
 
   private reply(to: Side, stanza: Stanza, error: StanzaError): void {
@@ -557,14 +560,24 @@ export class Session {
 
   private onClosed(side: Side): void {
     if (!this.opened[side]) return
+    const failure = side === 'upstream' ? this.failureOfUpstream() : undefined
     this.opened[side] = false
     this.speaking[side] = false
-    const cause = this.cause ?? (side === 'client' ? 'client-lost' : 'upstream-lost')
+    const lost = failure === undefined ? (`${side}-lost` as const) : 'connect-failed'
+    const cause = this.cause ?? lost
+    if (failure !== undefined) this.report(failure)
     this.report({ report: 'stream-closed', side, cause })
     if (!this.opened.client && !this.opened.upstream) return this.finish(cause)
     if (this.phase === 'closing') return side === 'upstream' ? this.end('client') : this.endQuietly(cause)
     if (side === 'client') return this.endQuietly(cause)
     this.fail('internal-server-error', cause, 'the connection to the server was lost')
+  }
+
+  /** An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`. */
+  private failureOfUpstream(): Report | undefined {
+    if (this.phase !== 'connecting') return undefined
+    const reason = this.speaking.upstream ? 'lost' : 'tls'
+    return { report: 'connect-failed', upstream: this.destination?.upstream ?? '', reason }
   }
 
   /** The client's transport is gone without an end tag: no end tag for the server either. */

@@ -30,8 +30,10 @@ interface Contact {
   /** The episode began with the user's own `subscribe`: an `ask` push that comes late is still the same request. */
   own: boolean
   credit: boolean
-  /** The `unsubscribed` was taken before its push: the push gives no credit again. */
-  early: boolean
+  /** The loss of `to` or `ask` that a push has yet to show: an `unsubscribed` was *heard*, or the user's `unsubscribe` has *made* it. */
+  loss: 'none' | 'heard' | 'made'
+  /** The episode began after that: the push that is yet to come does not end it. */
+  renewed: boolean
 }
 
 const nothing: Visible = { subscription: 'none', ask: false }
@@ -64,7 +66,10 @@ export class Ledger {
   endsSubscription(jid: string): Answer {
     const state = this.stateOf(jid)
     if (state === undefined) return 'unknown'
-    return state.ask || seesContact(state) || this.find(jid)?.credit === true ? 'accept' : 'refuse'
+    if (state.ask || seesContact(state)) return 'accept'
+    // An open request may be denied before the push that shows it.
+    const contact = this.find(jid)
+    return contact?.credit === true || contact?.episode === 'open' ? 'accept' : 'refuse'
   }
 
   /** An inbound `subscribed` was accepted: one request pays for one. */
@@ -78,42 +83,57 @@ export class Ledger {
     const contact = this.contact(jid)
     if (contact === undefined) return
     const { visible } = contact
-    contact.episode = 'none'
-    if (visible.ask || seesContact(visible)) contact.early = true
-    else contact.credit = false
+    // The credit is for a loss that was shown: an episode that is open now is a newer request.
+    if (!visible.ask && !seesContact(visible) && contact.credit) contact.credit = false
+    else contact.loss = 'heard'
   }
 
-  /** A `subscribe` of the user's went out, on this stream or another. In state To it acknowledges (RFC 3921 section 9.4) and asks nothing. */
-  asked(jid: string): void {
+  /**
+   * A `subscribe` of the user's went out on this stream. Says whether it begins a request: while one is pending it repeats it, and in
+   * state To it acknowledges (RFC 3921 section 9.4).
+   */
+  asked(jid: string): boolean {
     const contact = this.contact(jid)
-    if (contact === undefined || seesContact(contact.visible) || contact.episode === 'spent') return
-    contact.episode = 'open'
-    contact.own = true
+    if (contact === undefined) return false
+    if (contact.loss === 'none' && (seesContact(contact.visible) || contact.episode !== 'none')) return false
+    begin(contact)
+    return true
+  }
+
+  /** A request was begun on another stream of the account. What it answers there may not have been heard here yet. */
+  askedElsewhere(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact !== undefined) begin(contact)
   }
 
   /** An `unsubscribe` of the user's went out, or a roster remove, which is one (RFC 3921 section 8.6). */
   gaveUp(jid: string): void {
     const contact = this.find(jid)
-    if (contact !== undefined) contact.episode = 'none'
+    if (contact === undefined) return
+    contact.episode = 'none'
+    contact.renewed = false
+    const { visible, loss } = contact
+    if (loss === 'none' && (visible.ask || seesContact(visible))) contact.loss = 'made'
   }
 
   /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
   push(item: RosterItem, ver: string | undefined): Visible | undefined {
     const before = this.stateOf(item.jid)
-    this.show(item, true)
+    this.show(item)
     if (ver !== undefined) this.ver = ver
     return before
   }
 
   /** A whole roster (RFC 6121 section 2.1.4): what it does not name is gone. */
   replace(items: readonly RosterItem[], ver: string | undefined): void {
-    const left = new Set(this.contacts.keys())
+    // A request under way is not in it yet: who was not shown before is not gone.
+    const left = new Set(this.visibleItems().keys())
     for (const item of items) {
-      this.show(item, false)
+      this.show(item)
       const key = keyOf(item.jid)
       if (key !== undefined) left.delete(key)
     }
-    for (const jid of left) this.show({ ...nothing, jid, removed: true }, false)
+    for (const jid of left) this.show({ ...nothing, jid, removed: true })
     this.complete = true
     this.ver = ver
   }
@@ -131,7 +151,7 @@ export class Ledger {
     return items
   }
 
-  private show(item: RosterItem, isPush: boolean): void {
+  private show(item: RosterItem): void {
     const contact = this.contact(item.jid)
     const key = keyOf(item.jid)
     if (contact === undefined || key === undefined) return
@@ -139,8 +159,7 @@ export class Ledger {
     const before = contact.visible
     const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
     contact.visible = after
-    if (isPush || before !== after) move(contact, before, after, isPush)
-    if (item.removed && !contact.early) contact.episode = 'none'
+    move(contact, before, item)
   }
 
   private find(jid: string): Contact | undefined {
@@ -153,26 +172,33 @@ export class Ledger {
     if (key === undefined) return undefined
     let contact = this.contacts.get(key)
     if (contact === undefined) {
-      contact = { visible: nothing, episode: 'none', own: false, credit: false, early: false }
+      contact = { visible: nothing, episode: 'none', own: false, credit: false, loss: 'none', renewed: false }
       this.contacts.set(key, contact)
     }
     return contact
   }
 }
 
-function move(contact: Contact, before: Visible, after: Visible, isPush: boolean): void {
+function begin(contact: Contact): void {
+  contact.episode = 'open'
+  contact.own = true
+  contact.renewed = contact.loss !== 'none' || contact.visible.ask || seesContact(contact.visible)
+}
+
+function move(contact: Contact, before: Visible, item: RosterItem): void {
+  const after = contact.visible
   const gainedTo = !seesContact(before) && seesContact(after)
   const gainedAsk = !before.ask && after.ask
   const lost = (seesContact(before) && !seesContact(after)) || (before.ask && !after.ask && !gainedTo)
   if (gainedTo || gainedAsk) {
     contact.credit = false
-    contact.early = false
-  } else if (lost && contact.early) {
-    // Its `unsubscribed` came first and closed the episode; one that is open now is a newer request.
-    contact.early = false
-  } else if (lost) {
-    contact.episode = 'none'
-    contact.credit = isPush
+    contact.loss = 'none'
+    contact.renewed = false
+  } else if (lost || item.removed) {
+    if (!contact.renewed) contact.episode = 'none'
+    if (lost) contact.credit = contact.loss !== 'heard'
+    contact.loss = 'none'
+    contact.renewed = false
   }
   if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && !contact.own))) {
     contact.episode = 'open'
@@ -180,6 +206,7 @@ function move(contact: Contact, before: Visible, after: Visible, isPush: boolean
   }
 }
 
+/** What cannot be folded is compared as it is spelled: it is still another contact than all the others. */
 function keyOf(jid: string): string | undefined {
-  return foldBare(bareOf(jid))
+  return foldBare(bareOf(jid)) ?? bareOf(jid)
 }

@@ -1,8 +1,11 @@
 import type { Wire } from '../stream/framing.ts'
+import type { Addresses } from './address.ts'
 
 /** One transport, TCP or WebSocket, as the relay sees it. */
 export interface Connection {
   readonly wire: Wire
+  /** Of the client, by the word of a trusted proxy if there was one; `undefined`: not known, or an upstream's. */
+  readonly addresses: Addresses | undefined
   /** The relay takes over: reading begins. */
   start(handlers: ConnectionHandlers): void
   /** Each text is a whole message where the wire has messages; one write for all of them where it has none. */

@@ -1,7 +1,9 @@
-import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { ConnectFailure } from '../session/event.ts'
+import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
+import { encodeProxyHeader, type ProxyVersion } from './proxy-protocol.ts'
 import { alpn, TcpConnection } from './tcp.ts'
 
 /** Where an upstream is, ready to be dialled. */
@@ -13,15 +15,21 @@ export interface Target {
   readonly ca: string | undefined
   /** The name that the certificate must bear; `undefined`: the XMPP domain. */
   readonly servername: string | undefined
+  /** The upstream expects this header before anything else; `undefined`: none. */
+  readonly proxyProtocol: ProxyVersion | undefined
 }
 
 /** Milliseconds until a dial, its TLS handshake included, is given up. */
 const patience = 10_000
 
-/** Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. */
+/**
+ * Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. `client` is whom
+ * a PROXY header names.
+ */
 export function dial(
   target: Target,
   domain: string,
+  client: Addresses | undefined,
   done: (connection: Connection) => void,
   failed: (reason: ConnectFailure) => void,
 ): () => void {
@@ -31,26 +39,26 @@ export function dial(
   // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
-  // Node's types forget that tls.connect takes what net.connect takes.
-  const tcp: TcpNetConnectOpts = { host, port, noDelay: true, allowHalfOpen: true }
-  const socket: Socket =
-    target.mode === 'direct'
-      ? connectTls({ ...tls, ...tcp }, () => settle(undefined))
-      : connect(tcp, () => settle(undefined))
+  const lay = (below: Socket) => connectTls({ ...tls, socket: below, host })
+  const lost = (error: Error) => settle(reasonOf(error))
+  let socket = connect({ host, port, noDelay: true, allowHalfOpen: true }, () => {
+    // Before TLS, even where TLS comes first.
+    if (target.proxyProtocol !== undefined) socket.write(encodeProxyHeader(target.proxyProtocol, client))
+    if (target.mode !== 'direct') return settle(undefined)
+    socket = lay(socket).once('secureConnect', () => settle(undefined))
+    socket.once('error', lost)
+  })
+  socket.once('error', lost)
   const timer = setTimeout(() => settle('timeout'), patience)
   let settled = false
   function settle(reason: ConnectFailure | undefined): void {
     if (settled) return
     settled = true
     clearTimeout(timer)
-    if (reason === undefined) {
-      const lay = (plain: Socket) => connectTls({ ...tls, socket: plain, host })
-      return done(new TcpConnection(socket, { lay, event: 'secureConnect' }))
-    }
+    if (reason === undefined) return done(new TcpConnection(socket, { lay, event: 'secureConnect' }))
     socket.destroy()
     failed(reason)
   }
-  socket.once('error', error => settle(reasonOf(error)))
   return () => {
     settled = true
     clearTimeout(timer)

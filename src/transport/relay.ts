@@ -13,7 +13,9 @@ import { Session, type SessionOptions } from '../session/session.ts'
 import { type Framing, makeFraming } from '../stream/framing.ts'
 import { other, type Side, type StreamItem } from '../stream/item.ts'
 import { clientLimits, strangerLimits, upstreamLimits } from '../stream/limits.ts'
+import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
+import type { Refusal } from './front.ts'
 
 /** What a session's reports are about. */
 export interface About {
@@ -23,6 +25,8 @@ export interface About {
   readonly wire: 'tcp' | 'websocket'
   /** As configured; `undefined` as long as no domain was asked for. */
   readonly route: string | undefined
+  /** The client's IP address, for the log; `undefined`: not known. */
+  readonly client?: string | undefined
 }
 
 /** Those who watch. They are told, and decide nothing. */
@@ -34,6 +38,8 @@ export interface Watcher {
   took(seconds: number): void
   /** The session threw: a bug of ours. */
   fault(error: unknown, about: About): void
+  /** A connection was closed for its PROXY header; `address` is the peer's own, `undefined`: it is gone. */
+  refused(reason: Refusal, listener: string, address: string | undefined): void
 }
 
 /** What all relays of a gate share. */
@@ -44,6 +50,7 @@ export interface Surroundings {
   dial(
     upstream: string,
     domain: string,
+    client: Addresses | undefined,
     done: (connection: Connection) => void,
     failed: (reason: ConnectFailure) => void,
   ): () => void
@@ -223,6 +230,7 @@ export class Relay {
     this.giveUp = this.around.dial(
       upstream,
       domain,
+      this.incoming.connection.addresses,
       connection => {
         this.giveUp = undefined
         this.ends.upstream = this.makeEnd('upstream', connection)
@@ -303,7 +311,8 @@ export class Relay {
 
   private get about(): About {
     const { id, listener, connection } = this.incoming
-    return { id, listener, wire: connection.wire, route: this.session.route }
+    const { wire, addresses } = connection
+    return { id, listener, wire, route: this.session.route, client: addresses?.source.address }
   }
 
   /** Fail closed, one session at a time. */

@@ -1,6 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContext, TLSSocket } from 'node:tls'
+import { type Addresses, addressesOf } from './address.ts'
 import { type Connection, type ConnectionHandlers, fullAt } from './connection.ts'
+import type { Front } from './front.ts'
 
 /** How TLS is laid over a plain socket, whose buffered input is TLS's then. */
 export interface Securing {
@@ -19,16 +21,25 @@ const handshake = 10_000
 export function plainServer(
   context: (() => SecureContext) | undefined,
   serve: (connection: Connection) => void,
+  front?: Front,
 ): Server {
   const securing: Securing | undefined = context && {
     lay: socket => new TLSSocket(socket, { isServer: true, secureContext: context(), ALPNProtocols: [alpn] }),
     event: 'secure',
   }
-  return createServer({ allowHalfOpen: true, noDelay: true }, socket => serve(new TcpConnection(socket, securing)))
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    serve(new TcpConnection(socket, securing, addressesBy(front, socket)))
+  })
+  front?.guard(server)
+  return server
 }
 
 /** A client listener where TLS comes first (XEP-0368). A client that names no protocol is served too. */
-export function directServer(pem: { cert: string; key: string }, serve: (connection: Connection) => void): Server {
+export function directServer(
+  pem: { cert: string; key: string },
+  serve: (connection: Connection) => void,
+  front?: Front,
+): Server {
   const options = {
     ...pem,
     minVersion: 'TLSv1.2',
@@ -37,22 +48,31 @@ export function directServer(pem: { cert: string; key: string }, serve: (connect
     allowHalfOpen: true,
     noDelay: true,
   } as const
-  const server = createTlsServer(options, socket => serve(new TcpConnection(socket, undefined)))
+  const server = createTlsServer(options, socket => {
+    serve(new TcpConnection(socket, undefined, addressesBy(front, socket)))
+  })
+  front?.guard(server)
   // A handshake that fails is the peer's affair; the socket is gone already.
   server.on('tlsClientError', () => {})
   return server
 }
 
+function addressesBy(front: Front | undefined, socket: Socket): Addresses | undefined {
+  return front === undefined ? addressesOf(socket) : front.addressesOf(socket)
+}
+
 export class TcpConnection implements Connection {
   readonly wire = 'tcp'
+  readonly addresses: Addresses | undefined
   private socket: Socket
   private readonly securing: Securing | undefined
   private handlers: ConnectionHandlers | undefined
   private over = false
 
-  constructor(socket: Socket, securing: Securing | undefined) {
+  constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses | undefined) {
     this.socket = socket
     this.securing = securing
+    this.addresses = addresses
     // What goes wrong with a transport ends it, and its end is told.
     socket.on('error', () => {})
   }

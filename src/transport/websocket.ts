@@ -1,9 +1,12 @@
 /** The XMPP subprotocol for WebSocket (RFC 7395) as a Fastify plugin: it can stand on the gate's own listener or in anyone's application. */
+import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { ns } from '../stream/namespaces.ts'
+import { type Addresses, addressesOf, endpoint } from './address.ts'
 import { type Connection, type ConnectionHandlers, fullAt } from './connection.ts'
+import { type Pinged, Pinger, pingEvery } from './pinger.ts'
 
 export interface WebsocketOptions {
   readonly path: string
@@ -12,6 +15,10 @@ export interface WebsocketOptions {
   /** Bytes of a message; beyond it the socket closes with 1009. The stream's own limit is lower and answers in XML. */
   readonly maxMessage: number
   serve(connection: Connection): void
+  /** Who the client of a request is. Default: whom the application takes it for (Fastify's `trustProxy`). */
+  addressesOf?(request: FastifyRequest): Addresses | undefined
+  /** Calls back every so many milliseconds, until the function returned is called. Default: a timer. */
+  every?(milliseconds: number, callback: () => void): () => void
 }
 
 const subprotocol = 'xmpp'
@@ -38,6 +45,10 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
       app.websocketServer.close(() => done())
     },
   })
+  const { serve, addressesOf: whoIs = byApplication, every = timer } = options
+  const pinger = new Pinger()
+  const stop = every(pingEvery, () => pinger.round())
+  app.addHook('onClose', async () => stop())
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => {
     const refused = refusal(request, options)
     if (refused !== undefined) return reply.code(refused.status).type('text/plain').send(`${refused.text}\n`)
@@ -48,7 +59,12 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
     preValidation,
     handler: (_request, reply) =>
       reply.code(426).header('upgrade', 'websocket').type('text/plain').send('XMPP over WebSocket is served here\n'),
-    wsHandler: socket => options.serve(new WebsocketConnection(socket)),
+    wsHandler: (socket, request) => {
+      const connection = new WebsocketConnection(socket, request.raw.socket, whoIs(request))
+      pinger.add(connection)
+      socket.on('close', () => pinger.remove(connection))
+      serve(connection)
+    },
   })
 }
 
@@ -62,14 +78,30 @@ function refusal(request: FastifyRequest, options: WebsocketOptions): { status: 
   return { status: 403, text: 'this origin may not connect' }
 }
 
-class WebsocketConnection implements Connection {
+function byApplication({ ip, raw }: FastifyRequest): Addresses | undefined {
+  const own = addressesOf(raw.socket)
+  // What a proxy has told is no more than an address.
+  const source = endpoint(ip, ip === raw.socket.remoteAddress ? own?.source.port : 0)
+  return own && source && { ...own, source }
+}
+
+function timer(milliseconds: number, callback: () => void): () => void {
+  const interval = setInterval(callback, milliseconds)
+  return () => clearInterval(interval)
+}
+
+class WebsocketConnection implements Connection, Pinged {
   readonly wire = 'websocket'
+  readonly addresses: Addresses | undefined
   private readonly socket: WebSocket
+  private readonly raw: Socket
   private handlers: ConnectionHandlers | undefined
   private waiting = 0
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, raw: Socket, addresses: Addresses | undefined) {
     this.socket = socket
+    this.raw = raw
+    this.addresses = addresses
     socket.on('error', () => {})
   }
 
@@ -117,6 +149,18 @@ class WebsocketConnection implements Connection {
 
   abort(): void {
     this.socket.terminate()
+  }
+
+  get received(): number {
+    return this.raw.bytesRead
+  }
+
+  get paused(): boolean {
+    return this.socket.isPaused
+  }
+
+  ping(): void {
+    if (this.socket.readyState === this.socket.OPEN) this.socket.ping()
   }
 
   private written(bytes: number): void {

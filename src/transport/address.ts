@@ -1,0 +1,38 @@
+/** Where a connection comes from and where it was accepted. */
+import { isIP, isIPv6, type Socket, SocketAddress } from 'node:net'
+
+export interface Endpoint {
+  /** An IP address as `plainAddress` spells it. */
+  readonly address: string
+  /** 0: not known. */
+  readonly port: number
+}
+
+export interface Addresses {
+  /** The client. */
+  readonly source: Endpoint
+  /** The listener. */
+  readonly destination: Endpoint
+}
+
+/** An address in its one spelling: IPv4 also where it is mapped into IPv6, without zone. `undefined`: it is no IP address. */
+export function plainAddress(text: string): string | undefined {
+  const [ip = ''] = text.split('%')
+  if (isIP(text) === 0) return undefined
+  if (!isIPv6(ip)) return ip
+  const { address } = new SocketAddress({ address: ip, family: 'ipv6' })
+  return /^::ffff:([\d.]+)$/.exec(address)?.[1] ?? address
+}
+
+/** `undefined`: it is closed already, or no TCP. */
+export function addressesOf(socket: Socket): Addresses | undefined {
+  const source = endpoint(socket.remoteAddress, socket.remotePort)
+  const destination = endpoint(socket.localAddress, socket.localPort)
+  return source && destination && { source, destination }
+}
+
+/** `undefined`: what is named is no IP address. */
+export function endpoint(address: string | undefined, port: number | undefined): Endpoint | undefined {
+  const plain = plainAddress(address ?? '')
+  return plain === undefined || port === undefined ? undefined : { address: plain, port }
+}

@@ -87,6 +87,8 @@ export class XmlReader {
   /** Whole, unless saxes objects to its end tag. */
   private ended: XmlItem | undefined
   private elements = 0
+  /** UTF-16 units of the namespace names that writing this element will declare. */
+  private declared = 0
   private attributes = 0
 
   /** Decoded, not yet given to saxes. */
@@ -292,7 +294,10 @@ export class XmlReader {
   private onStart(name: string): void {
     this.commit()
     this.attributes = 0
-    if (this.stack.length === this.level) this.elements = 0
+    if (this.stack.length === this.level) {
+      this.elements = 0
+      this.declared = 0
+    }
     if (++this.elements > this.limits.elements) throw new Refused('limit', `more than ${this.limits.elements} elements`)
     if (this.stack.length - this.level >= this.limits.depth)
       throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
@@ -312,7 +317,9 @@ export class XmlReader {
     for (const { name, prefix, local, uri, value } of Object.values(tag.attributes)) {
       if (prefix === 'xmlns' || name === 'xmlns') continue
       attrs.set(prefix === '' ? local : prefix === 'xml' ? name : `{${uri}}${local}`, value)
+      if (prefix !== '' && prefix !== 'xml') this.declare(uri)
     }
+    if (tag.uri !== this.stack.at(-1)?.ns) this.declare(tag.uri)
     this.stack.push({ name: tag.local, ns: tag.uri, attrs, children: [] })
     if (this.stack.length !== 1) return
     this.prolog = undefined
@@ -320,6 +327,16 @@ export class XmlReader {
     this.checkSize(position)
     this.endItem(position)
     this.queue.push({ xml: 'open', root: { name: tag.local, ns: tag.uri, attrs, children: [] }, content: tag.ns[''] })
+  }
+
+  /**
+   * Written anew, each element declares the namespaces that its surroundings lack. One long name, declared once and used by a thousand
+   * elements through its prefix, would become a thousand long names.
+   */
+  private declare(uri: string): void {
+    this.declared += uri.length
+    if (this.declared > this.limits.bytes)
+      throw new Refused('limit', `namespace names of more than ${this.limits.bytes} characters when written out`)
   }
 
   private onText(text: string, position: number): void {

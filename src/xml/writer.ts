@@ -38,7 +38,8 @@ export function write(element: Element, around: Surroundings): string {
   return `${out}</${name}>`
 }
 
-const inText = /[&<>\r]/
+/** A `>` needs it only where it would end a CDATA section; elsewhere it would quadruple honest text. */
+const inText = /[&<\r]|(?<=^|\])>/
 const inAttribute = /[&<>"'\t\n\r]/
 const references: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -52,7 +53,7 @@ const references: Readonly<Record<string, string>> = {
 }
 
 function escapeText(text: string): string {
-  return inText.test(text) ? text.replace(/[&<>\r]/g, reference) : text
+  return inText.test(text) ? text.replace(/[&<\r]|(?<=^|\])>/g, reference) : text
 }
 
 /** An attribute's value, safe between either quotes. */

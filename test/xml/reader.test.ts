@@ -255,6 +255,25 @@ inStream(
   ],
   { ...tight, bytes: 1000 },
 )
+const long = `urn:${'x'.repeat(200)}`
+inStream(
+  'limits: namespace names as they will be written',
+  [
+    [
+      'once for each change of namespace',
+      `<a xmlns:p='${long}'><p:b><p:c/><p:d/></p:b><p:b/></a>`,
+      `a[{${long}}b[{${long}}c{${long}}d]{${long}}b]`,
+    ],
+    ['elements', `<a xmlns:p='${long}'>${'<p:b/>'.repeat(5)}</a>`, 'error limit'],
+    ['attributes', `<a xmlns:p='${long}' p:b='' p:c='' p:d='' p:e='' p:f=''/>`, 'error limit'],
+    [
+      'counted anew',
+      `<a xmlns='${long}'><b/></a><a xmlns='${long}'/><a xmlns='${long}'/><a xmlns='${long}'/><a xmlns='${long}'/>`,
+      ...Array.from({ length: 5 }, (_, i) => (i === 0 ? `{${long}}a[{${long}}b]` : `{${long}}a`)),
+    ],
+  ],
+  { ...limits, bytes: 1_000 },
+)
 // The header itself is longer than 40 bytes, so it gets a shorter one of its own.
 fromTheStart(
   1,

@@ -33,7 +33,8 @@ const written: readonly (readonly [name: string, element: Element, text: string]
   ['attributes', make('a', client, { b: '1', 'xml:lang': 'en' }), '<a b="1" xml:lang="en"/>'],
   ['no attribute that is undefined', make('a', client, { b: undefined }), '<a/>'],
   ['text', make('a', client, {}, ['x', make('b', client), 'y']), '<a>x<b/>y</a>'],
-  ['escapes in text', make('a', client, {}, [`&<>"'\t\n\r]]>`]), `<a>&amp;&lt;&gt;"'\t\n&#xD;]]&gt;</a>`],
+  ['escapes in text', make('a', client, {}, [`&<>"'\t\n\r]]>`]), `<a>&amp;&lt;>"'\t\n&#xD;]]&gt;</a>`],
+  ['a > that begins a text', make('a', client, {}, ['>>', make('b', client), '>']), '<a>&gt;><b/>&gt;</a>'],
   [
     'escapes in an attribute',
     make('a', client, { b: `&<>"'\t\n\r` }),

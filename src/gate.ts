@@ -8,6 +8,7 @@ import { Metrics } from './observe/metrics.ts'
 import { makeRoutes } from './routing/routes.ts'
 import { activeRules } from './rules/table.ts'
 import { Accounts } from './session/accounts.ts'
+import { Resumptions } from './session/resumptions.ts'
 import type { SessionOptions } from './session/session.ts'
 import { foldDomain } from './stanza/jid.ts'
 import { clientLimits } from './stream/limits.ts'
@@ -22,6 +23,8 @@ export type GateConfig = Pick<Config, 'upstreams' | 'routes' | 'rules'>
 
 /** Accounts whose roster version is remembered after their last session. */
 const accountsAtMost = 10_000
+/** Sessions that wait for their client to come back (XEP-0198). */
+const resumptionsAtMost = 10_000
 /** Milliseconds that clients have to go when the gate stops. */
 const stopWithin = 5_000
 
@@ -43,6 +46,7 @@ export class Gate {
     this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules })
     this.around = {
       accounts: new Accounts<Relay>(accountsAtMost),
+      resumptions: new Resumptions<Relay>(resumptionsAtMost),
       watcher: together(this.metrics, new Log(logger)),
       dial: (upstream, domain, client, done, failed) =>
         dial(targets.get(upstream) as Target, domain, client, done, failed),

@@ -12,7 +12,8 @@
  *   # a remark
  *
  * Every effect must be said: one that is left out fails, as does one that does not come. A TCP script is played three times, its
- * bytes whole, in sevens and one by one, and must have the same outcome each time. In a list of scripts each is a session of its own
+ * bytes whole, in sevens and one by one, and must have the same outcome each time. Stanzas stand here as on TCP: the namespaces
+ * of its header are not said, in a WebSocket message they are put in and taken out. In a list of scripts each is a session of its own
  * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
@@ -20,6 +21,7 @@ import type { Mode } from '../src/rules/mode.ts'
 import { activeRules } from '../src/rules/table.ts'
 import { Accounts } from '../src/session/accounts.ts'
 import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../src/session/event.ts'
+import { Resumptions } from '../src/session/resumptions.ts'
 import { Session, type SessionOptions } from '../src/session/session.ts'
 import { type Framing, makeFraming, type Wire } from '../src/stream/framing.ts'
 import type { Side } from '../src/stream/item.ts'
@@ -39,9 +41,10 @@ const cuts: Readonly<Record<Wire, readonly number[]>> = { tcp: [Infinity, 7, 1],
 export function play(t: Test, wire: Wire, script: string | readonly string[], stage: Stage = {}): void {
   for (const size of cuts[wire]) {
     const accounts = new Accounts<Theatre>(10)
+    const resumptions = new Resumptions<Theatre>(10)
     const theatres: Theatre[] = []
     for (const one of typeof script === 'string' ? [script] : script) {
-      const theatre = new Theatre(wire, stage, size, accounts)
+      const theatre = new Theatre(wire, stage, size, accounts, resumptions)
       theatres.push(theatre)
       const lines = one.split('\n').map(line => line.trim())
       for (const [i, line] of lines.entries()) {
@@ -62,16 +65,20 @@ class Theatre {
   private readonly session: Session
   private readonly framings: Record<Side, Framing>
   private readonly said: string[] = []
+  private readonly wire: Wire
   private readonly size: number
   private readonly accounts: Accounts<Theatre>
+  private readonly resumptions: Resumptions<Theatre>
   /** What comes from these sides is TLS's. */
   private readonly securing = new Set<Side>()
   private now = 0
   private account: string | undefined
 
-  constructor(wire: Wire, stage: Stage, size: number, accounts: Accounts<Theatre>) {
+  constructor(wire: Wire, stage: Stage, size: number, accounts: Accounts<Theatre>, resumptions: Resumptions<Theatre>) {
+    this.wire = wire
     this.size = size
     this.accounts = accounts
+    this.resumptions = resumptions
     this.session = new Session(optionsOf(stage), this.now)
     this.framings = {
       client: makeFraming(wire, 'client', strangerLimits),
@@ -103,7 +110,8 @@ class Theatre {
     return good ? undefined : `came: ${got}`
   }
 
-  private speak(side: Side, text: string): void {
+  private speak(side: Side, line: string): void {
+    const text = side === 'client' && this.wire === 'websocket' ? standing(line) : line
     const bytes = Buffer.from(text.replaceAll('\\n', '\n'))
     for (let from = 0; from < bytes.length && !this.securing.has(side); from += this.size) {
       this.framings[side].push(bytes.subarray(from, Math.min(from + this.size, bytes.length)))
@@ -137,7 +145,8 @@ class Theatre {
     switch (effect.effect) {
       case 'send': {
         const text = this.framings[effect.to].write(effect.item)
-        if (text !== '') this.said.push(`${effect.to}: ${text}`)
+        const line = effect.to === 'client' && this.wire === 'websocket' ? text.replace(declared, '$1') : text
+        if (line !== '') this.said.push(`${effect.to}: ${line === ' ' ? '(white space)' : line}`)
         return
       }
       case 'report':
@@ -173,12 +182,40 @@ class Theatre {
         this.said.push(`recall ${effect.account}`)
         this.receive({ event: 'ledger', recalled: this.accounts.attach(effect.account, this) })
         return
+      case 'keep':
+        this.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+        this.said.push(`keep for ${effect.patience}`)
+        return
+      case 'fetch':
+        this.said.push('fetch')
+        this.receive({ event: 'fetched', found: this.resumptions.find(effect.key, this.now) })
+        return
+      case 'take':
+        this.said.push('take')
+        return this.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
+      case 'lose':
+        this.resumptions.lose(this, this.now)
+        this.said.push('lose')
+        return
+      case 'leave':
+        this.resumptions.leave(this)
+        this.said.push('leave')
+        return
       case 'tell': {
         this.said.push(newsLine(effect.news))
         this.spread(this.accounts.tell(effect.account, this, effect.news))
       }
     }
   }
+}
+
+const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
+
+/** A stanza without a namespace of its own, as it stands in a message. */
+function standing(line: string): string {
+  return /^<(message|presence|iq)\b(?![^>]*\sxmlns=)/.test(line)
+    ? line.replace(/^<\w+/, "$& xmlns='jabber:client'")
+    : line
 }
 
 function optionsOf(stage: Stage): SessionOptions {
@@ -202,6 +239,7 @@ function eventOf(line: string): SessionEvent {
     case 'connected':
     case 'stop':
     case 'deadline':
+    case 'superseded':
       return { event: word }
     case 'refused':
       return { event: 'refused', reason: rest as ConnectFailure }
@@ -254,6 +292,8 @@ function reportLine(report: Report): string {
       return `stream-error ${report.condition} ${report.by} ${report.side}`
     case 'nonza':
       return `nonza ${report.verdict} from ${report.from}`
+    case 'resumption':
+      return `resumption ${report.outcome}`
     case 'undecided':
       return `undecided ${report.type}`
     case 'request-failed':
@@ -261,19 +301,66 @@ function reportLine(report: Report): string {
   }
 }
 
-/** A login with classic SASL and binding, from the first byte to `romeo@im.example/orchard` bound. */
-export function bound(wire: Wire): string {
-  const header = wire === 'tcp' ? clientHeader : clientOpen
+/** A client's stream header, and the end of its stream; the latter also as the gate sends it to the client. */
+export function header(wire: Wire, attributes = "to='im.example' version='1.0'"): string {
+  return wire === 'tcp'
+    ? `<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ${attributes}>`
+    : `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' ${attributes}/>`
+}
+
+export function endTag(wire: Wire): string {
+  return wire === 'tcp' ? '</stream:stream>' : '<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>'
+}
+
+export const clientHeader = header('tcp')
+
+export function serverHeader(id: string): string {
+  return `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='${id}' from='im.example' version='1.0' xml:lang='en'>`
+}
+
+/** A stream error of the gate's to the client and the end of both streams. `upstream`: what there is to end on that side. */
+export function failed(wire: Wire, condition: string, upstream: 'speaking' | 'open' | 'none' = 'speaking'): string {
   return `
-    client: ${header}
+    -> stream-error ${condition} gate client
+    -> client ~ <${condition} xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>
+    -> client: ${endTag(wire)}
+    ${upstream === 'speaking' ? '-> upstream: </stream:stream>' : ''}
+    ${upstream === 'none' ? '' : '-> close upstream'}
+    -> close client
+  `
+}
+
+/** Both transports have gone. */
+export function gone(cause: string): string {
+  return `
+    closed upstream
+    -> stream-closed upstream ${cause}
+    -> close client
+    closed client
+    -> stream-closed client ${cause}
+  `
+}
+
+export const plain = `<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>`
+
+/** From the first byte to the server's features. */
+export function opened(wire: Wire, attributes?: string): string {
+  return `
+    client: ${header(wire, attributes)}
     -> connect main for im.example
     connected
     -> stream-opened upstream
     -> upstream ~ to="im.example"
     upstream: ${serverHeader('s1')}
     -> client ~ id="s1"
-    upstream: <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>
+    upstream: <stream:features>${plain}</stream:features>
     -> client ~ <mechanism>PLAIN</mechanism>
+  `
+}
+
+/** ... and with classic SASL to the features after it. */
+export function authenticated(wire: Wire, attributes?: string): string {
+  return `${opened(wire, attributes)}
     client: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzZWNyZXQ=</auth>
     -> upstream ~ mechanism="PLAIN"
     upstream: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
@@ -281,13 +368,19 @@ export function bound(wire: Wire): string {
     -> admit
     -> restart client
     -> restart upstream
-    client: ${header}
+    client: ${header(wire, attributes)}
     -> upstream ~ to="im.example"
     upstream: ${serverHeader('s2')}
     -> client ~ id="s2"
     upstream: <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>
     -> client ~ <bind
-    client: <iq xmlns='jabber:client' id='b1' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
+  `
+}
+
+/** ... to `romeo@im.example/orchard` bound. */
+export function bound(wire: Wire, attributes?: string): string {
+  return `${authenticated(wire, attributes)}
+    client: <iq id='b1' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
     -> judged forward by none
     -> upstream ~ id="b1"
     upstream: <iq id='b1' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>romeo@im.example/orchard</jid></bind></iq>
@@ -303,7 +396,7 @@ export function bound(wire: Wire): string {
 export function boundWithRoster(wire: Wire, items = '', ver?: string): string {
   const version = ver === undefined ? '' : ` ver='${ver}'`
   return `${bound(wire)}
-    client: <iq xmlns='jabber:client' id='r1' type='get'><query xmlns='jabber:iq:roster'/></iq>
+    client: <iq id='r1' type='get'><query xmlns='jabber:iq:roster'/></iq>
     -> judged forward by none
     -> upstream ~ id="r1"
     upstream: <iq id='r1' type='result' to='romeo@im.example/orchard'><query xmlns='jabber:iq:roster'${version}>${items}</query></iq>
@@ -311,12 +404,4 @@ export function boundWithRoster(wire: Wire, items = '', ver?: string): string {
     -> tell roster
     -> client ~ id="r1"
   `
-}
-
-export const clientHeader =
-  "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='im.example' version='1.0'>"
-export const clientOpen = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='im.example' version='1.0'/>"
-
-export function serverHeader(id: string): string {
-  return `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='${id}' from='im.example' version='1.0' xml:lang='en'>`
 }

@@ -76,6 +76,8 @@ export class Metrics implements Watcher {
         ])
       case 'nonza':
         return this.add('nonzas', [report.from, report.verdict])
+      case 'resumption':
+        return this.add('resumptions', [report.outcome, route])
       case 'undecided':
         return this.add('undecided', [report.type, route])
       case 'transition':

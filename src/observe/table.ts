@@ -4,7 +4,7 @@
  */
 import { modes } from '../rules/mode.ts'
 import { rules } from '../rules/table.ts'
-import { causes, connectFailures } from '../session/event.ts'
+import { causes, connectFailures, resumptionOutcomes } from '../session/event.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
@@ -69,6 +69,14 @@ export const metrics = {
     help: 'What the rules said; a stanza is counted under every rule that spoke.',
     labels: { rule: ruleNames, verdict: verdicts, mode: carriedOut, from: sides, route },
     example: 'sum by (rule) (increase(stanzagate_rule_decisions_total{mode="observe",verdict!="forward"}[1d]))',
+  },
+  resumptions: {
+    name: 'stanzagate_stream_resumptions_total',
+    kind: 'counter',
+    unit: 'resumptions',
+    help: 'Streams that a client asked to resume (XEP-0198): resumed, refused by the server, or unknown to the gate.',
+    labels: { outcome: resumptionOutcomes, route },
+    example: 'sum by (outcome) (rate(stanzagate_stream_resumptions_total[5m]))',
   },
   transitions: {
     name: 'stanzagate_subscription_transitions_total',

@@ -5,6 +5,7 @@ import type { Kind } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
 import type { Snapshot } from '../subscription/roster.ts'
 import type { Visible } from '../subscription/state.ts'
+import type { Bound } from './bound.ts'
 
 export type SessionEvent =
   /** The transport to the upstream stands, with TLS if it was dialled with it. */
@@ -19,6 +20,10 @@ export type SessionEvent =
   /** The answer to `recall`. */
   | { readonly event: 'ledger'; readonly recalled: Recalled }
   | { readonly event: 'told'; readonly news: News }
+  /** The answer to `fetch`. */
+  | { readonly event: 'fetched'; readonly found: Bound | undefined }
+  /** Another stream has resumed the session. */
+  | { readonly event: 'superseded' }
   /** The gate shuts down. */
   | { readonly event: 'stop' }
   | { readonly event: 'deadline' }
@@ -42,6 +47,14 @@ export type Effect =
   | { readonly effect: 'recall'; readonly account: string }
   /** Tell the account's other sessions. */
   | { readonly effect: 'tell'; readonly account: string; readonly news: News }
+  /** This session can be resumed under this key while its stream lasts, and `patience` milliseconds after it is lost. */
+  | { readonly effect: 'keep'; readonly key: string; readonly bound: Bound; readonly patience: number }
+  /** Ask for the session that can be resumed under this key; `fetched` answers. */
+  | { readonly effect: 'fetch'; readonly key: string }
+  /** That session goes on here. */
+  | { readonly effect: 'take'; readonly key: string }
+  /** The stream is lost, and can be resumed; or it was closed, and cannot. */
+  | { readonly effect: 'lose' | 'leave' }
   /** Asks nothing; for those who watch. */
   | { readonly effect: 'report'; readonly report: Report }
 
@@ -91,9 +104,13 @@ export const causes = [
   'gate-error',
   'connect-failed',
   'shutdown',
+  'superseded',
   'timeout',
 ] as const
 export type Cause = (typeof causes)[number]
+
+export const resumptionOutcomes = ['resumed', 'refused', 'unknown'] as const
+export type Resumption = (typeof resumptionOutcomes)[number]
 
 /** The `type` attribute as a label: what the schema enumerates, the defaults by name, and `other`. */
 export type TypeLabel = string
@@ -131,5 +148,7 @@ export type Report =
   | { readonly report: 'undecided'; readonly type: 'subscribed' | 'unsubscribed' }
   /** A roster push moved an item, counted once for the account. `before` is `undefined` when it was not known. */
   | { readonly report: 'transition'; readonly before: Visible | undefined; readonly after: Visible | undefined }
+  /** A client asked to resume a stream: `unknown` to the gate, which has no counts of it; `refused` by the server. */
+  | { readonly report: 'resumption'; readonly outcome: Resumption }
   /** A subscription request was answered with an error (RFC 6121 section 3.1.2). */
   | { readonly report: 'request-failed'; readonly condition: string }

@@ -117,7 +117,7 @@ export class Management {
     if (told === undefined) return undefined
     const owed = this.outbound.outstanding
     this.outbound.forget()
-    this.answered = owed.flatMap(unit => (unit.unit === 'dropped' ? [unit.print] : []))
+    this.answered.push(...owed.flatMap(unit => (unit.unit === 'dropped' ? [unit.print] : [])))
     const upstream = owed.flatMap(unit => (unit.unit === 'added' ? [unit.element] : []))
     for (const whole of upstream) this.outbound.added(whole)
     this.repeats = [...this.inbound.outstanding]

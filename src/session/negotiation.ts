@@ -5,9 +5,10 @@
  *   opening ──header──▶ connecting ──upstream stands──▶ negotiating
  *   negotiating ──<auth/>, <response/>──▶ authenticating ──<challenge/>, <failure/>──▶ negotiating
  *   authenticating ──<success/>──▶ authenticated ──bind──▶ binding ──result──▶ bound
+ *   authenticated ──<resume/>──▶ resuming ──<resumed/>──▶ bound, ──<failed/>──▶ authenticated      (XEP-0198)
  *   any ──error, </stream>, shutdown──▶ closing ──both transports gone──▶ closed
  *
- * In connecting, authenticating and binding the client is *held*: what it has pipelined is not even parsed before the server has
+ * In connecting, authenticating, binding and resuming the client is *held*: what it has pipelined is not even parsed before the server has
  * answered (XEP-0305), because the answer decides how it is to be read.
  */
 import type { Stanza } from '../stanza/stanza.ts'
@@ -22,11 +23,10 @@ export type Phase =
   | 'authenticating'
   | 'authenticated'
   | 'binding'
+  | 'resuming'
   | 'bound'
-  | 'closing'
-  | 'closed'
 
-const held: ReadonlySet<Phase> = new Set<Phase>(['connecting', 'authenticating', 'binding'])
+const held: ReadonlySet<Phase> = new Set<Phase>(['connecting', 'authenticating', 'binding', 'resuming'])
 
 export function isHeld(phase: Phase): boolean {
   return held.has(phase)
@@ -86,7 +86,10 @@ export type EarlyIq =
 /** What a stanza is that comes before a resource is bound. */
 export function earlyIqOf(stanza: Stanza): EarlyIq {
   if (stanza.kind !== 'iq' || (stanza.type !== 'get' && stanza.type !== 'set')) return 'other'
-  switch (elements(stanza.element)[0]?.ns) {
+  const payloads = elements(stanza.element)
+  // A request holds one element (RFC 6120 section 8.2.3); servers differ in where they look for it when there are more.
+  const uri = (payloads.find(payload => payload.ns === ns.bind) ?? payloads[0])?.ns
+  switch (uri) {
     case ns.register:
     case ns.preauth:
       return 'registration'

@@ -2,18 +2,10 @@
  * Sessions that can be resumed, by the server's SM-ID. A session is entered when the server grants resumption; when its stream is
  * lost it waits here for as long as the server does; when its stream is closed it is gone (XEP-0198 section 5).
  */
-import type { Management } from './management.ts'
-import type { RosterWatch } from './roster-watch.ts'
-
-/** What a session leaves behind. */
-export interface Resumable {
-  readonly jid: string
-  readonly management: Management
-  readonly watch: RosterWatch
-}
+import type { Bound } from './bound.ts'
 
 interface Entry<M> {
-  readonly resumable: Resumable
+  readonly bound: Bound
   /** The session whose streams it is, as long as they last. */
   holder: M | undefined
   /** Milliseconds that it waits without a holder, and the time when it is over. */
@@ -32,16 +24,16 @@ export class Resumptions<M extends object> {
   }
 
   /** The server lets this session be resumed. `patience` in milliseconds. */
-  enter(key: string, resumable: Resumable, holder: M, patience: number): void {
+  enter(key: string, bound: Bound, holder: M, patience: number): void {
     this.leave(holder)
-    this.entries.set(key, { resumable, holder, patience, until: Number.POSITIVE_INFINITY })
+    this.entries.set(key, { bound, holder, patience, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
   }
 
-  find(key: string, now: number): Resumable | undefined {
+  find(key: string, now: number): Bound | undefined {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
-    if (now < entry.until) return entry.resumable
+    if (now < entry.until) return entry.bound
     this.entries.delete(key)
     return undefined
   }

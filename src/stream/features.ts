@@ -2,7 +2,7 @@
  * What the gate takes out of, or puts right in, the features that the server offers. SASL mechanisms and channel-binding types are
  * never touched: clients and servers prove to each other what was offered (XEP-0474, RFC 5802 section 6).
  */
-import { type Element, elements, type Node, text, withChildren } from '../xml/element.ts'
+import { type Element, elements, text, withChildren } from '../xml/element.ts'
 import { ns } from './namespaces.ts'
 
 const isStreamManagement = (element: Element) =>
@@ -22,26 +22,10 @@ export function rewriteFeatures(features: Element, maxBytes: number): Element {
   const children = elements(features)
     .filter(feature => !isTakenOut(feature))
     .map(feature => {
-      if (feature.ns === ns.sasl2 && feature.name === 'authentication') return withoutInline(feature)
       if (feature.ns === ns.limits && feature.name === 'limits') return withLimit(feature, maxBytes)
       return feature
     })
   return withChildren(features, children)
-}
-
-/** XEP-0388's inline features: stream management itself, and in Bind 2 what it calls by its namespace. */
-function withoutInline(element: Element): Element {
-  const children = element.children.flatMap((node): Node[] => {
-    if (typeof node === 'string') return [node]
-    if (isStreamManagement(node) || isStreamManagementVar(node)) return []
-    return [node.name === 'inline' || node.ns === ns.bind2 ? withoutInline(node) : node]
-  })
-  return withChildren(element, children)
-}
-
-function isStreamManagementVar(element: Element): boolean {
-  const name = element.attrs.get('var')
-  return element.name === 'feature' && (name === ns.sm2 || name === ns.sm3)
 }
 
 /** XEP-0478: the smaller of both limits. */

@@ -204,8 +204,9 @@ function writeAlone(whole: Element): string {
   return `${text.slice(0, end)} xmlns:stream="${ns.stream}"${text.slice(end)}`
 }
 
-function errorElement(error: { readonly condition: StreamError; readonly text?: string | undefined }): Element {
+function errorElement(error: Extract<StreamItem, { item: 'error' }>): Element {
   const children = [element(error.condition, ns.streamErrors)]
   if (error.text !== undefined) children.push(element('text', ns.streamErrors, { 'xml:lang': 'en' }, [error.text]))
+  if (error.application !== undefined) children.push(error.application)
   return element('error', ns.stream, {}, children)
 }

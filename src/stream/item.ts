@@ -45,4 +45,10 @@ export type StreamItem =
   | { readonly item: 'whitespace' }
   | { readonly item: 'close' }
   /** Read: what was wrong with what came; nothing follows it. Written: a whole `<stream:error/>`. `text` is for people. */
-  | { readonly item: 'error'; readonly condition: StreamError; readonly text?: string | undefined }
+  | {
+      readonly item: 'error'
+      readonly condition: StreamError
+      readonly text?: string | undefined
+      /** An application's own condition (RFC 6120 section 4.9.4). */
+      readonly application?: Element | undefined
+    }

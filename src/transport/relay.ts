@@ -9,6 +9,7 @@
  */
 import type { Accounts } from '../session/accounts.ts'
 import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../session/event.ts'
+import type { Resumptions } from '../session/resumptions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
 import { type Framing, makeFraming } from '../stream/framing.ts'
 import { other, type Side, type StreamItem } from '../stream/item.ts'
@@ -45,6 +46,7 @@ export interface Watcher {
 /** What all relays of a gate share. */
 export interface Surroundings {
   readonly accounts: Accounts<Relay>
+  readonly resumptions: Resumptions<Relay>
   readonly watcher: Watcher
   /** See `dial`. */
   dial(
@@ -102,6 +104,12 @@ export class Relay {
   /** The gate shuts down. */
   stop(): void {
     this.receive({ event: 'stop' })
+    this.flush()
+  }
+
+  /** Another stream has resumed the session. */
+  private superseded(): void {
+    this.receive({ event: 'superseded' })
     this.flush()
   }
 
@@ -216,6 +224,16 @@ export class Relay {
       case 'recall':
         this.account = effect.account
         return this.receive({ event: 'ledger', recalled: this.around.accounts.attach(effect.account, this) })
+      case 'keep':
+        return this.around.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+      case 'fetch':
+        return this.receive({ event: 'fetched', found: this.around.resumptions.find(effect.key, now()) })
+      case 'take':
+        return this.around.resumptions.take(effect.key, this)?.superseded()
+      case 'lose':
+        return this.around.resumptions.lose(this, now())
+      case 'leave':
+        return this.around.resumptions.leave(this)
       case 'tell':
         return this.spread(this.around.accounts.tell(effect.account, this, effect.news))
     }
@@ -341,6 +359,7 @@ export class Relay {
     this.finished = true
     clearTimeout(this.timer)
     this.giveUp?.()
+    this.around.resumptions.leave(this)
     if (this.account !== undefined) this.spread(this.around.accounts.detach(this.account, this))
     this.around.finished(this)
   }

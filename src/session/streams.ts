@@ -1,0 +1,166 @@
+/**
+ * The two streams of a session: what is open, what was said, and how they end. Whatever the ending, each side gets what RFC 6120
+ * section 4.4 and 4.9 owe it: a header before an error, one error, one end tag, and then the end of its transport.
+ */
+import type { Side, StreamError, StreamItem } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+import { type Element, elements } from '../xml/element.ts'
+import type { Cause, Effect, Report } from './event.ts'
+
+/** What a stream header of the gate's own says (RFC 6120 section 4.7). */
+export interface OwnHeader {
+  /** Empty when the domain that was asked for is none of ours (RFC 6120 section 4.9.1.3). */
+  readonly from: string
+  readonly id: string
+}
+
+export class Streams {
+  /** What the present event has brought about. */
+  out: Effect[] = []
+  /** Why it all ends, once that is certain. */
+  cause: Cause | undefined
+  private state: 'open' | 'closing' | 'closed' = 'open'
+  private readonly opened = { client: true, upstream: false }
+  /** A stream header was sent to this side, and the end tag was not. */
+  private readonly speaking = { client: false, upstream: false }
+  private readonly ownHeader: () => OwnHeader
+
+  constructor(ownHeader: () => OwnHeader) {
+    this.ownHeader = ownHeader
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open'
+  }
+
+  get isClosing(): boolean {
+    return this.state === 'closing'
+  }
+
+  get isClosed(): boolean {
+    return this.state === 'closed'
+  }
+
+  hasTransport(side: Side): boolean {
+    return this.opened[side]
+  }
+
+  isSpeakingTo(side: Side): boolean {
+    return this.speaking[side]
+  }
+
+  // What is said.
+
+  report(report: Report): void {
+    this.out.push({ effect: 'report', report })
+  }
+
+  send(to: Side, item: StreamItem): void {
+    if (!this.opened[to]) return
+    if (item.item === 'open') this.speaking[to] = true
+    this.out.push({ effect: 'send', to, item })
+  }
+
+  sendElement(to: Side, whole: Element): void {
+    this.send(to, { item: 'element', element: whole })
+  }
+
+  sayOwnHeader(): void {
+    const { from, id } = this.ownHeader()
+    const header = new Map([
+      ['from', from],
+      ['id', id],
+      ['version', '1.0'],
+      ['xml:lang', 'en'],
+    ])
+    this.send('client', { item: 'open', header })
+  }
+
+  /** What was begun with this side is over without an end tag: TLS or a new header follows (RFC 6120 section 4.3.3). */
+  beginAnew(side: Side): void {
+    this.speaking[side] = false
+  }
+
+  // Transports.
+
+  connected(): void {
+    this.opened.upstream = true
+    this.report({ report: 'stream-opened', side: 'upstream' })
+    if (!this.isOpen) this.end('upstream')
+  }
+
+  /** The transport of this side is gone. */
+  lost(side: Side): void {
+    if (!this.opened[side]) return
+    this.opened[side] = false
+    this.speaking[side] = false
+    this.report({ report: 'stream-closed', side, cause: this.cause ?? `${side}-lost` })
+    this.cause ??= `${side}-lost`
+    if (!this.opened.client && !this.opened.upstream) {
+      this.state = 'closed'
+      return
+    }
+    if (this.state === 'closing' && side === 'upstream') this.end('client')
+  }
+
+  abort(): void {
+    for (const side of ['client', 'upstream'] as const) if (this.opened[side]) this.out.push({ effect: 'abort', side })
+  }
+
+  // Ends.
+
+  /** A stream error to the client, and the end of both streams (RFC 6120 section 4.9.1.1). */
+  fail(condition: StreamError, cause: Cause, text?: string, application?: Element): void {
+    if (!this.isOpen) return
+    if (!this.speaking.client) this.sayOwnHeader()
+    this.error('client', condition, text, application)
+    this.close('upstream', cause)
+  }
+
+  /** A stream error to this side; the streams end by what follows. */
+  error(to: Side, condition: StreamError, text?: string, application?: Element): void {
+    this.report({ report: 'stream-error', side: to, by: 'gate', condition })
+    this.send(to, { item: 'error', condition, text, application })
+  }
+
+  /** This side has closed its stream, or is taken to have: the other side's is closed, and what it still says is waited for. */
+  close(side: Side, cause: Cause = side === 'client' ? 'client-closed' : 'upstream-closed'): void {
+    if (!this.isOpen) return
+    this.state = 'closing'
+    this.cause ??= cause
+    // Without an upstream there is nobody to wait for.
+    if (side === 'client' && this.opened.upstream) return this.sayClose('upstream')
+    if (side === 'upstream') this.sayClose('client')
+    this.end('upstream')
+  }
+
+  /** The transports end without end tags: the server may keep the session, and the client may resume it. */
+  cut(cause: Cause): void {
+    if (this.state === 'closed') return
+    this.state = 'closing'
+    this.cause ??= cause
+    this.speaking.client = false
+    this.speaking.upstream = false
+    for (const side of ['client', 'upstream'] as const) if (this.opened[side]) this.out.push({ effect: 'close', side })
+  }
+
+  /** This side has said its last word. When it is the upstream, so has the gate to the client. */
+  end(side: Side): void {
+    this.sayClose(side)
+    if (this.opened[side]) this.out.push({ effect: 'close', side })
+    if (side === 'upstream') this.end('client')
+  }
+
+  private sayClose(to: Side): void {
+    if (!this.speaking[to]) return
+    this.send(to, { item: 'close' })
+    this.speaking[to] = false
+  }
+}
+
+/** The defined condition of a stream error; what a peer made up is `undefined-condition`. */
+export function conditionOf(error: Element): string {
+  return (
+    elements(error).find(node => node.ns === ns.streamErrors && node.name !== 'text')?.name ?? 'undefined-condition'
+  )
+}

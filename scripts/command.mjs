@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 /** The repository's root directory. */
@@ -40,11 +41,14 @@ const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
  * Runs a program on this terminal; resolves to its exit status, which is 128 + n if signal n ended it. Signals are the
- * program's to handle: it ends when it can, and its status tells the script to end too.
+ * program's to handle: it ends when it can, and its status tells the script to end too. With `onLine` its standard
+ * output goes there, line by line, instead of to the terminal.
  */
-export function run(command, args, options = {}) {
+export function run(command, args, { onLine, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options })
+    const stdio = onLine === undefined ? 'inherit' : ['inherit', 'pipe', 'inherit']
+    const child = spawn(command, args, { cwd: root, stdio, ...options })
+    if (onLine !== undefined) createInterface(child.stdout).on('line', onLine)
     const pass = signal => child.kill(signal)
     for (const signal of passedOn) process.on(signal, pass)
     const settle = () => {

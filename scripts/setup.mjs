@@ -160,7 +160,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await runMain(async () => {
     const install = !process.argv.includes('--no-install')
     await ensureNodeModules({ install })
-    await ensureDebian(debianPackages, { install })
+    await ensureDebian(testPackages, { install })
     await build()
     return 0
   })

@@ -1,0 +1,544 @@
+/**
+ * One table a rule: who sends, what, and what the rule says of it. `pass`: nothing against it; `forward ...`: what it becomes.
+ *
+ * The roster of these tables is told by the contacts' names: `asked@` is awaited, `friend@` is subscribed to, of `unknown@` nothing
+ * was seen, and everyone else is known to be a stranger.
+ */
+import { readdirSync } from 'node:fs'
+import { basename } from 'node:path'
+import t from 'tap'
+import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
+import { judge } from '../../src/rules/judge.ts'
+import { presenceChildren } from '../../src/rules/presence-children.ts'
+import { presenceType } from '../../src/rules/presence-type.ts'
+import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.ts'
+import { rosterSetOneItem } from '../../src/rules/roster-set-one-item.ts'
+import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
+import type { Facts, Rule, Verdict } from '../../src/rules/rule.ts'
+import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
+import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
+import { activeRules, rules } from '../../src/rules/table.ts'
+import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
+import { type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
+import { makeFraming } from '../../src/stream/framing.ts'
+import type { Side } from '../../src/stream/item.ts'
+import { clientLimits } from '../../src/stream/limits.ts'
+import type { Answer } from '../../src/subscription/roster.ts'
+import { clientHeader } from '../playbook.ts'
+
+type Row = readonly [side: Side, xml: string, expected: string]
+
+const tables = new Map<string, readonly Row[]>()
+
+function judges(rule: Rule, rows: readonly Row[], facts: Partial<Facts> = {}): void {
+  tables.set(rule.name, [...(tables.get(rule.name) ?? []), ...rows])
+  t.test(rule.name, async t => {
+    for (const [from, xml, expected] of rows)
+      t.equal(said(rule.judge(read(xml), { ...usual, ...facts, from })), expected, `${from}: ${xml}`)
+  })
+}
+
+function answers(contact: string, good: string): Answer {
+  if (contact.startsWith('unknown@')) return 'unknown'
+  return contact.startsWith(good) ? 'accept' : 'refuse'
+}
+
+const usual: Facts = {
+  from: 'client',
+  jid: 'romeo@im.example/orchard',
+  bare: 'romeo@im.example',
+  lang: 'en',
+  trusts: contact => contact.endsWith('gateway.example'),
+  roster: {
+    answersRequest: contact => answers(contact, 'asked@'),
+    endsSubscription: contact => answers(contact, 'friend@'),
+    holdsVersion: ver => ver === 'held',
+  },
+}
+
+function read(xml: string): Stanza {
+  const framing = makeFraming('tcp', 'client', clientLimits)
+  framing.push(Buffer.from(clientHeader))
+  framing.next()
+  framing.push(Buffer.from(xml))
+  const item = framing.next()
+  const stanza = item?.item === 'element' ? stanzaOf(item.element) : undefined
+  if (stanza === undefined) throw new Error(`no stanza: ${xml}: ${JSON.stringify(item)}`)
+  return stanza
+}
+
+function text(stanza: Stanza): string {
+  const framing = makeFraming('tcp', 'client', clientLimits)
+  return framing.write({ item: 'element', element: stanza.element })
+}
+
+function said(verdict: Verdict | undefined): string {
+  switch (verdict?.verdict) {
+    case undefined:
+      return 'pass'
+    case 'forward':
+      return `forward ${text(verdict.stanza)}`
+    case 'reject':
+      return `reject ${verdict.error.condition}`
+    case 'close':
+      return `close ${verdict.error}`
+    case 'drop':
+      return 'drop'
+  }
+}
+
+judges(fromIsBoundJid, [
+  ['client', `<presence/>`, 'pass'],
+  ['client', `<presence from='romeo@im.example/orchard'/>`, 'pass'],
+  [
+    'client',
+    `<message from='romeo@im.example' to='a@im.example'/>`,
+    `forward <message from="romeo@im.example/orchard" to="a@im.example"/>`,
+  ],
+  ['client', `<presence from='romeo@im.example/balcony'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
+  [
+    'client',
+    `<iq from='ROMEO@im.example/orchard' id='1' type='get'/>`,
+    `forward <iq from="romeo@im.example/orchard" id="1" type="get"/>`,
+  ],
+  ['client', `<presence from='Romeo@IM.example./orchard'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
+  // The four subscription types are stamped with the bare JID (RFC 6121 section 3.1.2).
+  ...subscriptionTypes.flatMap((type): Row[] => [
+    ['client', `<presence from='romeo@im.example' to='a@im.example' type='${type}'/>`, 'pass'],
+    [
+      'client',
+      `<presence from='romeo@im.example/orchard' to='a@im.example' type='${type}'/>`,
+      `forward <presence from="romeo@im.example" to="a@im.example" type="${type}"/>`,
+    ],
+    ['client', `<presence from='mallory@im.example' to='a@im.example' type='${type}'/>`, 'close invalid-from'],
+  ]),
+  ['client', `<message from='juliet@im.example/balcony'/>`, 'close invalid-from'],
+  ['client', `<message from='romeo@im.example.evil.example'/>`, 'close invalid-from'],
+  ['client', `<message from='im.example'/>`, 'close invalid-from'],
+  ['client', `<message from=''/>`, 'close invalid-from'],
+  ['client', `<message from='/orchard'/>`, 'close invalid-from'],
+  ['client', `<message from=' romeo@im.example'/>`, 'close invalid-from'],
+  // Not folded to an ASCII letter, and not guessed at.
+  ['client', `<message from='r\u03bfmeo@im.example'/>`, 'close invalid-from'],
+  ['client', `<iq from='x@y@im.example' type='result' id='1'/>`, 'close invalid-from'],
+  ['upstream', `<message from='juliet@im.example/balcony'/>`, 'pass'],
+])
+
+// An account that RFC 7622 and older servers judge differently has no folded form; its own spelling is still its own.
+judges(
+  fromIsBoundJid,
+  [
+    ['client', `<presence from='\u2665@im.example/a'/>`, 'pass'],
+    ['client', `<presence from='\u2665@im.example'/>`, `forward <presence from="\u2665@im.example/a"/>`],
+    ['client', `<presence from='\u2665@im.example/b'/>`, `forward <presence from="\u2665@im.example/a"/>`],
+    ['client', `<presence from='\u2663@im.example/a'/>`, 'close invalid-from'],
+  ],
+  { jid: '\u2665@im.example/a', bare: '\u2665@im.example' },
+)
+
+const presenceTypes = ['unavailable', ...subscriptionTypes, 'probe', 'error']
+judges(presenceType, [
+  ['client', `<presence/>`, 'pass'],
+  ...presenceTypes.map((type): Row => ['client', `<presence type='${type}' to='a@im.example'/>`, 'pass']),
+  ['client', `<presence type='available'/>`, 'reject bad-request'],
+  ['client', `<presence type=''/>`, 'reject bad-request'],
+  ['client', `<presence type='Subscribe'/>`, 'reject bad-request'],
+  ['client', `<presence type=' subscribe '/>`, 'reject bad-request'],
+  ['client', `<presence type='subscribe\u0020'/>`, 'reject bad-request'],
+  ['client', `<presence type='subscribe&#x20;'/>`, 'reject bad-request'],
+  ['client', `<presence type='subscribe&#x9;'/>`, 'reject bad-request'],
+  ['client', `<presence type='subscribe&#x200b;'/>`, 'reject bad-request'],
+  ['client', `<presence type='invisible'/>`, 'reject bad-request'],
+  ['client', `<presence type='constructor'/>`, 'reject bad-request'],
+  // An attribute of another namespace is another attribute.
+  ['client', `<presence xmlns:x='urn:x' x:type='available'/>`, 'pass'],
+  ['client', `<message type='available'/>`, 'pass'],
+  ['client', `<iq type='subscribe' id='1'/>`, 'pass'],
+  ['upstream', `<presence type='invisible'/>`, 'pass'],
+])
+
+const caps = `<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='v'/>`
+const refusedChildren = [
+  '<show>away</show><show>xa</show>',
+  '<priority>1</priority><priority>2</priority>',
+  '<priority>128</priority>',
+  '<priority>-129</priority>',
+  '<priority>1.0</priority>',
+  '<priority/>',
+  '<priority>0x1</priority>',
+  '<priority> 3 </priority>',
+  '<priority>\u0663</priority>',
+  '<show>online</show>',
+  '<show> away </show>',
+  '<show/>',
+  '<show>Away</show>',
+  `<show x='1'>away</show>`,
+  '<show>away<b xmlns="urn:x"/></show>',
+  '<status>a<b xmlns="urn:x"/></status>',
+  `<status x='1'>a</status>`,
+  `<priority x='1'>1</priority>`,
+  `<x xmlns=''/>`,
+  `<x xmlns='jabber:server'/>`,
+  `<x xmlns='http://etherx.jabber.org/streams'/>`,
+  '<unknown/>',
+  '<presence/>',
+  'text',
+  '<status>a</status><status>b</status>',
+  `<status>a</status><status xml:lang='EN'>b</status>`,
+  `<status xml:lang='de'>a</status><status xml:lang='de'>b</status>`,
+  `<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>`,
+]
+const passedChildren = [
+  '<show>away</show><status>out</status><priority>-128</priority>',
+  '<priority>127</priority>',
+  '<priority>+5</priority>',
+  '<priority>007</priority>',
+  '<priority>-0</priority>',
+  `${caps}<show>chat</show>`,
+  `<show>dnd</show>${caps}<show xmlns='urn:x'>anything</show>`,
+  `<status>${'\u00fc'.repeat(1025)}</status>`,
+  '<status/>',
+  `<status>a</status><status xml:lang='de'>b</status><status xml:lang=''>c</status>`,
+  '\n  <show>xa</show>\n',
+  `<x xmlns='vcard-temp:x:update'><photo/></x><x xmlns='urn:x'>a<y xmlns=''/><z xmlns='jabber:server'/></x>`,
+  '<![CDATA[ ]]><show><![CDATA[away]]></show>',
+]
+judges(presenceChildren, [
+  ...refusedChildren.map((inside): Row => ['client', `<presence>${inside}</presence>`, 'reject bad-request']),
+  ...refusedChildren.map((inside): Row => ['upstream', `<presence>${inside}</presence>`, 'pass']),
+  ...passedChildren.map((inside): Row => ['client', `<presence>${inside}</presence>`, 'pass']),
+  // Servers accept it (lenient), and have to take what they get.
+  ['client', `<presence type='unavailable'><show>away</show><priority>1</priority></presence>`, 'pass'],
+  [
+    'client',
+    `<presence type='subscribe' to='a@im.example'><status>hello</status><preauth xmlns='urn:xmpp:pars:0' token='1'/></presence>`,
+    'pass',
+  ],
+  ['client', `<presence xml:lang='de'><status>a</status><status xml:lang='en'>b</status></presence>`, 'pass'],
+  [
+    'client',
+    `<presence xml:lang='de'><status>a</status><status xml:lang='de'>b</status></presence>`,
+    'reject bad-request',
+  ],
+  ['client', `<presence type='error' to='a@im.example'/>`, 'reject bad-request'],
+  [
+    'client',
+    `<presence type='error' to='a@im.example'><error type='cancel' code='404'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>x</text><app xmlns='urn:x'/></error>${caps}</presence>`,
+    'pass',
+  ],
+  [
+    'client',
+    `<presence type='error' to='a@im.example'><error type='fatal'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>`,
+    'reject bad-request',
+  ],
+  ['client', `<presence type='error' to='a@im.example'><error type='cancel'/></presence>`, 'reject bad-request'],
+  ['client', `<message><show>online</show></message>`, 'pass'],
+])
+
+judges(subscriptionBareJids, [
+  ...subscriptionTypes.flatMap((type): Row[] => [
+    [
+      'client',
+      `<presence to='a@im.example' type='${type}'/>`,
+      `forward <presence to="a@im.example" type="${type}" from="romeo@im.example"/>`,
+    ],
+    [
+      'client',
+      `<presence to='a@im.example/desk' type='${type}' from='romeo@im.example'/>`,
+      `forward <presence to="a@im.example" type="${type}" from="romeo@im.example"/>`,
+    ],
+    ['client', `<presence to='a@im.example' type='${type}' from='romeo@im.example'/>`, 'pass'],
+    ['client', `<presence type='${type}'/>`, 'reject bad-request'],
+    ['client', `<presence type='${type}' to='a b@im.example'/>`, 'reject jid-malformed'],
+    ['client', `<presence type='${type}' to=''/>`, 'reject jid-malformed'],
+    ['client', `<presence type='${type}' to='a@im.example/'/>`, 'reject jid-malformed'],
+    ['upstream', `<presence type='${type}' from='a@im.example' to='romeo@im.example'/>`, 'pass'],
+    ['upstream', `<presence type='${type}' from='a@im.example'/>`, 'pass'],
+    ['upstream', `<presence type='${type}'/>`, 'pass'],
+    [
+      'upstream',
+      `<presence type='${type}' from='a@im.example/x' to='romeo@im.example/orchard'/>`,
+      `forward <presence type="${type}" from="a@im.example" to="romeo@im.example"/>`,
+    ],
+    // What the server left out is not added.
+    [
+      'upstream',
+      `<presence type='${type}' from='a@im.example/x'/>`,
+      `forward <presence type="${type}" from="a@im.example"/>`,
+    ],
+  ]),
+  // A JID's spelling stays, and so does what a subscription stanza carries.
+  [
+    'client',
+    `<presence id='p 1/+=' xml:lang='de' to='A.B@IM.example/x' type='subscribe'><status>bitte</status><preauth xmlns='urn:xmpp:pars:0' token='t'/><y:z xmlns:y='urn:y' y:k='v'/></presence>`,
+    `forward <presence id="p 1/+=" xml:lang="de" to="A.B@IM.example" type="subscribe" from="romeo@im.example"><status>bitte</status><preauth xmlns="urn:xmpp:pars:0" token="t"/><z xmlns="urn:y" xmlns:n0="urn:y" n0:k="v"/></presence>`,
+  ],
+  // A MUC join needs its resource, a probe and an error theirs.
+  ...['', `type='unavailable'`, `type='probe'`, `type='error'`].flatMap((type): Row[] => [
+    ['client', `<presence to='room@muc.im.example/nick' ${type}/>`, 'pass'],
+    ['upstream', `<presence from='room@muc.im.example/nick' to='romeo@im.example/orchard' ${type}/>`, 'pass'],
+  ]),
+  ['client', `<message to='a@im.example/desk' type='subscribe'/>`, 'pass'],
+])
+
+const set = (inside: string) => `<iq id='1' type='set'><query xmlns='jabber:iq:roster'>${inside}</query></iq>`
+judges(rosterSetOneItem, [
+  ['client', set(`<item jid='nurse@im.example'/>`), 'pass'],
+  [
+    'client',
+    set(
+      `<item jid='nurse@im.example' name='Nurse' subscription='both'><group>Servants</group><channel xmlns='urn:x'/></item>`,
+    ),
+    'pass',
+  ],
+  ['client', set(`<item jid='nurse@im.example' subscription='remove'/>`), 'pass'],
+  ['client', set(''), 'reject bad-request'],
+  ['client', set(`<item jid='a@im.example'/><item jid='b@im.example'/>`), 'reject bad-request'],
+  ['client', set(`<item/>`), 'reject bad-request'],
+  ['client', set(`<item jid='a@im.example' ask='subscribe'/>`), 'reject bad-request'],
+  ['client', set(`<item jid='a@im.example' approved='true'/>`), 'reject bad-request'],
+  ['client', set(`<item jid='a@im.example'><group>x</group><group>x</group></item>`), 'reject bad-request'],
+  // RFC 6121 section 2.3.3 has a condition of its own for a group without a name.
+  ['client', set(`<item jid='a@im.example'><group/></item>`), 'reject not-acceptable'],
+  ['client', set(`<item xmlns='urn:x' jid='a@im.example'/>`), 'reject bad-request'],
+  // An attribute of another namespace is another attribute.
+  ['client', set(`<item jid='a@im.example' xmlns:x='urn:x' x:ask='subscribe'/>`), 'pass'],
+  ['client', `<iq id='1' type='get'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
+  ['client', `<iq id='1' type='set'><query xmlns='jabber:iq:private'/></iq>`, 'pass'],
+  ['client', `<message id='1' type='set'><query xmlns='jabber:iq:roster'/></message>`, 'pass'],
+  // A push is the server's affair.
+  ['upstream', set(`<item jid='a@im.example'/><item jid='b@im.example'/>`), 'pass'],
+])
+
+const get = (attributes: string, to = '') =>
+  `<iq id='1' type='get'${to}><query xmlns='jabber:iq:roster'${attributes}/></iq>`
+const emptied = (to = '') => `forward <iq id="1" type="get"${to}><query xmlns="jabber:iq:roster" ver=""/></iq>`
+judges(rosterVersionHeld, [
+  ['client', get(''), 'pass'],
+  ['client', get(` ver=''`), 'pass'],
+  ['client', get(` ver='held'`), 'pass'],
+  ['client', get(` ver='other'`), emptied()],
+  ['client', get(` ver='HELD'`), emptied()],
+  ['client', get(` ver='other'`, ` to='romeo@im.example'`), emptied(' to="romeo@im.example"')],
+  // The roster of somebody else (XEP-0321) is none of ours.
+  ['client', get(` ver='other'`, ` to='juliet@im.example'`), 'pass'],
+  ['client', set(`<item jid='a@im.example'/>`), 'pass'],
+  ['upstream', get(` ver='other'`), 'pass'],
+])
+
+const push = (from: string, items = `<item jid='mallory@evil.example' subscription='both'/>`) =>
+  `<iq id='1' type='set' to='romeo@im.example/orchard'${from}><query xmlns='jabber:iq:roster'>${items}</query></iq>`
+judges(rosterPushFromAccount, [
+  ['upstream', push(''), 'pass'],
+  ['upstream', push(` from='romeo@im.example'`), 'pass'],
+  ['upstream', push(` from='Romeo@IM.example'`), 'pass'],
+  ['upstream', push('', ''), 'pass'],
+  ['upstream', push(` from='mallory@evil.example/x'`), 'reject service-unavailable'],
+  ['upstream', push(` from='mallory@evil.example'`), 'reject service-unavailable'],
+  ['upstream', push(` from='juliet@im.example'`), 'reject service-unavailable'],
+  ['upstream', push(` from='im.example'`), 'reject service-unavailable'],
+  ['upstream', push(` from='romeo@im.example/orchard'`), 'reject service-unavailable'],
+  ['upstream', push(` from='romeo@im.example/'`), 'reject service-unavailable'],
+  ['upstream', push(` from=''`), 'reject service-unavailable'],
+  ['upstream', push(` from='r\u043emeo@im.example'`), 'reject service-unavailable'],
+  ['upstream', push(` from='mallory@evil.example'`, ''), 'reject service-unavailable'],
+  [
+    'upstream',
+    `<iq id='1' type='set' from='mallory@evil.example'><x xmlns='urn:x'/><query xmlns='jabber:iq:roster'/></iq>`,
+    'reject service-unavailable',
+  ],
+  // Neither an answer nor a question, and other namespaces are no pushes (XEP-0144).
+  ['upstream', `<iq id='1' type='get' from='mallory@evil.example'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
+  [
+    'upstream',
+    `<iq id='1' type='set' from='mallory@evil.example'><x xmlns='http://jabber.org/protocol/rosterx'/></iq>`,
+    'pass',
+  ],
+  ['client', push(` from='mallory@evil.example'`), 'pass'],
+])
+
+const notice = (type: string, from: string) => `<presence type='${type}'${from}/>`
+judges(subscribedNeedsRequest, [
+  ['upstream', notice('subscribed', ` from='asked@im.example'`), 'pass'],
+  ['upstream', notice('subscribed', ` from='asked@im.example/x'`), 'pass'],
+  ['upstream', notice('subscribed', ` from='unknown@im.example'`), 'pass'],
+  ['upstream', notice('subscribed', ` from='icq.gateway.example'`), 'pass'],
+  ['upstream', notice('subscribed', ` from='friend@im.example'`), 'drop'],
+  ['upstream', notice('subscribed', ` from='mallory@evil.example'`), 'drop'],
+  // The server's own word.
+  ['upstream', notice('subscribed', ''), 'pass'],
+  ...['subscribe', 'unsubscribe', 'unsubscribed', 'unavailable', 'probe'].map(
+    (type): Row => ['upstream', notice(type, ` from='mallory@evil.example'`), 'pass'],
+  ),
+  ['upstream', `<presence from='mallory@evil.example'/>`, 'pass'],
+  ['upstream', `<message type='subscribed' from='mallory@evil.example'/>`, 'pass'],
+  // Whether an outbound approval answers anything cannot be told (pre-approval, other resources).
+  ['client', `<presence type='subscribed' to='mallory@evil.example'/>`, 'pass'],
+])
+
+judges(unsubscribedNeedsSubscription, [
+  ['upstream', notice('unsubscribed', ` from='friend@im.example'`), 'pass'],
+  ['upstream', notice('unsubscribed', ` from='friend@im.example/x'`), 'pass'],
+  ['upstream', notice('unsubscribed', ` from='unknown@im.example'`), 'pass'],
+  ['upstream', notice('unsubscribed', ` from='icq.gateway.example'`), 'pass'],
+  ['upstream', notice('unsubscribed', ` from='mallory@evil.example'`), 'drop'],
+  ['upstream', notice('unsubscribed', ''), 'pass'],
+  ...['subscribe', 'unsubscribe', 'subscribed', 'unavailable', 'probe'].map(
+    (type): Row => ['upstream', notice(type, ` from='mallory@evil.example'`), 'pass'],
+  ),
+  ['upstream', `<iq id='1' type='unsubscribed' from='mallory@evil.example'/>`, 'pass'],
+  ['client', `<presence type='unsubscribed' to='mallory@evil.example'/>`, 'pass'],
+])
+
+t.test('every rule has its file, its row of the table, and a table here that it passes and does not', async t => {
+  const files = readdirSync(new URL('../../../src/rules', import.meta.url)).map(file => basename(file, '.ts'))
+  const names = rules.map(rule => rule.name)
+  t.same(files.filter(name => !['judge', 'mode', 'rule', 'table'].includes(name)).sort(), [...names].sort())
+  t.equal(new Set(names).size, names.length)
+  for (const { name, clause, about } of rules) {
+    const expected = (tables.get(name) ?? []).map(row => row[2])
+    t.ok(expected.includes('pass') && expected.some(word => word !== 'pass'), `${name} has a table`)
+    t.match(clause, /^(RFC|XEP) /, `${name} names its clause`)
+    t.match(about, /^[a-z].*[^.]$/, `${name} says what it is about`)
+  }
+})
+
+const over = (name: string, verdict: (stanza: Stanza) => Verdict | undefined): Rule => ({
+  name,
+  clause: 'RFC 6121',
+  about: name,
+  judge: verdict,
+})
+const marks = (mark: string) =>
+  over(`marks-${mark}`, ({ element }) => {
+    const attrs = new Map(element.attrs).set('id', `${element.attrs.get('id') ?? ''}${mark}`)
+    return { verdict: 'forward', stanza: stanzaOf({ ...element, attrs }) as Stanza }
+  })
+const refuses = over('refuses', () => ({ verdict: 'reject', error: { condition: 'bad-request' } }))
+const drops = over('drops', () => ({ verdict: 'drop' }))
+const silent = over('silent', () => undefined)
+
+t.test('judge: the rules in order', async t => {
+  const rows: [name: string, rules: [Rule, 'enforce' | 'observe'][], xml: string, verdict: string, said: string[]][] = [
+    ['no rules', [], '<presence/>', 'forward <presence/>', []],
+    ['nothing to say', [[silent, 'enforce']], '<presence/>', 'forward <presence/>', []],
+    [
+      'rewrites are handed on',
+      [
+        [marks('a'), 'enforce'],
+        [silent, 'enforce'],
+        [marks('b'), 'enforce'],
+      ],
+      '<presence/>',
+      'forward <presence id="ab"/>',
+      ['enforce marks-a forward', 'enforce marks-b forward'],
+    ],
+    [
+      'an observed rewrite is seen by nobody',
+      [
+        [marks('a'), 'observe'],
+        [marks('b'), 'enforce'],
+      ],
+      '<presence/>',
+      'forward <presence id="b"/>',
+      ['observe marks-a forward', 'enforce marks-b forward'],
+    ],
+    [
+      'observed refusals forward the stanza untouched',
+      [
+        [refuses, 'observe'],
+        [drops, 'observe'],
+        [marks('a'), 'observe'],
+      ],
+      `<presence id='x'/>`,
+      'forward <presence id="x"/>',
+      ['observe refuses reject', 'observe drops drop', 'observe marks-a forward'],
+    ],
+    [
+      'the first enforced refusal ends the asking',
+      [
+        [marks('a'), 'enforce'],
+        [refuses, 'enforce'],
+        [drops, 'enforce'],
+      ],
+      '<presence/>',
+      'reject bad-request',
+      ['enforce marks-a forward', 'enforce refuses reject'],
+    ],
+    [
+      'what is refused is not answered: an error',
+      [[refuses, 'enforce']],
+      `<presence type='error'/>`,
+      'drop',
+      ['enforce refuses drop'],
+    ],
+    ['... a message error', [[refuses, 'enforce']], `<message type='error'/>`, 'drop', ['enforce refuses drop']],
+    ['... an IQ result', [[refuses, 'enforce']], `<iq type='result' id='1'/>`, 'drop', ['enforce refuses drop']],
+    [
+      '... observed',
+      [[refuses, 'observe']],
+      `<iq type='error' id='1'/>`,
+      `forward <iq type="error" id="1"/>`,
+      ['observe refuses drop'],
+    ],
+    [
+      '... but an IQ of no known type is',
+      [[refuses, 'enforce']],
+      `<iq type='subscribe' id='1'/>`,
+      'reject bad-request',
+      ['enforce refuses reject'],
+    ],
+  ]
+  for (const [name, active, xml, verdict, decisions] of rows) {
+    const judgement = judge(
+      active.map(([rule, mode]) => ({ rule, mode })),
+      read(xml),
+      usual,
+    )
+    t.equal(said(judgement.verdict), verdict, name)
+    t.same(
+      judgement.decisions.map(each => `${each.mode} ${each.rule.name} ${each.verdict.verdict}`),
+      decisions,
+      name,
+    )
+  }
+})
+
+t.test('judge: all rules in their order', async t => {
+  const active = activeRules({ default: 'enforce', modes: new Map() })
+  const rows: Row[] = [
+    // Whose it is comes first: a stranger's address is not answered, the stream ends.
+    ['client', `<presence from='mallory@evil.example' type='available'/>`, 'close invalid-from'],
+    [
+      'client',
+      `<presence from='romeo@im.example/balcony' to='a@im.example/x' type='subscribe'/>`,
+      `forward <presence from="romeo@im.example" to="a@im.example" type="subscribe"/>`,
+    ],
+    ['client', `<presence type='subscribe '/>`, 'reject bad-request'],
+    ['client', `<presence type='error'/>`, 'drop'],
+    ['upstream', `<presence from='mallory@evil.example/x' type='subscribed'/>`, 'drop'],
+    [
+      'upstream',
+      `<presence from='mallory@evil.example/x' type='subscribe'/>`,
+      `forward <presence from="mallory@evil.example" type="subscribe"/>`,
+    ],
+  ]
+  for (const [from, xml, expected] of rows)
+    t.equal(said(judge(active, read(xml), { ...usual, from }).verdict), expected, `${from}: ${xml}`)
+})
+
+t.test('modes: the default, and one by one', async t => {
+  const modes = new Map([
+    ['presence-type', 'off'],
+    ['presence-children', 'enforce'],
+  ] as const)
+  const active = activeRules({ default: 'observe', modes })
+  t.notOk(
+    active.some(({ rule }) => rule === presenceType),
+    'a rule that is off is not asked',
+  )
+  for (const { rule, mode } of active)
+    t.equal(mode, rule === presenceChildren ? 'enforce' : 'observe', `${rule.name} has its mode`)
+  t.equal(active.length, rules.length - 1)
+  t.same(activeRules({ default: 'off', modes: new Map() }), [])
+})

@@ -7,7 +7,7 @@
  */
 import type { RosterView } from '../rules/rule.ts'
 import { isAccountItself } from '../stanza/account.ts'
-import { bareOf } from '../stanza/jid.ts'
+import { bareOf, foldBare } from '../stanza/jid.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
 import { ns } from '../stream/namespaces.ts'
@@ -152,7 +152,8 @@ export class RosterWatch implements RosterView {
   /** RFC 3921 section 8.2: the error to a request bears the request's id. */
   private failed(stanza: Stanza, id: string): Seen {
     const contact = this.requests.get(id)
-    if (contact === undefined || contact !== bareOf(stanza.from ?? '')) return nothing
+    const from = foldBare(stanza.from ?? '')
+    if (contact === undefined || from === undefined || from !== foldBare(contact)) return nothing
     this.requests.delete(id)
     const error = child(stanza.element, 'error', ns.client)
     const condition = error && elements(error).find(node => node.ns === ns.stanzaErrors && node.name !== 'text')

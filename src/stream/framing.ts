@@ -2,7 +2,7 @@
  * The wires: how items stand in bytes. TCP (RFC 6120) has one document a stream, WebSocket (RFC 7395) one document a message; above
  * this file nobody knows which.
  */
-import { type Element, element } from '../xml/element.ts'
+import { type Element, element, withAttrs } from '../xml/element.ts'
 import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
 import { attribute, type Surroundings, write } from '../xml/writer.ts'
 import type { Header, Side, StreamError, StreamItem } from './item.ts'
@@ -132,6 +132,8 @@ function writeTcp(item: StreamItem): string {
 export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   let limits = limitsAtFirst
   let waiting: Uint8Array[] = []
+  // What a stanza inherits from its stream it says itself in a message (RFC 7395 section 3.3.3).
+  let lang: string | undefined
   let failed = false
   const read = (message: Uint8Array): StreamItem | undefined => {
     const item = messageItem(message, from, limits)
@@ -146,7 +148,10 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
       const message = failed ? undefined : waiting.shift()
       return message === undefined ? undefined : read(message)
     },
-    write: item => writeMessage(item),
+    write: item => {
+      if (item.item === 'open') lang = item.header.get('xml:lang')
+      return writeMessage(item, lang)
+    },
     restart: () => {},
     takeRest() {
       const rest = Buffer.concat(waiting)
@@ -180,7 +185,7 @@ function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): Stream
   return item
 }
 
-function writeMessage(item: StreamItem): string {
+function writeMessage(item: StreamItem, lang: string | undefined): string {
   switch (item.item) {
     case 'open':
       return `<open xmlns="${ns.framing}"${writeHeader(item.header)}/>`
@@ -192,8 +197,13 @@ function writeMessage(item: StreamItem): string {
     case 'error':
       return writeAlone(errorElement(item))
     case 'element':
-      return writeAlone(item.element)
+      return writeAlone(withLang(item.element, lang))
   }
+}
+
+function withLang(whole: Element, lang: string | undefined): Element {
+  if (lang === undefined || whole.ns !== ns.client || whole.attrs.has('xml:lang')) return whole
+  return withAttrs(whole, { 'xml:lang': lang })
 }
 
 /** What stands in the stream namespace keeps its customary prefix: clients look for it by that spelling. */

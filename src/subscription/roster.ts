@@ -27,8 +27,6 @@ export type Episode = 'none' | 'open' | 'spent'
 interface Contact {
   visible: Visible
   episode: Episode
-  /** The episode began with the user's own `subscribe`: an `ask` push that comes late is still the same request. */
-  own: boolean
   credit: boolean
   /** The loss of `to` or `ask` that a push has yet to show: an `unsubscribed` was *heard*, or the user's `unsubscribe` has *made* it. */
   loss: 'none' | 'heard' | 'made'
@@ -172,7 +170,7 @@ export class Ledger {
     if (key === undefined) return undefined
     let contact = this.contacts.get(key)
     if (contact === undefined) {
-      contact = { visible: nothing, episode: 'none', own: false, credit: false, loss: 'none', renewed: false }
+      contact = { visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false }
       this.contacts.set(key, contact)
     }
     return contact
@@ -181,7 +179,6 @@ export class Ledger {
 
 function begin(contact: Contact): void {
   contact.episode = 'open'
-  contact.own = true
   contact.renewed = contact.loss !== 'none' || contact.visible.ask || seesContact(contact.visible)
 }
 
@@ -200,10 +197,8 @@ function move(contact: Contact, before: Visible, item: RosterItem): void {
     contact.loss = 'none'
     contact.renewed = false
   }
-  if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && !contact.own))) {
-    contact.episode = 'open'
-    contact.own = false
-  }
+  // An `ask` that comes late belongs to the request that was answered already, unless what was granted is lost again.
+  if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && lost))) contact.episode = 'open'
 }
 
 /** What cannot be folded is compared as it is spelled: it is still another contact than all the others. */

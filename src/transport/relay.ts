@@ -17,6 +17,7 @@ import { clientLimits, strangerLimits, upstreamLimits } from '../stream/limits.t
 import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
 import type { Refusal } from './front.ts'
+import { type Clock, Nudge } from './nudge.ts'
 
 /** What a session's reports are about. */
 export interface About {
@@ -71,6 +72,8 @@ interface End {
   readonly connection: Connection
   readonly framing: Framing
   readonly outbox: string[]
+  /** From the bound resource on, where white space may stand between stanzas. */
+  nudge: Nudge | undefined
   paused: boolean
   /** TLS is being negotiated: nothing is read as XML. */
   securing: boolean
@@ -125,7 +128,7 @@ export class Relay {
 
   private makeEnd(side: Side, connection: Connection): End {
     const framing = makeFraming(connection.wire, side, side === 'client' ? strangerLimits : upstreamLimits)
-    return { connection, framing, outbox: [], paused: false, securing: false }
+    return { connection, framing, outbox: [], nudge: undefined, paused: false, securing: false }
   }
 
   private begin(side: Side, connection: Connection): void {
@@ -152,6 +155,7 @@ export class Relay {
       },
       closed: () => {
         this.open.delete(side)
+        this.ends[side]?.nudge?.stop()
         this.receive({ event: 'closed', side })
         this.flush()
       },
@@ -214,10 +218,10 @@ export class Relay {
       case 'admit':
         return this.ends.client.framing.limit(clientLimits)
       case 'settle':
-        this.ends.client.framing.settle()
-        return this.ends.upstream?.framing.settle()
+        return this.settle()
       case 'close':
         this.flushEnd(effect.side)
+        this.ends[effect.side]?.nudge?.stop()
         return this.ends[effect.side]?.connection.close()
       case 'abort':
         return this.ends[effect.side]?.connection.abort()
@@ -236,6 +240,15 @@ export class Relay {
         return this.around.resumptions.leave(this)
       case 'tell':
         return this.spread(this.around.accounts.tell(effect.account, this, effect.news))
+    }
+  }
+
+  private settle(): void {
+    for (const side of ['client', 'upstream'] as const) {
+      const end = this.ends[side]
+      if (end === undefined) continue
+      end.framing.settle()
+      if (end.connection.wire === 'tcp') end.nudge = new Nudge(clock, space => end.connection.write([space]))
     }
   }
 
@@ -291,6 +304,7 @@ export class Relay {
     const end = this.ends[side]
     if (end === undefined || end.outbox.length === 0) return
     end.connection.write(end.outbox)
+    end.nudge?.wrote(end.outbox)
     end.outbox.length = 0
   }
 
@@ -367,6 +381,14 @@ export class Relay {
 
 /** Milliseconds that the peers of a session that has thrown have to go. */
 const burialAfter = 5_000
+
+const clock: Clock = {
+  now,
+  after: (milliseconds, call) => {
+    const timer = setTimeout(call, milliseconds)
+    return () => clearTimeout(timer)
+  },
+}
 
 function now(): number {
   return performance.now()

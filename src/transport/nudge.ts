@@ -1,0 +1,75 @@
+/**
+ * libexpat since 2.6, and Debian's 2.5 with its security fixes, does not look again at a tag that was cut by the end of a read before
+ * the bytes it holds have doubled (its reparse deferral). Prosody and many clients leave that on. When the last tag of a burst is cut
+ * so, the stanza lies there unread until somebody happens to send more, and its sender waits for an answer.
+ *
+ * So a burst that can have been cut is followed, once it is quiet, by as much white space as its longest tag is long, which is
+ * enough for the bytes to have doubled. White space between stanzas is nothing to a stream (RFC 6120 sections 4.6.1 and 11.7).
+ */
+
+export interface Clock {
+  /** Milliseconds, from any beginning. */
+  now(): number
+  /** Calls back once, after so many milliseconds; what it gives calls that off. */
+  after(milliseconds: number, call: () => void): () => void
+}
+
+/** Bytes that arrive in one piece on any network: a segment of TCP over Ethernet, less its options. */
+const uncut = 1_400
+/** Milliseconds without a write after which a burst is over. */
+const quiet = 50
+
+export class Nudge {
+  private readonly clock: Clock
+  private readonly write: (space: string) => void
+  /** UTF-16 units of this burst, and of its longest tag. */
+  private burst = 0
+  private longest = 0
+  private last = Number.NEGATIVE_INFINITY
+  private cancel: (() => void) | undefined
+
+  constructor(clock: Clock, write: (space: string) => void) {
+    this.clock = clock
+    this.write = write
+  }
+
+  /** These were written, in one write. */
+  wrote(texts: readonly string[]): void {
+    const now = this.clock.now()
+    if (this.cancel === undefined && now - this.last > quiet) this.burst = 0
+    this.last = now
+    for (const text of texts) this.burst += text.length
+    if (this.burst <= uncut) return
+    // Tags of writes that were not looked at are no longer than what was let pass.
+    if (this.cancel === undefined) this.longest = uncut
+    for (const text of texts) this.longest = Math.max(this.longest, longestTag(text))
+    this.cancel ??= this.clock.after(quiet, () => this.look())
+  }
+
+  stop(): void {
+    this.cancel?.()
+    this.cancel = undefined
+  }
+
+  private look(): void {
+    const since = this.clock.now() - this.last
+    if (since < quiet) {
+      this.cancel = this.clock.after(quiet - since, () => this.look())
+      return
+    }
+    this.cancel = undefined
+    this.burst = 0
+    this.write(' '.repeat(this.longest))
+  }
+}
+
+/** The writer escapes `<` and `>` in attributes, so that a tag ends at the first `>`. */
+function longestTag(text: string): number {
+  let longest = 0
+  for (let from = text.indexOf('<'); from !== -1; from = text.indexOf('<', from + 1)) {
+    const end = text.indexOf('>', from)
+    if (end === -1) break
+    longest = Math.max(longest, end + 1 - from)
+  }
+  return longest
+}

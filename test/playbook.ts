@@ -13,7 +13,7 @@
  *
  * Every effect must be said: one that is left out fails, as does one that does not come. A TCP script is played three times, its
  * bytes whole, in sevens and one by one, and must have the same outcome each time. Stanzas stand here as on TCP: the namespaces
- * of its header are not said, in a WebSocket message they are put in and taken out. In a list of scripts each is a session of its own
+ * and the language of its header are not said, in a WebSocket message they are put in and taken out. In a list of scripts each is a session of its own
  * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
@@ -23,6 +23,7 @@ import { Accounts } from '../src/session/accounts.ts'
 import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../src/session/event.ts'
 import { Resumptions } from '../src/session/resumptions.ts'
 import { Session, type SessionOptions } from '../src/session/session.ts'
+import { foldDomain } from '../src/stanza/jid.ts'
 import { type Framing, makeFraming, type Wire } from '../src/stream/framing.ts'
 import type { Side } from '../src/stream/item.ts'
 import { clientLimits, strangerLimits, upstreamLimits } from '../src/stream/limits.ts'
@@ -145,7 +146,10 @@ class Theatre {
     switch (effect.effect) {
       case 'send': {
         const text = this.framings[effect.to].write(effect.item)
-        const line = effect.to === 'client' && this.wire === 'websocket' ? text.replace(declared, '$1') : text
+        const line =
+          effect.to === 'client' && this.wire === 'websocket'
+            ? text.replace(declared, '$1').replace(inherited, '$1$2')
+            : text
         if (line !== '') this.said.push(`${effect.to}: ${line === ' ' ? '(white space)' : line}`)
         return
       }
@@ -211,6 +215,8 @@ class Theatre {
 
 const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
 
+const inherited = /^(<(?:message|presence|iq)\b[^>]*) xml:lang="en"(\/?>)/
+
 /** A stanza without a namespace of its own, as it stands in a message. */
 function standing(line: string): string {
   return /^<(message|presence|iq)\b(?![^>]*\sxmlns=)/.test(line)
@@ -226,10 +232,11 @@ function optionsOf(stage: Stage): SessionOptions {
     trustedDomains: new Set(stage.trustedDomains ?? []),
     maxBytes: clientLimits.bytes,
     newStreamId: () => `gate-${++ids}`,
-    destinationOf: domain =>
-      domain === 'im.example'
-        ? { route: 'im.example', upstream: 'main', starttls: stage.upstreamStarttls ?? false }
-        : undefined,
+    destinationOf: domain => {
+      const route = foldDomain(domain)
+      if (route !== 'im.example' && route !== 'second.example') return undefined
+      return { route, upstream: 'main', starttls: stage.upstreamStarttls ?? false }
+    },
   }
 }
 

@@ -61,10 +61,10 @@ export async function listenOnConsole(target: ConsoleTarget): Promise<ConsoleLis
   try {
     const seen = await errors.find(
       'its presence',
-      text => /<presence [^>]*from='[^']*'/.test(text) || /ended/.test(text),
+      text => /<presence [^>]*from='[^']*'/.test(text) || /^go-sendxmpp ended|^Error: /.test(text),
     )
     const [, jid] = /<jid>([^<]*)<\/jid>/.exec(seen) ?? []
-    if (jid === undefined || /^go-sendxmpp ended/.test(seen)) throw new Error(seen)
+    if (jid === undefined || /^(go-sendxmpp ended|Error: )/.test(seen)) throw new Error(seen)
     return { jid, stop, printed: wanted => output.find(`'${wanted.source}' on the console`, text => wanted.test(text)) }
   } catch (error) {
     await stop()

@@ -106,8 +106,6 @@ function configuration(ports: EjabberdPorts, options: EjabberdOptions): Setting 
     s2s_access: 'none',
     acme: { auto: false },
     ...(certificate && { certfiles: [certificate.cert, certificate.key] }),
-    // Without these two a name of the default configuration would be missing.
-    access_rules: { local: { allow: 'all' } },
     modules: modules(options),
   }
 }

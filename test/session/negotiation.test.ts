@@ -236,9 +236,30 @@ for (const wire of wires) {
     -> admit
     -> restart client
     -> restart upstream
-    client: ${header(wire, `to='other.example' version='1.0'`)}
+    client: ${header(wire, `to='second.example' version='1.0'`)}
     -> client ~ id="gate-1"
     ${failed(wire, 'host-unknown')}`,
+  )
+
+  book(
+    'a domain in another spelling is the same domain',
+    `
+    client: ${header(wire, `to='IM.Example.' version='1.0'`)}
+    -> connect main for IM.Example.
+    connected
+    -> stream-opened upstream
+    -> upstream ~ to="IM.Example."
+    upstream: ${serverHeader('s1')}
+    -> client ~ id="s1"
+    client: ${auth}
+    -> upstream ~ PLAIN
+    upstream: <success ${sasl}/>
+    -> client ~ <success
+    -> admit
+    -> restart client
+    -> restart upstream
+    client: ${header(wire)}
+    -> upstream ~ to="im.example"`,
   )
 
   if (wire === 'websocket')

@@ -1,25 +1,447 @@
+/** What becomes of the stanzas of a bound session. */
 import t from 'tap'
-import { bound, boundWithRoster, play, wires } from '../playbook.ts'
+import { bound, boundWithRoster, endTag, play, type Stage, wires } from '../playbook.ts'
+
+const get = (id: string, ver?: string) =>
+  `<iq id='${id}' type='get'><query xmlns='jabber:iq:roster'${ver === undefined ? '' : ` ver='${ver}'`}/></iq>`
+const push = (item: string, from = '', ver = '') =>
+  `<iq id='p' type='set' to='romeo@im.example/orchard'${from}><query xmlns='jabber:iq:roster'${ver}>${item}</query></iq>`
+const item = (subscription: string, more = '') =>
+  `<item jid='juliet@im.example' subscription='${subscription}'${more}/>`
+/** The server's, delivered as it is. */
+const delivered = (stanza: string, ...reports: string[]) => `
+  upstream: ${stanza}
+  -> judged forward by none
+  ${reports.map(report => `-> ${report}`).join('\n')}
+  -> client: ${stanza.replaceAll("'", '"')}`
 
 for (const wire of wires) {
-  t.test(`${wire}: a login`, async t => play(t, wire, bound(wire)))
+  const book = (name: string, script: string | readonly string[], stage?: Stage) =>
+    t.test(`${wire}: ${name}`, async t => play(t, wire, script, stage))
 
-  t.test(`${wire}: 'subscribed' is delivered only to one who asked`, async t =>
-    play(
-      t,
-      wire,
+  const asks = `
+    client: <presence to='juliet@im.example' type='subscribe'/>
+    -> judged forward by subscription-bare-jids
+    -> tell asked juliet@im.example
+    -> upstream: <presence to="juliet@im.example" type="subscribe" from="romeo@im.example"/>`
+  const forged = (type: string, from = 'juliet@im.example') => `
+    upstream: <presence from='${from}' type='${type}'/>
+    -> judged drop by ${type === 'subscribed' ? 'subscribed-needs-request' : 'unsubscribed-needs-subscription'}`
+  const notice = (type: string) => delivered(`<presence from='juliet@im.example' type='${type}'/>`)
+
+  // Subscriptions.
+
+  book(
+    "'subscribed' is delivered only to one who asked, once",
+    `${boundWithRoster(wire)}
+    ${forged('subscribed')}
+    ${asks}
+    ${notice('subscribed')}
+    ${forged('subscribed')}`,
+  )
+  book(
+    'an approval, presence first',
+    `${boundWithRoster(wire, item('none'))}
+    ${asks}
+    ${delivered(push(item('none', ` ask='subscribe'`)), 'tell push juliet@im.example', 'transition none to none+ask')}
+    ${notice('subscribed')}
+    ${delivered(push(item('to')), 'tell push juliet@im.example', 'transition none+ask to to')}
+    ${forged('subscribed')}
+    ${notice('unsubscribed')}
+    ${delivered(push(item('none')), 'tell push juliet@im.example', 'transition to to none')}
+    ${forged('unsubscribed')}`,
+  )
+  book(
+    'an approval, push first',
+    `${boundWithRoster(wire, item('from'))}
+    ${asks}
+    ${delivered(push(item('from', ` ask='subscribe'`)), 'tell push juliet@im.example', 'transition from to from+ask')}
+    ${delivered(push(item('both')), 'tell push juliet@im.example', 'transition from+ask to both')}
+    ${notice('subscribed')}
+    ${forged('subscribed')}
+    ${delivered(push(item('from')), 'tell push juliet@im.example', 'transition both to from')}
+    ${notice('unsubscribed')}
+    ${forged('unsubscribed')}`,
+  )
+  book(
+    'a removal, and the answer to it',
+    `${boundWithRoster(wire, item('both'))}
+    client: <iq id='x' type='set'><query xmlns='jabber:iq:roster'><item jid='juliet@im.example' subscription='remove'/></query></iq>
+    -> judged forward by none
+    -> tell gave-up juliet@im.example
+    -> upstream ~ subscription="remove"
+    ${delivered(push(item('remove')), 'tell push juliet@im.example', 'transition both to -')}
+    ${notice('unsubscribed')}
+    ${forged('unsubscribed')}`,
+  )
+  book(
+    'requests and withdrawals come as they come, as often as they come',
+    `${boundWithRoster(wire, item('both'))}
+    ${notice('subscribe')}
+    ${notice('subscribe')}
+    ${notice('unsubscribe')}
+    ${notice('unsubscribe')}`,
+  )
+  book(
+    "the client's own answers are never held back",
+    `${boundWithRoster(wire, item('none'))}
+    ${['subscribed', 'unsubscribed', 'subscribed', 'unsubscribed']
+      .map(
+        type => `client: <presence to='juliet@im.example' type='${type}'/>
+    -> judged forward by subscription-bare-jids
+    -> upstream: <presence to="juliet@im.example" type="${type}" from="romeo@im.example"/>`,
+      )
+      .join('\n')}`,
+  )
+  book(
+    'addresses with resources are made bare, each way',
+    `${boundWithRoster(wire, item('to'))}
+    upstream: <presence from='juliet@im.example/balcony' to='romeo@im.example/orchard' type='subscribe' xml:lang='de'><status>bitte</status></presence>
+    -> judged forward by subscription-bare-jids
+    -> client: <presence from="juliet@im.example" to="romeo@im.example" type="subscribe" xml:lang="de"><status>bitte</status></presence>
+    upstream: <presence from='juliet@im.example/balcony' type='unsubscribed'/>
+    -> judged forward by subscription-bare-jids
+    -> client: <presence from="juliet@im.example" type="unsubscribed"/>
+    client: <presence from='romeo@im.example/orchard' to='juliet@im.example/balcony' id='1' type='subscribe' xml:lang='de'><status>bitte</status><preauth xmlns='urn:xmpp:pars:0' token='t'/></presence>
+    -> judged forward by subscription-bare-jids
+    -> tell asked juliet@im.example
+    -> upstream: <presence from="romeo@im.example" to="juliet@im.example" id="1" type="subscribe" xml:lang="de"><status>bitte</status><preauth xmlns="urn:xmpp:pars:0" token="t"/></presence>`,
+  )
+  book(
+    'a resource in a forged address changes nothing',
+    `${boundWithRoster(wire, item('from'))}
+    ${forged('subscribed', 'juliet@im.example/x')}
+    ${forged('subscribed', 'JULIET@im.example')}
+    ${forged('subscribed', 'Juliet@IM.EXAMPLE./x')}
+    ${forged('unsubscribed', 'juliet@im.example/x')}`,
+  )
+  book(
+    'undecided: the roster was never asked for',
+    `${bound(wire)}
+    ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}
+    ${delivered(`<presence from='juliet@im.example' type='unsubscribed'/>`, 'undecided unsubscribed')}
+    ${delivered(push(item('from')), 'tell push juliet@im.example', 'transition - to from')}
+    ${forged('subscribed')}
+    ${delivered(`<presence from='nurse@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
+  )
+  book(
+    'undecided: the roster could not be had',
+    `${bound(wire)}
+    client: ${get('r1')}
+    -> judged forward by none
+    -> upstream ~ r1
+    upstream: <iq id='r1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    -> judged forward by none
+    -> client ~ service-unavailable
+    ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
+  )
+  book(
+    'a roster result is believed from the account itself alone, and only to its own request',
+    `${boundWithRoster(wire)}
+    client: ${get('r2')}
+    -> judged forward by none
+    -> upstream ~ r2
+    ${['mallory@evil.example/x', 'im.example', 'juliet@im.example']
+      .map(from =>
+        delivered(
+          `<iq id='r2' type='result' from='${from}'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`,
+        ),
+      )
+      .join('\n')}
+    ${delivered(`<iq id='r9' type='result'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`)}
+    ${forged('subscribed')}
+    ${delivered(`<iq id='r2' type='result' from='romeo@im.example'><query xmlns='jabber:iq:roster'>${item('to')}</query></iq>`, 'tell roster')}
+    ${notice('unsubscribed')}`,
+  )
+  book(
+    'trusted domains are believed unasked',
+    `${boundWithRoster(wire)}
+    ${delivered(`<presence from='icq.example' type='subscribed'/>`)}
+    ${delivered(`<presence from='1234@ICQ.example' type='subscribed'/>`)}
+    ${delivered(`<presence from='1234@icq.example' type='unsubscribed'/>`)}
+    ${forged('subscribed', 'x@not-icq.example')}
+    ${forged('subscribed', 'x@a.icq.example')}
+    ${forged('subscribed', 'icq.example@evil.example/icq.example')}`,
+    { trustedDomains: ['icq.example'] },
+  )
+  book(
+    'failed requests are counted by their id',
+    `${boundWithRoster(wire)}
+    client: <presence id='s1' to='juliet@im.example' type='subscribe'/>
+    -> judged forward by subscription-bare-jids
+    -> tell asked juliet@im.example
+    -> upstream ~ s1
+    ${delivered(`<presence id='s1' from='nurse@im.example' type='error'/>`)}
+    ${delivered(`<presence id='s2' from='juliet@im.example' type='error'/>`)}
+    ${delivered(
+      `<presence id='s1' from='juliet@im.example' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>`,
+      'request-failed remote-server-not-found',
+    )}
+    ${delivered(`<presence id='s1' from='juliet@im.example' type='error'/>`)}
+    client: <presence id='s3' to='Nurse@im.example' type='subscribe'/>
+    -> judged forward by subscription-bare-jids
+    -> tell asked Nurse@im.example
+    -> upstream ~ s3
+    ${delivered(
+      `<presence id='s3' from='nurse@im.example' type='error'><error type='cancel'><x xmlns='urn:x'/></error></presence>`,
+      'request-failed undefined-condition',
+    )}`,
+  )
+
+  // Roster pushes and sets.
+
+  for (const from of [
+    'mallory@evil.example/x',
+    'juliet@im.example',
+    'im.example',
+    'romeo@im.example/orchard',
+    'romeo@im.example/other',
+  ])
+    book(
+      `a roster push from ${from} is refused, and nothing is learnt from it`,
       `${boundWithRoster(wire)}
-      upstream: <presence from='juliet@im.example' type='subscribed'/>
-      -> judged drop by subscribed-needs-request
-      client: <presence xmlns='jabber:client' to='juliet@im.example' type='subscribe'/>
-      -> judged forward by subscription-bare-jids
-      -> tell asked juliet@im.example
-      -> upstream: <presence to="juliet@im.example" type="subscribe" from="romeo@im.example"/>
-      upstream: <presence from='juliet@im.example' type='subscribed'/>
+      upstream: ${push(item('none', ` ask='subscribe'`), ` from='${from}'`)}
+      -> judged reject by roster-push-from-account
+      -> upstream: <iq from="romeo@im.example/orchard" to="${from}" id="p" type="error"><error type="cancel" by="im.example"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>
+      ${forged('subscribed')}`,
+    )
+  book(
+    'roster pushes of the account, of any number of items',
+    `${boundWithRoster(wire)}
+    ${delivered(push('').replace('></query>', '/>'))}
+    ${delivered(push(item('none', ` ask='subscribe'`), ` from='romeo@im.example'`), 'tell push juliet@im.example', 'transition none to none+ask')}
+    ${delivered(
+      push(
+        `${item('to')}<item jid='nurse@im.example' subscription='from'/><item jid='x@im.example' subscription='odd'/>`,
+      ),
+      'tell push juliet@im.example',
+      'transition none+ask to to',
+      'tell push nurse@im.example',
+      'transition none to from',
+    )}
+    ${notice('subscribed')}`,
+  )
+  book(
+    'a roster set of two items is answered, not forwarded',
+    `${bound(wire)}
+    client: <iq id='q 1' type='set' xml:lang='de'><query xmlns='jabber:iq:roster'><item jid='a@im.example'/><item jid='b@im.example'/></query></iq>
+    -> judged reject by roster-set-one-item
+    -> client ~ <iq to="romeo@im.example/orchard" id="q 1" type="error"><error type="modify" by="im.example"><bad-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text
+    client: <presence/>
+    -> judged forward by none
+    -> upstream: <presence/>`,
+  )
+  book(
+    'what may not be answered is left out',
+    `${bound(wire)}
+    client: <presence type='error' to='a@im.example'/>
+    -> judged drop by presence-children`,
+  )
+
+  // Roster versions.
+
+  const asksWith = (ver: string, passed: string, by: string) => `
+    client: ${get('r2', ver)}
+    -> judged forward by ${by}
+    -> upstream: <iq id="r2" type="get"><query xmlns="jabber:iq:roster" ver="${passed}"/></iq>`
+  const known = (ver: string) => asksWith(ver, ver, 'none')
+  const unknown = (ver: string) => asksWith(ver, '', 'roster-version-held')
+  const unchanged = (reports: string[]) => delivered(`<iq id='r2' type='result'/>`, ...reports)
+  book(
+    'versions: one that the gate does not know is asked for in full',
+    `${bound(wire)}
+    ${unknown('v7')}
+    ${delivered(`<iq id='r2' type='result'><query xmlns='jabber:iq:roster' ver='v7'>${item('to')}</query></iq>`, 'tell roster')}
+    ${notice('unsubscribed')}
+    ${forged('subscribed', 'nurse@im.example')}`,
+  )
+  book(
+    'versions: the first time, and a server without versions',
+    `${bound(wire)}
+    ${known('')}
+    ${delivered(`<iq id='r2' type='result'><query xmlns='jabber:iq:roster'>${item('to')}</query></iq>`, 'tell roster')}
+    ${unknown('v1')}`,
+  )
+  book(
+    'versions: each push makes a new one, and the last is known',
+    `${boundWithRoster(wire, '', 'v1')}
+    ${delivered(push(item('to'), '', ` ver='v2'`), 'tell push juliet@im.example', 'transition none to to')}
+    ${unknown('v1')}
+    ${delivered(`<iq id='r2' type='result'><query xmlns='jabber:iq:roster' ver='v2'>${item('to')}</query></iq>`, 'tell roster')}
+    ${known('v2')}
+    ${unchanged(['tell roster'])}
+    ${notice('unsubscribed')}`,
+  )
+  const over = (cause = 'client-closed') => `
+    client: ${endTag(wire)}
+    -> upstream: </stream:stream>
+    upstream: </stream:stream>
+    -> close upstream
+    -> client: ${endTag(wire)}
+    -> close client
+    closed upstream
+    -> stream-closed upstream ${cause}
+    -> close client
+    closed client
+    -> stream-closed client ${cause}
+    -> session-closed romeo@im.example/orchard ${cause}`
+  book('versions: the next session knows the one that the last has seen', [
+    `${boundWithRoster(wire, item('both'), 'v1')}
+    ${delivered(push(item('from'), '', ` ver='v2'`), 'tell push juliet@im.example', 'transition both to from')}
+    ${over()}`,
+    `${bound(wire)}
+    ${unknown('v1')}
+    ${delivered(`<iq id='r2' type='result'><query xmlns='jabber:iq:roster' ver='v2'>${item('from')}</query></iq>`, 'tell roster')}
+    ${over()}`,
+    `${bound(wire)}
+    ${known('v2')}
+    ${unchanged(['tell roster'])}
+    ${forged('unsubscribed')}
+    ${forged('subscribed')}
+    ${forged('subscribed', 'nurse@im.example')}`,
+  ])
+  book(
+    'versions: an empty result that cannot be understood leaves everything undecided',
+    `${bound(wire)}
+    client: ${get('r2')}
+    -> judged forward by none
+    -> upstream ~ r2
+    ${unchanged([])}
+    ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
+  )
+  book(
+    'versions: observed, an unknown one goes out as it was',
+    `${bound(wire)}
+    client: ${get('r2', 'v7')}
+    -> judged would forward by roster-version-held
+    -> upstream: <iq id="r2" type="get"><query xmlns="jabber:iq:roster" ver="v7"/></iq>
+    ${unchanged([])}
+    ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
+    { modes: { 'roster-version-held': 'observe' } },
+  )
+
+  // Two sessions of one account.
+
+  book('a second session that does not ask for the roster follows the first', [
+    boundWithRoster(wire, `${item('none')}<item jid='nurse@im.example' subscription='to'/>`, 'v1'),
+    `${bound(wire)}
+    ${forged('subscribed')}
+    ${forged('unsubscribed')}
+    ${delivered(`<presence from='nurse@im.example' type='unsubscribed'/>`)}
+    ${asks}
+    ${notice('subscribed')}
+    ${forged('subscribed')}`,
+  ])
+  book('a push is counted once, however many sessions hear it', [
+    boundWithRoster(wire, item('none')),
+    `${boundWithRoster(wire, item('none'))}
+    ${delivered(push(item('to')), 'tell push juliet@im.example')}`,
+  ])
+  book('when the last session that sees pushes is gone, nothing is refused', [
+    `${boundWithRoster(wire, item('none'))}
+    ${over()}`,
+    `${bound(wire)}
+    ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
+  ])
+
+  // Observing.
+
+  book(
+    'observed: everything is forwarded as it came, and told',
+    `${boundWithRoster(wire)}
+    upstream: <presence from='juliet@im.example/x' type='unsubscribe'/>
+    -> judged would forward by subscription-bare-jids
+    -> client: <presence from="juliet@im.example/x" type="unsubscribe"/>
+    upstream: <presence from='juliet@im.example' type='subscribed'/>
+    -> judged would drop by subscribed-needs-request
+    -> client: <presence from="juliet@im.example" type="subscribed"/>
+    client: <presence to='juliet@im.example/x' type='subscribe'/>
+    -> judged would forward by subscription-bare-jids
+    -> tell asked juliet@im.example/x
+    -> upstream: <presence to="juliet@im.example/x" type="subscribe"/>
+    upstream: <presence from='juliet@im.example' type='subscribed'/>
+    -> judged forward by none
+    -> client: <presence from="juliet@im.example" type="subscribed"/>
+    upstream: <presence from='juliet@im.example' type='subscribed'/>
+    -> judged would drop by subscribed-needs-request
+    -> client: <presence from="juliet@im.example" type="subscribed"/>
+    client: <presence from='mallory@im.example' type='available'><show/></presence>
+    -> judged would close by from-is-bound-jid
+    -> upstream: <presence from="mallory@im.example" type="available"><show/></presence>
+    upstream: ${push(item('none', ` ask='subscribe'`), ` from='mallory@evil.example'`)}
+    -> judged would reject by roster-push-from-account
+    -> client ~ mallory@evil.example
+    upstream: <presence from='juliet@im.example' type='subscribed'/>
+    -> judged would drop by subscribed-needs-request
+    -> client ~ subscribed`,
+    {
+      modes: Object.fromEntries(
+        [
+          'from-is-bound-jid',
+          'presence-type',
+          'presence-children',
+          'subscription-bare-jids',
+          'roster-push-from-account',
+          'subscribed-needs-request',
+        ].map(name => [name, 'observe'] as const),
+      ),
+    },
+  )
+
+  // The rest is nobody's business.
+
+  const untouched = [
+    `<message to="juliet@im.example/balcony" id="a/b+c=" type="chat" xml:lang="de"><body>1 &lt; 2 &amp; "3"  \u{1f339}</body><body xml:lang="en">x</body><active xmlns="http://jabber.org/protocol/chatstates"/><x xmlns="urn:x" n="1"><y xmlns="">z</y><message xmlns="jabber:client"/></x></message>`,
+    `<message to="room@muc.im.example" type="groupchat"><body>hi</body></message>`,
+    `<presence to="room@muc.im.example/nick"><x xmlns="http://jabber.org/protocol/muc"><history maxstanzas="0"/></x></presence>`,
+    `<presence to="room@muc.im.example/nick" type="unavailable"><status>bye</status></presence>`,
+    `<presence to="juliet@im.example" type="probe"/>`,
+    `<presence xml:lang="de"><show>away</show><status>weg</status><priority>-1</priority><c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="n" ver="v"/></presence>`,
+    `<iq id="1" type="get" to="im.example"><query xmlns="http://jabber.org/protocol/disco#info"/></iq>`,
+    `<iq id="1" type="set"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`,
+    `<iq id="1" type="set"><block xmlns="urn:xmpp:blocking"><item jid="spam@evil.example"><report xmlns="urn:xmpp:reporting:1" reason="urn:xmpp:reporting:spam"/></item></block></iq>`,
+    `<iq id="1" type="result" to="im.example"/>`,
+    `<iq id="1" type="error" to="a@im.example"><error type="cancel" code="404"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><own xmlns="urn:x"/></error></iq>`,
+    `<iq id="1" type="get" to="juliet@im.example"><query xmlns="jabber:iq:roster" ver="v"/></iq>`,
+    `<iq type="get"/>`,
+    `<message/>`,
+  ]
+  for (const stanza of untouched)
+    book(
+      `untouched both ways: ${stanza}`,
+      `${bound(wire)}
+      client: ${stanza}
       -> judged forward by none
-      -> client ~ type="subscribed"
-      upstream: <presence from='juliet@im.example' type='subscribed'/>
-      -> judged drop by subscribed-needs-request`,
-    ),
+      -> upstream: ${stanza}
+      upstream: ${stanza}
+      -> judged forward by none
+      -> client: ${stanza}`,
+    )
+  book(
+    "an attribute and its namespace's prefix",
+    `${bound(wire)}
+    client: <message xmlns:a='urn:a' a:k='v' to='juliet@im.example'><a:b c='&#x9;&#10;'>&#xd;<![CDATA[<x>]]></a:b></message>
+    -> judged forward by none
+    -> upstream: <message xmlns:n0="urn:a" n0:k="v" to="juliet@im.example"><b xmlns="urn:a" c="&#x9;&#xA;">&#xD;&lt;x></b></message>`,
+  )
+  book(
+    "a stanza's language, inherited or its own, and statuses in two languages",
+    `${bound(wire, `to='im.example' version='1.0' xml:lang='de'`)}
+    client: <presence><status>weg</status><status xml:lang='en'>away</status></presence>
+    -> judged forward by none
+    -> upstream: <presence><status>weg</status><status xml:lang="en">away</status></presence>
+    client: <presence><status>weg</status><status xml:lang='de'>fort</status></presence>
+    -> judged reject by presence-children
+    -> client ~ <bad-request`,
+  )
+  book(
+    'a stale resource is put right, a bare address of its own too',
+    `${bound(wire)}
+    client: <message from='romeo@im.example/old' to='a@im.example'/>
+    -> judged forward by from-is-bound-jid
+    -> upstream: <message from="romeo@im.example/orchard" to="a@im.example"/>
+    client: <iq from='ROMEO@im.example' id='1' type='get'/>
+    -> judged forward by from-is-bound-jid
+    -> upstream: <iq from="romeo@im.example/orchard" id="1" type="get"/>`,
   )
 }

@@ -246,7 +246,7 @@ function run(start: string, parts: readonly Part[], lines: readonly Line[], end:
 function handedOver({ start, orders, end }: Script, count: Count): void {
   for (const order of orders)
     for (const lag of [-1, 0, 1])
-      for (let stays = 1; stays <= order.length; stays++) {
+      for (let stays = 0; stays <= order.length; stays++) {
         const lines: Line[] = []
         const hear = (who: number, at: number): void => {
           const token = order[at]
@@ -255,6 +255,7 @@ function handedOver({ start, orders, end }: Script, count: Count): void {
             lines.push({ who, token, needs: 0, at })
         }
         if (lag < 0) hear(1, 0)
+        if (stays === 0) lines.push({ who: 0, token: 'leaves', needs: 0, at: 0 })
         for (let at = 0; at <= order.length; at++) {
           hear(0, at)
           if (lag >= 0) hear(1, at - lag)
@@ -262,7 +263,7 @@ function handedOver({ start, orders, end }: Script, count: Count): void {
           hear(2, at)
           if (lag < 0) hear(1, at + 1)
         }
-        const last = lag === 0 ? end : end.filter(token => !token.startsWith('!'))
+        const last = lag <= 0 ? end : end.filter(token => !token.startsWith('!'))
         note(count, run(start, ['interested', 'interested', 'deaf'], lines, last))
       }
 }
@@ -412,6 +413,9 @@ const elsewhere: Readonly<Record<string, readonly string[]>> = {
     'none: [none?] subscribed !subscribed [to] !subscribed . !subscribed',
     'none: [none?] [none] . !subscribed',
     'to: [none] [none?] [to] . subscribed !subscribed',
+    // One push may show two changes.
+    'none: >subscribe [none?] { subscribed | [to] } [none?] { subscribed | [to] } . !subscribed',
+    'none: >subscribe [none?] { subscribed | [to] } { unsubscribed | [none?] } { subscribed | [to] } . !subscribed',
   ],
   'cancellation, and who else sees it': [
     'to: { unsubscribed | [none] } . !subscribed !unsubscribed',
@@ -425,13 +429,13 @@ const ways: readonly (readonly [string, (script: Script, count: Count) => void])
   ['two resources', (script, count) => together(script, 'interested', count)],
   ['a second resource without a roster', (script, count) => together(script, 'deaf', count)],
   ['the leader leaves', (script, count) => deserted(script, 'interested', count)],
-  ['another leads on, for one without a roster', handedOver],
+  ['another leads on, and one without a roster follows', handedOver],
   ['the leader leaves one without a roster', (script, count) => deserted(script, 'deaf', count)],
 ]
 
 for (const [way, play] of ways)
   t.test(way, async t => {
-    const all = Object.entries(way.includes('without a roster') ? scripts : { ...scripts, ...elsewhere })
+    const all = Object.entries(way.endsWith('without a roster') ? scripts : { ...scripts, ...elsewhere })
     for (const [name, texts] of all) {
       const count: Count = { played: 0, wrong: [] }
       for (const text of texts) play(parse(text), count)

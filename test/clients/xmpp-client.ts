@@ -100,6 +100,7 @@ async function streamManaged(entity: Client): Promise<void> {
       resolve()
     }
     entity.on('nonza', listen)
+    entity.streamManagement.once('resumed', end)
     entity.once('online', () => {
       online = true
       if (!offered) end()

@@ -10,8 +10,11 @@ import { pathToFileURL } from 'node:url'
 import { bin, root, run, runMain, SetupError, say } from './command.mjs'
 import { withoutServices } from './services.mjs'
 
-/** The Debian packages that the real-server tests, the demonstration (prosody) and the metrics' tests (promtool) need. */
-export const debianPackages = ['prosody', 'ejabberd', 'python3-slixmpp', 'go-sendxmpp']
+/** The Debian packages that the demonstration needs. */
+export const demonstrationPackages = ['prosody']
+
+/** Those that the tests need: servers, clients, and promtool, which comes with Prometheus. */
+export const testPackages = [...demonstrationPackages, 'ejabberd', 'python3-slixmpp', 'go-sendxmpp', 'prometheus']
 
 /** Installs node_modules with `npm ci` unless it holds what package-lock.json asks for. */
 export async function ensureNodeModules({ install = true } = {}) {

@@ -1,12 +1,15 @@
 // `npm start`: what is missing is installed, everything is built, and the demonstration runs. `npm start -- --once` ends
-// after its conversation.
+// after its conversation; `--no-install` says what is missing instead of installing it.
 import { join } from 'node:path'
 import { root, run, runMain } from './command.mjs'
 import { build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
 
 await runMain(async () => {
-  await ensureNodeModules()
-  await ensureDebian(demonstrationPackages)
+  const args = process.argv.slice(2)
+  const install = !args.includes('--no-install')
+  await ensureNodeModules({ install })
+  await ensureDebian(demonstrationPackages, { install })
   await build()
-  return run(process.execPath, [join(root, 'dist', 'test', 'demo', 'demo.js'), ...process.argv.slice(2)])
+  const told = args.filter(argument => argument !== '--no-install')
+  return run(process.execPath, [join(root, 'dist', 'test', 'demo', 'demo.js'), ...told])
 })

@@ -38,7 +38,7 @@ export class Gate {
   private emptied: (() => void) | undefined
 
   /** Throws when a certificate file of an upstream cannot be read. */
-  constructor(config: GateConfig, logger: FastifyBaseLogger) {
+  constructor(config: GateConfig, logger: FastifyBaseLogger, watchers: readonly Watcher[] = []) {
     const targets = new Map([...config.upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
     this.session = sessionOptions(config, targets)
     const { rules } = this.session
@@ -47,7 +47,7 @@ export class Gate {
     this.around = {
       accounts: new Accounts<Relay>(accountsAtMost),
       resumptions: new Resumptions<Relay>(resumptionsAtMost),
-      watcher: together(this.metrics, new Log(logger)),
+      watcher: together(this.metrics, new Log(logger), ...watchers),
       dial: (upstream, domain, client, done, failed) =>
         dial(targets.get(upstream) as Target, domain, client, done, failed),
       finished: relay => this.finished(relay),

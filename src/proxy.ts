@@ -11,6 +11,7 @@ import { clientLimits } from './stream/limits.ts'
 import { type Addresses, addressesOf } from './transport/address.ts'
 import type { Front } from './transport/front.ts'
 import { hostMetaPlugin } from './transport/host-meta.ts'
+import type { Watcher } from './transport/relay.ts'
 import { directServer, plainServer } from './transport/tcp.ts'
 import { forwardedFor, trustOf } from './transport/trusted.ts'
 import { websocketPlugin } from './transport/websocket.ts'
@@ -29,9 +30,9 @@ export interface Proxy {
   stop(): Promise<void>
 }
 
-/** Starts the gate. Rejects, with everything closed again, when a listener cannot be bound. */
-export async function startProxy(config: Config): Promise<Proxy> {
-  const proxy = new ListeningGate(config)
+/** Starts the gate; `watchers` are told all that the metrics and the log are told. Rejects, with everything closed again, when a listener cannot be bound. */
+export async function startProxy(config: Config, watchers: readonly Watcher[] = []): Promise<Proxy> {
+  const proxy = new ListeningGate(config, watchers)
   try {
     await proxy.start()
   } catch (error) {
@@ -53,11 +54,11 @@ class ListeningGate implements Proxy {
   private readonly fronts: Front[] = []
   private ready = false
 
-  constructor(config: Config) {
+  constructor(config: Config, watchers: readonly Watcher[]) {
     this.config = config
     const { level } = config.log
     this.adminApp = fastify({ logger: level === 'silent' ? false : { level }, logController: quiet() })
-    this.gate = new Gate(config, this.adminApp.log)
+    this.gate = new Gate(config, this.adminApp.log, watchers)
   }
 
   async start(): Promise<void> {

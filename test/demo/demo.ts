@@ -6,6 +6,7 @@ import { Gate, makeCertificate, makeProsody } from '../e2e/gate.ts'
 import { type Certificate, trust } from '../servers/certificate.ts'
 import type { Prosody } from '../servers/prosody.ts'
 import { converse } from './conversation.ts'
+import { Verdicts } from './verdicts.ts'
 import { heading, tell } from './voice.ts'
 
 /** What has been started ends in the opposite order. */
@@ -45,12 +46,15 @@ async function perform(teardowns: Teardowns): Promise<{ invite(): void }> {
   teardowns.teardown(trust(certificate))
   const prosody = await makeProsody(teardowns, { accounts: { romeo: 'secret', juliet: 'secret' } })
   tell('prosody', `listens at ${prosody.address}:${prosody.port}, loopback only, as a child of this process`)
-  const gate = await Gate.start(teardowns, certificate, prosody)
+  const verdicts = new Verdicts()
+  const gate = await Gate.start(teardowns, certificate, prosody, { watchers: [verdicts] })
   const ports = gate.proxy.listeners.map(({ name, port }) => `${name} ${port}`)
   tell('gate', `listens at 127.0.0.1: ${ports.join(', ')}`)
   const before = await gate.metrics()
   await converse(teardowns, gate, prosody)
   const closed = await gate.counted('the end of both sessions', counts => counts.sum('sessions_active') === 0)
+  heading('What became of every presence stanza')
+  for (const row of verdicts.table()) console.log(`  ${row}`)
   heading('What the metrics say about it')
   for (const line of changed(before.text, closed.text)) tell('metrics', line)
   return { invite: () => invite(gate, prosody, certificate) }

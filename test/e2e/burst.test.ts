@@ -12,7 +12,9 @@ t.test('no stanza of a burst lies unread', async t => {
   const gate = await Gate.start(t, certificate, prosody)
   const client = await gate.login('plain', 'romeo', 'orchard')
   // libexpat parses early while its buffer is too small for the next read: a large stanza makes it large.
-  client.send(`<iq type='get' id='large' to='localhost'><x xmlns='urn:stanzagate:test' a='${'z'.repeat(60_000)}'/></iq>`)
+  client.send(
+    `<iq type='get' id='large' to='localhost'><x xmlns='urn:stanzagate:test' a='${'z'.repeat(60_000)}'/></iq>`,
+  )
   await client.withId('large')
   const filler = "<iq type='result' id='x' to='localhost'/>"
   for (const reads of [1, 2, 3]) {

@@ -7,6 +7,7 @@ import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
 import type { Config, Upstream } from '../../src/config.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
+import type { Watcher } from '../../src/transport/relay.ts'
 import { Inbox } from '../clients/inbox.ts'
 import { connectStarttls, connectTcp, connectWebsocket, type RawClient } from '../clients/raw.ts'
 import { patience, within } from '../clients/within.ts'
@@ -27,6 +28,7 @@ export interface GateOptions {
   readonly upstream?: Partial<Upstream>
   readonly rules?: Partial<Config['rules']>
   readonly origins?: readonly string[]
+  readonly watchers?: readonly Watcher[]
 }
 
 /** A certificate for localhost, in a folder of its own. */
@@ -61,20 +63,23 @@ export class Gate {
     const tls = { mode: 'none', ca: undefined, servername: undefined } as const
     const at = { address: '127.0.0.1', port: 0 } as const
     const websocket = { kind: 'websocket', path: '/xmpp-websocket', origins: options.origins, ...at } as const
-    const proxy = await startProxy({
-      listeners: [
-        { kind: 'tcp', name: 'plain', tls: { mode: 'none' }, ...at },
-        { kind: 'tcp', name: 'starttls', tls: { mode: 'starttls', ...certificate }, ...at },
-        { kind: 'tcp', name: 'direct', tls: { mode: 'direct', ...certificate }, ...at },
-        { ...websocket, name: 'ws', tls: undefined },
-        { ...websocket, name: 'wss', tls: certificate },
-      ],
-      admin: { token: undefined, ...at },
-      upstreams: new Map([['main', { name: 'main', address, port, tls, ...options.upstream }]]),
-      routes: [{ domain: 'localhost', upstream: 'main' }],
-      rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
-      log: { level: 'silent' },
-    })
+    const proxy = await startProxy(
+      {
+        listeners: [
+          { kind: 'tcp', name: 'plain', tls: { mode: 'none' }, ...at },
+          { kind: 'tcp', name: 'starttls', tls: { mode: 'starttls', ...certificate }, ...at },
+          { kind: 'tcp', name: 'direct', tls: { mode: 'direct', ...certificate }, ...at },
+          { ...websocket, name: 'ws', tls: undefined },
+          { ...websocket, name: 'wss', tls: certificate },
+        ],
+        admin: { token: undefined, ...at },
+        upstreams: new Map([['main', { name: 'main', address, port, tls, ...options.upstream }]]),
+        routes: [{ domain: 'localhost', upstream: 'main' }],
+        rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
+        log: { level: 'silent' },
+      },
+      options.watchers,
+    )
     t.teardown(() => proxy.stop())
     return new Gate(proxy, certificate)
   }

@@ -163,6 +163,7 @@ function presenceShape(element: Element): PresenceShape {
   for (const node of element.children) {
     if (typeof node === 'string') shape.content += node
     else if (node.ns !== ns.client) shape.others.push(node.ns)
+    else if (node.name === 'show' && isEmpty(node)) continue
     else if (node.name === 'show') shape.show.push(textShape(node))
     else if (node.name === 'status') shape.status.push(textShape(node))
     else if (node.name === 'priority') shape.priority.push(textShape(node))
@@ -170,6 +171,11 @@ function presenceShape(element: Element): PresenceShape {
     else shape.others.push(node.ns)
   }
   return shape
+}
+
+/** An empty `<show/>` shows nothing. Servers take it so, and honest clients send it (go-sendxmpp): it counts as none. */
+function isEmpty(element: Element): boolean {
+  return element.children.length === 0 && element.attrs.size === 0
 }
 
 const none: readonly string[] = []

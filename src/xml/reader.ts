@@ -8,7 +8,8 @@
  * - U+FEFF at the start is text like any other (RFC 6120 section 11.6): saxes would skip it;
  * - after the first error the parser object is dropped: it would go on from the middle of a token.
  *
- * White space between elements never reaches saxes, which would keep it until the next tag.
+ * White space between elements never reaches saxes, which would keep it until the next tag; nor does white space before a stream's
+ * header, which is what is left of the stream before (a line break behind `<auth/>`, and XML forbids it before a declaration).
  *
  * What is said does not depend on how the bytes were cut, but for the number of `whitespace` items in a row or before stray text: where
  * a piece holds two offences the first one counts, whichever saxes or a guard noticed first.
@@ -139,6 +140,7 @@ export class XmlReader {
 
   /** Reads a piece; says whether there was anything to do. */
   private advance(): boolean {
+    if (this.level === 1 && this.prolog?.length === 0) this.text = this.text.replace(/^[ \t\r\n]+/, '')
     if (this.text === '') return false
     if (this.isBetweenItems()) return this.skipWhitespace()
     const piece = this.takePiece()

@@ -170,7 +170,6 @@ const refusedChildren = [
   '<priority>\u0663</priority>',
   '<show>online</show>',
   '<show> away </show>',
-  '<show/>',
   '<show>Away</show>',
   `<show x='1'>away</show>`,
   '<show>away<b xmlns="urn:x"/></show>',

@@ -64,6 +64,12 @@ const ofPresence: Deviation[] = [
     holds: element => elements(element).some(child => child.ns === ns.server || child.ns === ns.stream),
   },
   {
+    name: 'empty show',
+    xsd: 'invalid',
+    gate: 'pass',
+    holds: element => own(element, 'show').some(show => show.children.length === 0 && show.attrs.size === 0),
+  },
+  {
     name: 'undeclared attribute',
     xsd: 'invalid',
     gate: 'pass',

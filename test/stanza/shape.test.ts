@@ -52,7 +52,9 @@ t.test('children of a presence', t => {
     // V5
     ['<show>away</show><show>away</show>', 'V5', /one <show\/>/],
     ['<show>online</show>', 'V5', /away, chat, dnd or xa/],
-    ['<show/>', 'V5', /away, chat, dnd or xa/],
+    ['<show/>', 'pass'],
+    ['<show></show><show>away</show><status></status>', 'pass'],
+    ["<show a='1'/>", 'V9'],
     ['<show> away </show>', 'V5', /white space/],
     ['<show>Away</show>', 'V5'],
     ['<show>toString</show>', 'V5'],

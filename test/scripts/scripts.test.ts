@@ -101,7 +101,7 @@ t.test('programs: their status, their signal, their lines, and that there is non
   const node = `process.execPath, ['-e', `
   for (const [code, status, said] of [
     [`return command.run(${node}'process.exit(7)'])`, 7, ''],
-    [`return command.run(${node}'process.kill(process.pid, "SIGTERM")'])`, 143, ''],
+    [`return command.run('/bin/sh', ['-c', 'kill -TERM $$'])`, 143, ''],
     [
       `return command.run('no-such-program', [])`,
       1,

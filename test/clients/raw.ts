@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import WebSocket from 'ws'
 import { makeFraming, type Wire } from '../../src/stream/framing.ts'
 import type { Header } from '../../src/stream/item.ts'
-import { child, type Element, element, text } from '../../src/xml/element.ts'
+import { child, type Element, element, text, withAttrs } from '../../src/xml/element.ts'
 import { Inbox } from './inbox.ts'
 import { within } from './within.ts'
 
@@ -38,6 +38,7 @@ export class RawClient {
   /** As the server has bound it. */
   jid = ''
   private readonly framing
+  private lang: string | undefined
 
   constructor(transport: Transport) {
     this.transport = transport
@@ -52,10 +53,19 @@ export class RawClient {
   received(bytes: Buffer): void {
     this.framing.push(bytes)
     for (let item = this.framing.next(); item !== undefined; item = this.framing.next()) {
-      this.inbox.push(item)
+      if (item.item === 'open') this.lang = item.header.get('xml:lang')
+      this.inbox.push(this.inherited(item))
       // After it the server's next bytes are a new stream's (RFC 6120 section 6.4.6).
       if (item.item === 'element' && item.element.name === 'success' && item.element.ns === sasl) this.framing.restart()
     }
+  }
+
+  /** What a stanza on a WebSocket repeats of its stream (RFC 7395 section 3.3.3) it would inherit on TCP: it is left out, to compare. */
+  private inherited(item: Item): Item {
+    if (item.item !== 'element' || this.transport.wire === 'tcp') return item
+    const { element } = item
+    if (this.lang === undefined || element.attrs.get('xml:lang') !== this.lang) return item
+    return { item: 'element', element: withAttrs(element, { 'xml:lang': undefined }) }
   }
 
   /** The next element that is one of these; those before it are gone. */
@@ -84,7 +94,10 @@ export class RawClient {
     this.send(`<iq xmlns='jabber:client' type='get' id='${id}'><ping xmlns='urn:xmpp:ping'/></iq>`)
     const isAnswer = (item: Item) => item.item === 'element' && item.element.attrs.get('id') === id
     const items = await this.inbox.until(`the answer to ${id}`, isAnswer)
-    return items.slice(0, -1).map(shown)
+    return items
+      .slice(0, -1)
+      .filter(item => item.item !== 'whitespace')
+      .map(shown)
   }
 
   /** The header in this wire's form; RFC 6120 or RFC 7395. */

@@ -60,9 +60,9 @@ export class RawClient {
     }
   }
 
-  /** What a stanza on a WebSocket repeats of its stream (RFC 7395 section 3.3.3) it would inherit on TCP: it is left out, to compare. */
+  /** The language of its stream a stanza has whether it says so or not; on a WebSocket it must (RFC 7395 section 3.3.3). */
   private inherited(item: Item): Item {
-    if (item.item !== 'element' || this.transport.wire === 'tcp') return item
+    if (item.item !== 'element') return item
     const { element } = item
     if (this.lang === undefined || element.attrs.get('xml:lang') !== this.lang) return item
     return { item: 'element', element: withAttrs(element, { 'xml:lang': undefined }) }

@@ -99,6 +99,15 @@ function assertQuiet(script) {
   if (enabled.length > 0) throw new SetupError(`${script} is still enabled at boot: ${enabled.join(' ')}`)
 }
 
+/** A unit is enabled by a link to it in the folder of what wants it. */
+function assertNotWanted(units) {
+  const wanted = linksIn('/etc/systemd/system')
+    .filter(folder => /\.(?:wants|requires)$/.test(folder))
+    .flatMap(folder => linksIn(`/etc/systemd/system/${folder}`))
+  const enabled = units.filter(unit => wanted.includes(unit))
+  if (enabled.length > 0) throw new SetupError(`still enabled at boot: ${enabled.join(' ')}`)
+}
+
 const runLevels = ['/etc/rcS.d', '/etc/rc2.d', '/etc/rc3.d', '/etc/rc4.d', '/etc/rc5.d']
 
 function linksIn(level) {

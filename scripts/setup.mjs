@@ -14,7 +14,15 @@ import { withoutServices } from './services.mjs'
 export const demonstrationPackages = ['prosody']
 
 /** Those that the tests need: servers, clients, and promtool, which comes with Prometheus. */
-export const testPackages = [...demonstrationPackages, 'ejabberd', 'python3-slixmpp', 'go-sendxmpp', 'prometheus']
+export const testPackages = [
+  ...demonstrationPackages,
+  'ejabberd',
+  'haproxy',
+  'prosody-modules',
+  'python3-slixmpp',
+  'go-sendxmpp',
+  'prometheus',
+]
 
 /** Installs node_modules with `npm ci` unless it holds what package-lock.json asks for. */
 export async function ensureNodeModules({ install = true } = {}) {

@@ -20,6 +20,8 @@ export interface ProsodyOptions {
   readonly http?: boolean
   /** Lets clients register accounts (XEP-0077). */
   readonly registration?: boolean
+  /** Modules besides the usual ones; Debian's package prosody-modules has the community's. */
+  readonly modules?: readonly string[]
   /** Opens a component port (XEP-0114) where `stranger.localhost` may connect with this secret. */
   readonly componentSecret?: string
 }
@@ -142,6 +144,7 @@ function enabled(options: ProsodyOptions): string[] {
     ...(options.certificate === undefined ? [] : ['tls']),
     ...(options.http === true ? ['websocket', 'bosh'] : []),
     ...(options.registration === true ? ['register'] : []),
+    ...(options.modules ?? []),
   ]
 }
 

@@ -178,17 +178,11 @@ for (const wire of wires) {
         `<iq xmlns='jabber:client' id='q' type='get' to='${receiver.jid}'><query xmlns='jabber:iq:version'/></iq>`,
       )
       const query = await receiver.withId('q')
-      t.equal(
-        outline(query),
-        `iq(from=${sender.jid} id=q to=${receiver.jid} type=get)[{jabber:iq:version}query]`,
-      )
+      t.equal(outline(query), `iq(from=${sender.jid} id=q to=${receiver.jid} type=get)[{jabber:iq:version}query]`)
       receiver.send(
         `<iq xmlns='jabber:client' id='q' type='result' to='${sender.jid}'><query xmlns='jabber:iq:version'><name/></query></iq>`,
       )
-      t.match(
-        outline(await sender.withId('q')),
-        'type=result)[{jabber:iq:version}query[{jabber:iq:version}name]]',
-      )
+      t.match(outline(await sender.withId('q')), 'type=result)[{jabber:iq:version}query[{jabber:iq:version}name]]')
     }
     for (const client of [romeo, juliet]) {
       client.send(client.endTag)

@@ -5,13 +5,9 @@
 import { type Element, elements, text, withChildren } from '../xml/element.ts'
 import { ns } from './namespaces.ts'
 
-const isStreamManagement = (element: Element) =>
-  element.name === 'sm' && (element.ns === ns.sm2 || element.ns === ns.sm3)
-
-/** Consumed by the gate (STARTTLS), refused by it (compression, XEP-0078), or not offered yet (stream management). */
+/** Consumed by the gate (STARTTLS), or refused by it (compression, XEP-0078). */
 function isTakenOut(feature: Element): boolean {
-  if (feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature) return true
-  return isStreamManagement(feature)
+  return feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature
 }
 
 /** Room for what a server adds to a stanza that it counts: `from`, xml:lang and namespaces. Bytes. */

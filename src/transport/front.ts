@@ -15,8 +15,8 @@ export type Refusal = (typeof refusals)[number]
 
 export interface FrontOptions {
   readonly trusts: Trust
-  /** `address` is the peer's own; `undefined`: it is gone. */
-  refused(reason: Refusal, address: string | undefined): void
+  /** `address` is the peer's own. */
+  refused(reason: Refusal, address: string): void
   /** Calls back after so many milliseconds, unless the function returned is called before. Default: a timer. */
   after?(milliseconds: number, callback: () => void): () => void
 }
@@ -67,7 +67,9 @@ export class Front {
   private meet(socket: Socket, pass: () => void): void {
     const { trusts, refused, after = timer } = this.options
     const peer = socket.remoteAddress
-    const isTrusted = trusts(peer ?? '')
+    // Reset before it was accepted, as HAProxy's health checks are: there is nobody any more to be believed or not.
+    if (peer === undefined) return void socket.destroy()
+    const isTrusted = trusts(peer)
     let held = Buffer.alloc(0)
     const part = () => {
       forget()

@@ -61,7 +61,7 @@ export async function listenOnConsole(target: ConsoleTarget): Promise<ConsoleLis
   try {
     const seen = await errors.find(
       'its presence',
-      text => /<presence [^>]*from='[^']*'/.test(text) || /^go-sendxmpp ended|^Error: /.test(text),
+      text => /<presence [^>]*from=["'][^"']/.test(text) || /^go-sendxmpp ended|^Error: /.test(text),
     )
     const [, jid] = /<jid>([^<]*)<\/jid>/.exec(seen) ?? []
     if (jid === undefined || /^(go-sendxmpp ended|Error: )/.test(seen)) throw new Error(seen)

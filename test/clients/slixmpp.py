@@ -86,9 +86,10 @@ class Client(ClientXMPP):
         element = ET.fromstring("<stream xmlns='jabber:client'>%s</stream>" % text)
         if len(element) != 1:
             raise ValueError("not one element")
-        kind = KINDS[split(element[0].tag)[1]]
+        kind = KINDS.get(split(element[0].tag)[1])
         element[0].tail = None
-        self.send(kind(self, xml=element[0]))
+        # What is no stanza goes as it is, and stream management does not count it.
+        self.send(kind(self, xml=element[0]) if kind else text)
         await self.waiting_queue.join()
 
     async def cut(self):

@@ -107,7 +107,8 @@ t.test('an upstream that dies, and then is not there', async t => {
     t.strictSame(await rest(late), ['open', 'error internal-server-error', ...ends(late)], wire)
   }
   const counts = await gate.counted('all are gone', now => now.sum('streams_active') === 0)
-  t.equal(counts.sum('upstream_connect_errors_total', { upstream: 'main', reason: 'refused' }), wires.length)
+  // Refused, or lost when the dying server's port still took it.
+  t.equal(counts.sum('upstream_connect_errors_total', { upstream: 'main' }), wires.length)
   t.equal(counts.sum('sessions_closed_total', { cause: 'upstream-lost' }), wires.length)
   t.equal(counts.sum('session_faults_total'), 0)
 })

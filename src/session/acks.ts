@@ -35,6 +35,8 @@ export class Direction {
   /** What the receiver has acknowledged, in its own count; and what the sender may be told of it. */
   private received: number
   private handled: number
+  /** All that the receiver has ever acknowledged: this one does not wrap. */
+  private total = 0
   /** Not acknowledged yet, oldest first. */
   private units: Unit[] = []
   private kept = 0
@@ -67,13 +69,14 @@ export class Direction {
 
   /**
    * The receiver acknowledges `h`: what the sender is to be told instead, or `undefined` when the receiver cannot have got that many.
-   * Dropped units right behind the acknowledged ones count as handled: nobody else will ever acknowledge them. An `h` that lies
-   * behind an earlier one says nothing new.
+   * Dropped units right behind the acknowledged ones count as handled: nobody else will ever acknowledge them. An `h` that was true
+   * once says nothing new.
    */
   acknowledge(h: number): number | undefined {
     const walk = this.walk(h)
     if (walk === undefined) return undefined
     this.received = (this.received + walk.received) % modulus
+    this.total += walk.received
     this.handled = (this.handled + walk.handled) % modulus
     this.units = walk.left
     this.kept = walk.left.filter(unit => unit.unit !== 'forwarded').length
@@ -92,6 +95,13 @@ export class Direction {
     for (const unit of this.units)
       outstanding += unit.unit === 'forwarded' ? unit.count : unit.unit === 'dropped' ? 0 : 1
     return (this.received + outstanding) % modulus
+  }
+
+  /** The sender's count of all that it has sent. */
+  get offered(): number {
+    let outstanding = 0
+    for (const unit of this.units) outstanding += unit.unit === 'forwarded' ? unit.count : unit.unit === 'added' ? 0 : 1
+    return (this.handled + outstanding) % modulus
   }
 
   /** What is not acknowledged, oldest first. */
@@ -113,7 +123,8 @@ export class Direction {
 
   private walk(h: number): { received: number; handled: number; left: Unit[] } | undefined {
     const ahead = (h - this.received + modulus) % modulus
-    const acknowledged = ahead < modulus / 2 ? ahead : 0
+    const isOld = modulus - ahead <= this.total
+    const acknowledged = isOld ? 0 : ahead
     let due = acknowledged
     let handled = 0
     let at = 0

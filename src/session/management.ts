@@ -90,11 +90,21 @@ export class Management {
     return told === undefined ? undefined : withAttrs(nonza, { h: String(told) })
   }
 
-  /** A client's `<resume/>` as the server is to get it; `undefined`: it claims what was never sent. Nothing is believed yet. */
+  /**
+   * A client's `<resume/>` as the server is to get it; nothing is believed yet, since only the server knows whose session it is. A claim
+   * to more than was sent reaches it as such; `undefined`: there is no count.
+   */
   resumption(resume: Element): Element | undefined {
     const h = parseCount(resume.attrs.get('h'))
-    const told = h === undefined ? undefined : this.inbound?.translate(h)
-    return told === undefined ? undefined : withAttrs(resume, { h: String(told) })
+    const { inbound } = this
+    if (h === undefined || inbound === undefined) return undefined
+    return withAttrs(resume, { h: String(inbound.translate(h) ?? (inbound.offered + 1) % 2 ** 32) })
+  }
+
+  /** Whether this `<resume/>` claims more than was sent. */
+  claimsTooMuch(resume: Element): boolean {
+    const h = parseCount(resume.attrs.get('h'))
+    return h === undefined || this.inbound?.translate(h) === undefined
   }
 
   /** The server's `<failed/>`, whose `h` tells what it had handled (XEP-0198 section 5). */

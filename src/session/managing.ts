@@ -5,6 +5,7 @@
 import { foldDomain } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
 import type { Element } from '../xml/element.ts'
+import { parseCount } from './acks.ts'
 import type { Bound } from './bound.ts'
 import { enabledForClient, handledTooHigh, Management, patienceOf, refusal } from './management.ts'
 import type { Phase } from './negotiation.ts'
@@ -121,6 +122,8 @@ export class Managing {
         return management === undefined ? this.stage.answer(undefined) : this.streams.sendElement('upstream', nonza)
       case 'a': {
         if (!isRunning) return this.stage.answer(undefined)
+        if (parseCount(nonza.attrs.get('h')) === undefined)
+          return this.streams.fail('bad-format', 'client-error', "<a/> has no count for its 'h'")
         const told = management.acknowledgement('client', nonza)
         if (told === undefined) return this.lied('client', nonza, management)
         return this.streams.sendElement('upstream', told)
@@ -189,8 +192,6 @@ export class Managing {
     const { asked, authenticate } = resuming
     const management = found?.management
     const told = management?.isWhole === true && management.uri === asked.ns ? management.resumption(asked) : undefined
-    if (management?.isWhole === true && management.uri === asked.ns && told === undefined)
-      return this.lied('client', asked, management)
     if (told !== undefined) resuming.found = found
     else this.streams.report({ report: 'resumption', outcome: 'unknown' })
     if (authenticate !== undefined) {
@@ -220,7 +221,10 @@ export class Managing {
     if (resuming === undefined || found === undefined || management === undefined)
       return this.streams.fail('internal-server-error', 'upstream-error')
     const owed = management.resumed(resuming.asked, resumed)
-    if (owed === undefined) return this.lied('upstream', resumed, management)
+    if (owed === undefined) {
+      const isClient = management.claimsTooMuch(resuming.asked)
+      return isClient ? this.lied('client', resuming.asked, management) : this.lied('upstream', resumed, management)
+    }
     this.resuming = undefined
     this.resumable = true
     this.streams.sendElement('client', wrap(owed.answer))

@@ -397,7 +397,14 @@ for (const wire of wires) {
     ${clientHas(2, 2)}
     ${clientHas(1, 2)}
     ${clientHas(0, 2)}
-    ${clientHas(4_294_967_295, 2)}`,
+    client: <a ${sm} h='4294967295'/>
+    -> stream-error undefined-condition gate client
+    -> client: ${tooHigh('4294967295', 2)}
+    -> client: ${end}
+    -> upstream: </stream:stream>
+    -> close upstream
+    -> close client
+    -> leave`,
   )
 
   // Resuming.
@@ -668,12 +675,21 @@ for (const wire of wires) {
       )
     }
   book(
-    'a <resume/> that claims too much ends its own stream; the session still waits',
+    'a <resume/> that claims too much is for the server to judge, who knows whose session it is; the session still waits',
     `${busy}
     ${lost()}`,
     `${authenticated(wire)}
     client: <resume ${sm} previd='x1' h='4'/>
     -> fetch
+    -> upstream: <resume xmlns="urn:xmpp:sm:3" previd="x1" h="5"/>
+    upstream: <failed ${sm}><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    -> resumption refused
+    -> client ~ item-not-found
+    client: <resume ${sm} previd='x1' h='4'/>
+    -> fetch
+    -> upstream: <resume xmlns="urn:xmpp:sm:3" previd="x1" h="5"/>
+    # A server that lets it pass nevertheless: the gate does not.
+    upstream: <resumed ${sm} previd='x1' h='3'/>
     -> stream-error undefined-condition gate client
     -> client: ${tooHigh('4', 3)}
     -> client: ${end}
@@ -856,14 +872,11 @@ for (const wire of wires) {
     `${managed}
     ${lost()}`,
     `${opened(wire)}
-    client: <authenticate ${sasl2} mechanism='PLAIN'><resume ${sm} previd='x1' h='1'/></authenticate>
+    client: <authenticate ${sasl2} mechanism='PLAIN'><resume ${sm} previd='x1' h='9'/></authenticate>
     -> fetch
-    -> stream-error undefined-condition gate client
-    -> client: ${tooHigh('1', 0)}
-    -> client: ${end}
-    -> upstream: </stream:stream>
-    -> close upstream
-    -> close client`,
+    -> upstream: <authenticate xmlns="urn:xmpp:sasl:2" mechanism="PLAIN"><resume xmlns="urn:xmpp:sm:3" previd="x1" h="1"/></authenticate>
+    upstream: <failure ${sasl2}><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>
+    -> client ~ not-authorized`,
   )
   book(
     'SASL2: not resumed, but bound, and enabled anew',

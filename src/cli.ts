@@ -46,7 +46,9 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    // Node goes on about arguments that begin with a dash.
+    const [first] = (error instanceof Error ? error.message : String(error)).split('. ')
+    throw new UsageError(`${first}`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Puts the parts together: a gate and its listeners. The command line, the tests and other programs start it here. */
 import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
@@ -51,6 +51,8 @@ class ListeningGate implements Proxy {
   private readonly gate: Gate
   private readonly servers: Server[] = []
   private readonly apps: FastifyInstance[] = []
+  /** Connections of the listeners, whatever is spoken on them. */
+  private readonly sockets = new Set<Socket>()
   private readonly fronts: Front[] = []
   private ready = false
 
@@ -66,6 +68,7 @@ class ListeningGate implements Proxy {
     const { admin } = this.config
     if (admin !== undefined) {
       const { token } = admin
+      this.track(this.adminApp.server)
       await this.adminApp.register(adminPlugin, { token, metrics: this.gate.metrics.registry, ready: () => this.ready })
       await this.adminApp.listen({ host: admin.address, port: admin.port, listenTextResolver: () => 'admin listener' })
       this.admin = boundOf('admin', this.adminApp.server)
@@ -79,8 +82,10 @@ class ListeningGate implements Proxy {
     const closed = this.servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
     for (const front of this.fronts) front.stop()
     await this.gate.stop()
-    await Promise.all([...closed, ...this.apps.map(app => app.close())])
-    await this.adminApp.close()
+    const apps = [...this.apps, this.adminApp].map(app => app.close())
+    // Whoever has connected and said nothing, or half a request, would keep its server open.
+    for (const socket of this.sockets) socket.destroy()
+    await Promise.all([...closed, ...apps])
   }
 
   private async listen(listener: Listener): Promise<void> {
@@ -93,6 +98,7 @@ class ListeningGate implements Proxy {
     const front = this.frontOf(listener)
     const server = isDirect ? directServer(pem, serve, front) : plainServer(context && (() => context), serve, front)
     this.servers.push(server)
+    this.track(server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(port, address, () => resolve())
@@ -109,6 +115,7 @@ class ListeningGate implements Proxy {
     const serve = this.gate.serve(name, false)
     const front = this.frontOf(listener)
     front?.guard(app.server)
+    this.track(app.server)
     const maxMessage = 2 * clientLimits.bytes
     await app.register(websocketPlugin, { path, origins, maxMessage, serve, addressesOf: clientBy(front, listener) })
     if (url !== undefined) await app.register(hostMetaPlugin, { url })
@@ -116,6 +123,13 @@ class ListeningGate implements Proxy {
     const host = front === undefined ? address : (await lookup(address)).address
     await app.listen({ host, port, listenTextResolver: () => `listener ${name}` })
     this.listeners.push(boundOf(name, app.server))
+  }
+
+  private track(server: Server): void {
+    server.prependListener('connection', socket => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    })
   }
 
   private frontOf({ name, proxyProtocol }: Listener): Front | undefined {

@@ -327,7 +327,7 @@ t.test('values that are refused', t => {
     ],
     [
       { admin: '' },
-      '3: admin: has no value; write a map with the address and the port of metrics, health and console, or remove it',
+      '3: admin: has no value; write a map with the address and the port of metrics and health, or remove it',
     ],
     [
       { admin: '{ address: 127.0.0.1, port: 1, token:s3cret }' },

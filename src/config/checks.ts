@@ -100,6 +100,21 @@ function checkPorts(source: Source): void {
       : `${foldAddress(address)} ${port}`
   }
   reportTwins(source, ports, socketOf, 'at the same address is the port of', 'give each its own port or address')
+  const own = ports.map(socketOf)
+  for (const at of source.entries('/upstreams').map(upstream => `${upstream}/port`)) {
+    const twin = socketOf(at) === undefined ? -1 : own.indexOf(socketOf(at))
+    if (twin === -1) continue
+    const message = `${source.shown(at)} at the same address is the gate's own ${keyOf(ports[twin] as string)}: it would dial itself`
+    report(source, at, [message, 'name the port that the server listens on'])
+  }
+}
+
+/** A pointer as a message names it. */
+function keyOf(at: string): string {
+  return at
+    .slice(1)
+    .replaceAll(/\/(\d+)/g, '[$1]')
+    .replaceAll('/', '.')
 }
 
 function checkRoutes(source: Source): void {

@@ -15,7 +15,8 @@ export const fromIsBoundJid: Rule = {
     if (facts.from !== 'client' || stanza.from === undefined) return undefined
     const canonical = subscriptionTypeOf(stanza) === undefined ? facts.jid : facts.bare
     if (stanza.from === canonical) return undefined
-    if (!isAccountItself(bareOf(stanza.from), facts.bare))
+    // An empty one names nobody: servers put the client's own in its place.
+    if (stanza.from !== '' && !isAccountItself(bareOf(stanza.from), facts.bare))
       return {
         verdict: 'close',
         error: 'invalid-from',

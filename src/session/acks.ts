@@ -12,10 +12,10 @@
  * the first time: a second verdict could differ, since the first one has changed the ledger (one request pays for one `subscribed`).
  */
 import type { Stanza } from '../stanza/stanza.ts'
-import { type Element, element } from '../xml/element.ts'
+import type { Element } from '../xml/element.ts'
 import type { Said } from './event.ts'
 
-/** A unit that is more than one of a run of forwarded ones. */
+/** What became of one stanza, or of a run of them. */
 export type Unit =
   | { readonly unit: 'forwarded'; readonly count: number }
   /** Forwarded by a verdict that depended on what was known then; `print` recognises the stanza. */
@@ -23,13 +23,16 @@ export type Unit =
   /** Left out, or answered in the receiver's place; `said`: by which rules. */
   | { readonly unit: 'dropped'; readonly print: string; readonly said: readonly Said[] }
   | { readonly unit: 'added'; readonly element: Element }
+  /** What is left of units when there are too many of them: their kind and number. */
+  | { readonly unit: 'only-dropped' | 'only-added'; readonly count: number }
 
 /** Counts are unsigned 32 bits wide and wrap (XEP-0198 section 5). */
 const modulus = 2 ** 32
-/** Units other than plain forwarded ones that may be outstanding; beyond it the stream cannot be resumed. */
+/** Units other than plain forwarded ones that may be outstanding, and UTF-16 units of what is kept of them; beyond it no resumption. */
 const keptAtMost = 2_000
-
-const nothing = element('nothing', '')
+const sizeAtMost = 262_144
+/** Units outstanding, runs counted as one, beyond which nobody can mean well. */
+const outstandingAtMost = 10_000
 
 export class Direction {
   /** What the receiver has acknowledged, in its own count; and what the sender may be told of it. */
@@ -40,6 +43,7 @@ export class Direction {
   /** Not acknowledged yet, oldest first. */
   private units: Unit[] = []
   private kept = 0
+  private size = 0
   /** Units had to be forgotten: what is left tells counts, not verdicts. */
   overflowed = false
 
@@ -50,21 +54,25 @@ export class Direction {
   }
 
   forwarded(): void {
-    const last = this.units.at(-1)
-    if (last?.unit === 'forwarded') this.units[this.units.length - 1] = { unit: 'forwarded', count: last.count + 1 }
-    else this.units.push({ unit: 'forwarded', count: 1 })
+    this.count('forwarded')
   }
 
   decided(print: string): void {
-    this.keep({ unit: 'decided', print })
+    this.keep({ unit: 'decided', print }, print.length)
   }
 
   dropped(print: string, said: readonly Said[]): void {
-    this.keep({ unit: 'dropped', print, said })
+    this.keep({ unit: 'dropped', print, said }, print.length)
   }
 
   added(element: Element): void {
-    this.keep({ unit: 'added', element })
+    const unit = { unit: 'added', element } as const
+    this.keep(unit, sizeOf(unit))
+  }
+
+  /** So much is outstanding that it can only be meant to fill the memory. */
+  get isFlooded(): boolean {
+    return this.units.length > outstandingAtMost
   }
 
   /**
@@ -78,8 +86,16 @@ export class Direction {
     this.received = (this.received + walk.received) % modulus
     this.total += walk.received
     this.handled = (this.handled + walk.handled) % modulus
-    this.units = walk.left
-    this.kept = walk.left.filter(unit => unit.unit !== 'forwarded').length
+    for (const gone of walk.at === 0 ? [] : this.units.splice(0, walk.at)) {
+      if (gone.unit === 'forwarded') continue
+      this.kept--
+      this.size -= sizeOf(gone)
+    }
+    // Nothing is outstanding of which too little is known.
+    if (this.units.length === 0) this.overflowed = false
+    const first = this.units[0]
+    if (walk.part > 0 && first !== undefined && 'count' in first)
+      this.units[0] = { ...first, count: first.count - walk.part }
     return this.handled
   }
 
@@ -91,17 +107,12 @@ export class Direction {
 
   /** The receiver's count, were everything acknowledged that was sent to it. */
   get sent(): number {
-    let outstanding = 0
-    for (const unit of this.units)
-      outstanding += unit.unit === 'forwarded' ? unit.count : unit.unit === 'dropped' ? 0 : 1
-    return (this.received + outstanding) % modulus
+    return (this.received + this.outstandingOf(isReceived)) % modulus
   }
 
   /** The sender's count of all that it has sent. */
   get offered(): number {
-    let outstanding = 0
-    for (const unit of this.units) outstanding += unit.unit === 'forwarded' ? unit.count : unit.unit === 'added' ? 0 : 1
-    return (this.handled + outstanding) % modulus
+    return (this.handled + this.outstandingOf(isSent)) % modulus
   }
 
   /** What is not acknowledged, oldest first. */
@@ -113,53 +124,95 @@ export class Direction {
   forget(): void {
     this.units = []
     this.kept = 0
+    this.size = 0
   }
 
-  private keep(unit: Unit): void {
-    if (this.kept >= keptAtMost) this.overflowed = true
+  private outstandingOf(counts: (unit: Unit) => boolean): number {
+    let outstanding = 0
+    for (const unit of this.units) if (counts(unit)) outstanding += countOf(unit)
+    return outstanding
+  }
+
+  private keep(unit: Exclude<Unit, { count: number }>, size: number): void {
+    if (!this.overflowed && (this.kept >= keptAtMost || this.size + size > sizeAtMost)) this.overflow()
+    if (this.overflowed) return this.count(bare(unit))
     this.kept++
-    this.units.push(this.overflowed ? bare(unit) : unit)
+    this.size += size
+    this.units.push(unit)
   }
 
-  private walk(h: number): { received: number; handled: number; left: Unit[] } | undefined {
+  /** From now on runs of kinds are all that is kept. */
+  private overflow(): void {
+    this.overflowed = true
+    const before = this.units
+    this.forget()
+    for (const unit of before) this.count(bare(unit), countOf(unit))
+  }
+
+  private count(unit: Counted, more = 1): void {
+    const last = this.units.at(-1)
+    if (last?.unit === unit) this.units[this.units.length - 1] = { unit, count: last.count + more }
+    else this.units.push({ unit, count: more })
+  }
+
+  /** How far `h` reaches: whole units, and a part of the run behind them. */
+  private walk(h: number): { received: number; handled: number; at: number; part: number } | undefined {
     const ahead = (h - this.received + modulus) % modulus
     const isOld = modulus - ahead <= this.total
-    const acknowledged = isOld ? 0 : ahead
-    let due = acknowledged
+    const received = isOld ? 0 : ahead
+    let due = received
     let handled = 0
     let at = 0
     for (; at < this.units.length; at++) {
       const unit = this.units[at] as Unit
-      if (unit.unit === 'dropped') {
-        handled++
-        continue
+      const count = countOf(unit)
+      if (isReceived(unit)) {
+        if (due < count) break
+        due -= count
       }
-      const count = unit.unit === 'forwarded' ? unit.count : 1
-      if (due < count) break
-      due -= count
-      if (unit.unit !== 'added') handled += count
+      if (isSent(unit)) handled += count
     }
-    const left = this.units.slice(at)
-    const first = left[0]
-    if (due > 0) {
-      if (first?.unit !== 'forwarded') return undefined
-      left[0] = { unit: 'forwarded', count: first.count - due }
-      handled += due
-    }
-    return { received: acknowledged, handled, left }
+    const first = this.units[at]
+    if (due > 0 && first === undefined) return undefined
+    if (due > 0 && first !== undefined && isSent(first)) handled += due
+    return { received, handled, at, part: due }
   }
 }
 
-/** What is left of a unit when there are too many: its kind. */
-function bare(unit: Unit): Unit {
-  if (unit.unit === 'forwarded') return unit
-  if (unit.unit === 'added') return { unit: 'added', element: nothing }
-  return unit.unit === 'decided' ? { unit: 'decided', print: '' } : { unit: 'dropped', print: '', said: [] }
+type Counted = Extract<Unit, { count: number }>['unit']
+
+function countOf(unit: Unit): number {
+  return 'count' in unit ? unit.count : 1
 }
+
+function isReceived({ unit }: Unit): boolean {
+  return unit !== 'dropped' && unit !== 'only-dropped'
+}
+
+function isSent({ unit }: Unit): boolean {
+  return unit !== 'added' && unit !== 'only-added'
+}
+
+function sizeOf(unit: Unit): number {
+  if (unit.unit === 'decided' || unit.unit === 'dropped') return unit.print.length
+  if (unit.unit !== 'added') return 0
+  let size = 0
+  for (const value of unit.element.attrs.values()) size += value.length
+  return size
+}
+
+function bare(unit: Unit): Counted {
+  if (unit.unit === 'dropped' || unit.unit === 'only-dropped') return 'only-dropped'
+  return unit.unit === 'added' || unit.unit === 'only-added' ? 'only-added' : 'forwarded'
+}
+
+/** UTF-16 units of an attribute that a print holds. */
+const printed = 200
 
 /** What recognises a stanza that is sent again: servers add to it (`<delay/>`), but leave these as they were. */
 export function printOf({ kind, type, from, to, id }: Stanza): string {
-  return JSON.stringify([kind, type, from, to, id])
+  const short = (value: string | undefined) => (value === undefined ? undefined : value.slice(0, printed))
+  return JSON.stringify([kind, type, from, to, id].map(short))
 }
 
 /** An `h` as it is written, or `undefined`: an unsigned integer of 32 bits. */

@@ -90,7 +90,7 @@ export class Bound {
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, voice)
       case 'drop':
-        return this.management?.leftOut(from, stanza, said)
+        return this.leaveOut(from, stanza, said, voice)
       case 'close':
         return voice.fail(verdict.error, `${from}-error`, verdict.text)
     }
@@ -98,13 +98,19 @@ export class Bound {
 
   private reject(from: Side, stanza: Stanza, error: StanzaError, said: readonly Said[], voice: Voice): void {
     const { management } = this
-    management?.leftOut(from, stanza, said)
+    this.leaveOut(from, stanza, said, voice)
     if (from === 'client' && management?.owesAnswer(stanza) === false) return
     const to = from === 'client' ? this.jid : undefined
     const answer = errorReply(stanza, error, { by: this.options.domain, to })
     if (answer === undefined) return
     management?.added(from, answer)
     voice.send(from, answer)
+  }
+
+  private leaveOut(from: Side, stanza: Stanza, said: readonly Said[], voice: Voice): void {
+    this.management?.leftOut(from, stanza, said)
+    if (this.management?.isFlooded === true)
+      voice.fail('policy-violation', `${from}-error`, 'too much is not acknowledged')
   }
 
   /** RFC 6121 has no word on it; XEP-0198 has the server repeat what it was not told to have arrived. */

@@ -23,6 +23,9 @@ export type Repeated =
   /** It is not what was sent at this place before: the counts are worth nothing. */
   | { readonly repeated: 'other' }
 
+/** Answers that are remembered as given; beyond it the oldest may be given twice. */
+const answeredAtMost = 2_000
+
 export class Management {
   /** `urn:xmpp:sm:3` or `:2`, as the client asked. */
   readonly uri: string
@@ -51,6 +54,11 @@ export class Management {
   /** Everything that a resumption needs is known. */
   get isWhole(): boolean {
     return this.inbound !== undefined && !this.inbound.overflowed && !this.outbound.overflowed
+  }
+
+  /** A side acknowledges nothing, and the gate is made to keep what it leaves out and adds. */
+  get isFlooded(): boolean {
+    return this.outbound.isFlooded || this.inbound?.isFlooded === true
   }
 
   private from(side: Side): Direction | undefined {
@@ -127,7 +135,8 @@ export class Management {
     if (told === undefined) return undefined
     const owed = this.outbound.outstanding
     this.outbound.forget()
-    this.answered.push(...owed.flatMap(unit => (unit.unit === 'dropped' ? [unit.print] : [])))
+    const owedAnswers = owed.flatMap(unit => (unit.unit === 'dropped' ? [unit.print] : []))
+    this.answered = [...this.answered, ...owedAnswers].slice(-answeredAtMost)
     const upstream = owed.flatMap(unit => (unit.unit === 'added' ? [unit.element] : []))
     for (const whole of upstream) this.outbound.added(whole)
     this.repeats = [...this.inbound.outstanding]
@@ -163,7 +172,7 @@ export class Management {
 
 function repeated(unit: Exclude<Unit, { unit: 'added' }>, stanza: Stanza): Repeated {
   if (unit.unit === 'forwarded') return { repeated: isVerified(stanza) ? 'other' : 'forwarded' }
-  if (unit.print !== printOf(stanza)) return { repeated: 'other' }
+  if ('count' in unit || unit.print !== printOf(stanza)) return { repeated: 'other' }
   return unit.unit === 'decided' ? { repeated: 'decided' } : { repeated: 'dropped', said: unit.said }
 }
 

@@ -5,7 +5,7 @@
  */
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { foldDomain, parseJid } from '../stanza/jid.ts'
-import { readdressed, type Stanza, stanzaOf } from '../stanza/stanza.ts'
+import { isKind, readdressed, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
 import { type Header, other, type Side, type StreamItem } from '../stream/item.ts'
 import { strangerLimits } from '../stream/limits.ts'
@@ -347,6 +347,8 @@ export class Session {
       return this.streams.sendElement('client', rewriteFeatures(received, this.maxBytes))
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onSaslAnswer(received)
     if (isStreamManagement(received)) return this.managing.upstream(received)
+    // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one.
+    if (isKind(received.name)) return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     this.streams.sendElement('client', received)
   }
 

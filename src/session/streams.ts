@@ -2,7 +2,7 @@
  * The two streams of a session: what is open, what was said, and how they end. Whatever the ending, each side gets what RFC 6120
  * section 4.4 and 4.9 owe it: a header before an error, one error, one end tag, and then the end of its transport.
  */
-import type { Side, StreamError, StreamItem } from '../stream/item.ts'
+import { type Side, type StreamError, type StreamItem, streamErrors } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, elements } from '../xml/element.ts'
 import type { Cause, Effect, Report } from './event.ts'
@@ -159,8 +159,7 @@ export class Streams {
 }
 
 /** The defined condition of a stream error; what a peer made up is `undefined-condition`. */
-export function conditionOf(error: Element): string {
-  return (
-    elements(error).find(node => node.ns === ns.streamErrors && node.name !== 'text')?.name ?? 'undefined-condition'
-  )
+export function conditionOf(error: Element): StreamError {
+  const named = elements(error).find(node => node.ns === ns.streamErrors && node.name !== 'text')?.name
+  return streamErrors.find(condition => condition === named) ?? 'undefined-condition'
 }

@@ -42,6 +42,7 @@ export function subscriptionTypeOf(stanza: Stanza): SubscriptionType | undefined
   return subscriptionTypes.find(type => type === stanza.type)
 }
 
-function isKind(name: string): name is Kind {
+/** Whether an element's name is one of a stanza's, whatever its namespace. */
+export function isKind(name: string): name is Kind {
   return name === 'message' || name === 'presence' || name === 'iq'
 }

@@ -48,7 +48,7 @@ export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   // The last thing said (item.ts), also where the reader had nothing to object to.
   let failed = false
   function begin(): XmlReader {
-    const fresh = new XmlReader({ level: 1, limits })
+    const fresh = new XmlReader({ level: 1, limits, relayed: from === 'upstream' })
     fresh.stepwise = true
     return fresh
   }
@@ -168,7 +168,7 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
 /** RFC 7395 section 3.3.3: a message is one whole document and begins with '<'. */
 function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): StreamItem {
   if (message[0] !== 0x3c) return { item: 'error', condition: 'not-well-formed', text: "a message begins with '<'" }
-  const reader = new XmlReader({ level: 0, limits })
+  const reader = new XmlReader({ level: 0, limits, relayed: from === 'upstream' })
   reader.push(message)
   reader.finish()
   const item = streamItem(reader.next(), from)

@@ -313,7 +313,9 @@ export class Relay {
     for (const side of ['client', 'upstream'] as const) {
       const end = this.ends[side]
       if (end === undefined || end.securing) continue
-      const paused = this.ends[other[side]]?.connection.full === true || (side === 'client' && this.session.holding)
+      // A client that does not take the gate's own answers gets to say no more that has to be answered.
+      const isDeaf = side === 'client' && (this.session.holding || end.connection.full)
+      const paused = isDeaf || this.ends[other[side]]?.connection.full === true
       if (paused === end.paused) continue
       end.paused = paused
       if (paused) end.connection.pause()

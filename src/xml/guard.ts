@@ -25,6 +25,16 @@ export function checkName(name: string): void {
   if (!plainName.test(name)) throw new Refused('malformed', 'a name outside the ASCII names')
 }
 
+const start =
+  'A-Z_a-z\\u00c0-\\u00d6\\u00d8-\\u00f6\\u00f8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f\\u2c00-\\u2fef\\u3001-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\ufffd\\u{10000}-\\u{effff}'
+const part = `[${start}][-.0-9\\u00b7\\u0300-\\u036f\\u203f\\u2040${start}]*`
+const anyName = new RegExp(`^${part}(?::${part})?$`, 'u')
+
+/** The same for what a server relays: any name of XML 1.0. saxes does not look at what stands behind a colon. */
+export function checkRelayedName(name: string): void {
+  if (!plainName.test(name) && !anyName.test(name)) throw new Refused('malformed', 'no name of XML')
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f]/
 

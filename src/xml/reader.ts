@@ -21,6 +21,7 @@ import {
   checkName,
   checkNamespace,
   checkReference,
+  checkRelayedName,
   faultOf,
   Refused,
   type XmlFault,
@@ -50,10 +51,20 @@ export interface XmlLimits {
   readonly attributes: number
 }
 
+/** What one open element declares: as saxes has it, and by prefix what saxes has trimmed. */
+interface Scope {
+  readonly declared: Readonly<Record<string, string>>
+  readonly untrimmed: ReadonlyMap<string, string> | undefined
+}
+
 export interface XmlReaderOptions {
   /** Depth of what is an item: 1 below a stream's root, 0 when a document is one element. */
   readonly level: 0 | 1
   readonly limits: XmlLimits
+  /**
+   * A server's stream: it has read what it relays, and whoever it is meant for must get it. Names and namespaces are taken as they are.
+   */
+  readonly relayed?: boolean
 }
 
 /** UTF-16 units up to the end of the root's start tag. */
@@ -80,6 +91,10 @@ export class XmlReader {
   limits: XmlLimits
 
   private readonly level: 0 | 1
+  private readonly relayed: boolean
+  /** Of the start tag that is being read. */
+  private untrimmed = new Map<string, string>()
+  private readonly scopes: Scope[] = []
   private readonly utf8 = new Utf8()
   private readonly queue: XmlItem[] = []
   private parser: Parser | undefined = this.makeParser()
@@ -105,6 +120,7 @@ export class XmlReader {
 
   constructor(options: XmlReaderOptions) {
     this.level = options.level
+    this.relayed = options.relayed ?? false
     this.limits = options.limits
   }
 
@@ -303,32 +319,59 @@ export class XmlReader {
     if (++this.elements > this.limits.elements) throw new Refused('limit', `more than ${this.limits.elements} elements`)
     if (this.stack.length - this.level >= this.limits.depth)
       throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
-    checkName(name)
+    this.checkName(name)
+  }
+
+  private checkName(name: string): void {
+    if (this.relayed) checkRelayedName(name)
+    else checkName(name)
   }
 
   private onAttribute(attribute: { name: string; prefix: string; local: string; value: string }): void {
     if (++this.attributes > this.limits.attributes)
       throw new Refused('limit', `more than ${this.limits.attributes} attributes`)
-    checkName(attribute.name)
-    if (attribute.prefix === 'xmlns' || attribute.name === 'xmlns') checkNamespace(attribute.value)
+    this.checkName(attribute.name)
+    if (attribute.prefix !== 'xmlns' && attribute.name !== 'xmlns') return
+    if (!this.relayed) checkNamespace(attribute.value)
+    else if (attribute.value !== attribute.value.trim())
+      this.untrimmed.set(attribute.prefix === 'xmlns' ? attribute.local : '', attribute.value)
   }
 
   private onOpen(tag: SaxesTagNS, position: number): void {
-    if (tag.uri === xmlNamespace) throw new Refused('malformed', 'an element in the namespace of xml:lang')
+    if (tag.uri === xmlNamespace && !this.relayed)
+      throw new Refused('malformed', 'an element in the namespace of xml:lang')
+    if (this.relayed) this.enterScope(tag)
+    const ns = this.resolve(tag.prefix, tag.uri)
     const attrs = new Map<string, string>()
-    for (const { name, prefix, local, uri, value } of Object.values(tag.attributes)) {
+    for (const { name, prefix, local, uri: trimmed, value } of Object.values(tag.attributes)) {
       if (prefix === 'xmlns' || name === 'xmlns') continue
+      const uri = prefix === '' || prefix === 'xml' ? trimmed : this.resolve(prefix, trimmed)
       attrs.set(prefix === '' ? local : prefix === 'xml' ? name : `{${uri}}${local}`, value)
       if (prefix !== '' && prefix !== 'xml') this.declare(uri)
     }
-    if (tag.uri !== this.stack.at(-1)?.ns) this.declare(tag.uri)
-    this.stack.push({ name: tag.local, ns: tag.uri, attrs, children: [] })
+    if (ns !== this.stack.at(-1)?.ns) this.declare(ns)
+    this.stack.push({ name: tag.local, ns, attrs, children: [] })
     if (this.stack.length !== 1) return
     this.prolog = undefined
     if (this.level === 0) return
     this.checkSize(position)
     this.endItem(position)
-    this.queue.push({ xml: 'open', root: { name: tag.local, ns: tag.uri, attrs, children: [] }, content: tag.ns[''] })
+    this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: tag.ns[''] })
+  }
+
+  private enterScope(tag: SaxesTagNS): void {
+    const { untrimmed } = this
+    this.scopes.push({ declared: tag.ns, untrimmed: untrimmed.size === 0 ? undefined : untrimmed })
+    if (untrimmed.size > 0) this.untrimmed = new Map()
+  }
+
+  /** The namespace that a prefix stands for as it was written: saxes has trimmed it. */
+  private resolve(prefix: string, trimmed: string): string {
+    for (let i = this.scopes.length - 1; i >= 0; i--) {
+      const scope = this.scopes[i] as Scope
+      if (Object.hasOwn(scope.declared, prefix)) return scope.untrimmed?.get(prefix) ?? trimmed
+    }
+    return trimmed
   }
 
   /**
@@ -363,6 +406,7 @@ export class XmlReader {
   private onClose(prefix: string, position: number): void {
     this.commit()
     const element = this.stack.pop() as Growing
+    this.scopes.pop()
     if (this.stack.length > this.level) {
       this.stack.at(-1)?.children.push(element)
       return

@@ -14,8 +14,9 @@ export interface Surroundings {
  */
 export function write(element: Element, around: Surroundings): string {
   const { content, bound } = around
-  const isBound = bound !== undefined && element.ns === bound.ns && bound.prefix !== ''
-  const name = isBound ? `${bound.prefix}:${element.name}` : element.name
+  const prefix = prefixOf(element.ns, bound)
+  const isBound = prefix !== undefined
+  const name = isBound ? `${prefix}:${element.name}` : element.name
   let out = `<${name}`
   let inside = content
   if (!isBound && element.ns !== content) {
@@ -39,6 +40,12 @@ export function write(element: Element, around: Surroundings): string {
 }
 
 /** A `>` needs it only where it would end a CDATA section; elsewhere it would quadruple honest text. */
+/** The prefix that a namespace has without being declared: the one bound outside, and `xml`, which cannot be declared otherwise. */
+function prefixOf(ns: string, bound: Surroundings['bound']): string | undefined {
+  if (bound !== undefined && ns === bound.ns && bound.prefix !== '') return bound.prefix
+  return ns === 'http://www.w3.org/XML/1998/namespace' ? 'xml' : undefined
+}
+
 const inText = /[&<\r]|(?<=^|\])>/
 const inAttribute = /[&<>"'\t\n\r]/
 const references: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 // One person and the server: roster, archive, PEP, blocking, and the stream itself.
 import { ours } from './normalise.ts'
-import { type Case, stanza } from './stage.ts'
+import { type Actor, type Case, stanza } from './stage.ts'
 
 const roster = 'jabber:iq:roster'
 const nurse = `<query xmlns='${roster}'><item jid='nurse@localhost' name='Amme \u2665 &lt;3'><group>Haus \u5bb6</group></item></query>`
@@ -61,16 +61,23 @@ const pubsub = 'http://jabber.org/protocol/pubsub'
 
 export const pep: Case = {
   name: 'PEP',
-  play: async ({ romeo, juliet }) => {
+  play: async ({ lane, romeo, juliet, tablet }) => {
+    // Prosody tells the account's own clients only if their capabilities ask for it (XEP-0163 section 4.3.4).
+    const own = lane.server === 'ejabberd' ? [romeo, tablet] : []
     const tune = (title: string) =>
       `<pubsub xmlns='${pubsub}'><publish node='${ours}tune'><item id='${ours}${title}'>
 <tune xmlns='http://jabber.org/protocol/tune'><title>${title} \u266b</title><track/></tune></item></publish></pubsub>`
+    const told = async (actors: readonly Actor[], title: string) => {
+      const isNews = stanza('message', { from: romeo.bare, type: 'headline' }, ours + title)
+      for (const actor of actors) await actor.waitFor(isNews, `that ${title} is published`)
+    }
     await romeo.ask('publish', 'set', tune('nightingale'))
+    await told(own, 'nightingale')
     const subscribe = `<pubsub xmlns='${pubsub}'><subscribe node='${ours}tune' jid='${juliet.bare}'/></pubsub>`
     await juliet.ask('follow', 'set', subscribe, romeo.bare)
     await juliet.settle()
     await romeo.ask('publish-again', 'set', tune('lark'))
-    await juliet.waitFor(stanza('message', { from: romeo.bare }, `${ours}lark`), 'what is published')
+    await told([juliet, ...own], 'lark')
     await juliet.ask('items', 'get', `<pubsub xmlns='${pubsub}'><items node='${ours}tune'/></pubsub>`, romeo.bare)
   },
 }

@@ -13,7 +13,6 @@ export const presence: Case = {
     await romeo.waitFor(stanza('presence', { from: `${romeo.bare}/garden` }), 'his own presence')
     await juliet.send('<presence/>')
     await juliet.waitFor(stanza('presence', { from: `${juliet.bare}/chamber` }), 'her own presence')
-    for (const actor of [romeo, juliet]) await actor.settle()
   },
 }
 
@@ -43,7 +42,6 @@ export const subscription: Case = {
     await handshake(romeo, juliet, juliet.bare, ['to', 'from'])
     // To a full JID, as a user may have pasted it.
     await handshake(juliet, romeo, `${romeo.bare}/garden`, ['both', 'both'])
-    for (const actor of [romeo, juliet]) await actor.settle()
   },
 }
 
@@ -58,7 +56,6 @@ export const cancellation: Case = {
     await juliet.waitFor(stanza('presence', { type: 'unsubscribed', from: romeo.bare }), 'the cancellation')
     await push(romeo, juliet, 'none')
     await push(juliet, romeo, 'none')
-    for (const actor of [romeo, juliet]) await actor.settle()
   },
 }
 
@@ -87,8 +84,8 @@ export const messages: Case = {
   },
 }
 
-export const carbons: Case = {
-  name: 'carbons',
+export const another: Case = {
+  name: 'another client of the account',
   play: async ({ romeo, juliet, tablet }) => {
     await tablet.connect()
     await tablet.send(`<presence>${caps}</presence>`)
@@ -100,6 +97,12 @@ export const carbons: Case = {
     ] as const) {
       await to.waitFor(stanza('presence', { from }), `the presence of ${from}`)
     }
+  },
+}
+
+export const carbons: Case = {
+  name: 'carbons',
+  play: async ({ romeo, juliet, tablet }) => {
     for (const actor of [romeo, tablet]) await actor.ask('carbons', 'set', "<enable xmlns='urn:xmpp:carbons:2'/>")
     const to = `${romeo.bare}/garden`
     await juliet.send(`<message type='chat' id='${ours}in' to='${to}'><body>dr\u00e1</body></message>`)

@@ -40,6 +40,7 @@ export class Actor {
   /** What it was sent by clients that are no more. */
   earlier: string[] = []
   #pings = 0
+  #isOnline = false
   readonly #login: (ports: Ports) => Promise<Session>
   readonly #make: () => TestClient
   readonly #way: Way
@@ -56,7 +57,7 @@ export class Actor {
   }
 
   connect(): Promise<Session> {
-    return this.#login(this.#way.ports)
+    return this.#loginAt(this.#way.ports)
   }
 
   /** Logs out, and in again with a client that knows nothing of the session before. */
@@ -64,7 +65,13 @@ export class Actor {
     await this.client.stop()
     this.earlier.push(...this.client.received())
     this.client = this.#make()
-    return this.#login(where === 'here' ? this.#way.ports : this.#way.elsewhere)
+    return this.#loginAt(where === 'here' ? this.#way.ports : this.#way.elsewhere)
+  }
+
+  async #loginAt(ports: Ports): Promise<Session> {
+    const session = await this.#login(ports)
+    this.#isOnline = true
+    return session
   }
 
   received(): string[] {
@@ -88,6 +95,7 @@ export class Actor {
 
   /** Resolves when the server has handled all that this client has sent, and what it then sent here has come. */
   async settle(): Promise<void> {
+    if (!this.#isOnline) return
     this.#pings += 1
     await this.ask(`settle-${this.name}-${this.#pings}`, 'get', "<ping xmlns='urn:xmpp:ping'/>", 'localhost')
   }
@@ -130,6 +138,8 @@ export class Stage {
         await one.play(this).catch(error => {
           throw new Error(`${one.name}, ${this.#way.name}: ${(error as Error).message}`)
         })
+        // First everybody's stanzas are handled; then what they made the server send to the others has come.
+        for (const actor of [...this.#actors, ...this.#actors]) await actor.settle()
         for (const actor of this.#actors) {
           const { name, wire } = actor
           const all = actor.received()

@@ -115,7 +115,7 @@ judges(fromIsBoundJid, [
   ['client', `<message from='juliet@im.example/balcony'/>`, 'close invalid-from'],
   ['client', `<message from='romeo@im.example.evil.example'/>`, 'close invalid-from'],
   ['client', `<message from='im.example'/>`, 'close invalid-from'],
-  ['client', `<message from=''/>`, 'close invalid-from'],
+  ['client', `<message from=''/>`, 'forward <message from="romeo@im.example/orchard"/>'],
   ['client', `<message from='/orchard'/>`, 'close invalid-from'],
   ['client', `<message from=' romeo@im.example'/>`, 'close invalid-from'],
   // Not folded to an ASCII letter, and not guessed at.
@@ -364,8 +364,8 @@ judges(subscribedNeedsRequest, [
   ['upstream', notice('subscribed', ` from='icq.gateway.example'`), 'pass'],
   ['upstream', notice('subscribed', ` from='friend@im.example'`), 'drop'],
   ['upstream', notice('subscribed', ` from='mallory@evil.example'`), 'drop'],
-  // The server's own word.
-  ['upstream', notice('subscribed', ''), 'pass'],
+  // Without a sender it is the account itself (RFC 6120 section 8.1.2.1), which nobody asks.
+  ['upstream', notice('subscribed', ''), 'drop'],
   ...['subscribe', 'unsubscribe', 'unsubscribed', 'unavailable', 'probe'].map(
     (type): Row => ['upstream', notice(type, ` from='mallory@evil.example'`), 'pass'],
   ),
@@ -381,7 +381,7 @@ judges(unsubscribedNeedsSubscription, [
   ['upstream', notice('unsubscribed', ` from='unknown@im.example'`), 'pass'],
   ['upstream', notice('unsubscribed', ` from='icq.gateway.example'`), 'pass'],
   ['upstream', notice('unsubscribed', ` from='mallory@evil.example'`), 'drop'],
-  ['upstream', notice('unsubscribed', ''), 'pass'],
+  ['upstream', notice('unsubscribed', ''), 'drop'],
   ...['subscribe', 'unsubscribe', 'subscribed', 'unavailable', 'probe'].map(
     (type): Row => ['upstream', notice(type, ` from='mallory@evil.example'`), 'pass'],
   ),

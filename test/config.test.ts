@@ -84,7 +84,7 @@ const websocket = (rest: string, address = '127.0.0.1') => ({
   listener: `{ kind: websocket, address: '${address}', port: 5280${rest} }`,
 })
 const upstream = (rest: string, address = '127.0.0.1') => ({
-  upstream: `main: { address: '${address}', port: 5222, ${rest} }`,
+  upstream: `main: { address: '${address}', port: 15222, ${rest} }`,
 })
 const route = (domain: string) => ({ route: `{ domain: '${domain}', upstream: main }` })
 const trusted = (domain: string) => ({ rules: `{ trustedDomains: ['${domain}'] }` })
@@ -234,6 +234,10 @@ t.test('values that are refused', t => {
     [
       tcp('tls: { mode: none }, forwardedFor: { trusted: [10.0.0.1] }'),
       '2: listeners[0].forwardedFor: is not a known key; known are kind, name, address, port, tls, proxyProtocol',
+    ],
+    [
+      { upstream: "main: { address: '127.0.0.1', port: 5222, tls: { mode: none } }" },
+      "5: upstreams.main.port: 5222 at the same address is the gate's own listeners[0].port: it would dial itself; name the port that the server listens on",
     ],
     [
       upstream('tls: { mode: none }, proxyProtocol: v3'),
@@ -668,7 +672,7 @@ log: { level: silent }
         {
           name: 'other.1',
           address: 'xmpp.example',
-          port: 5223,
+          port: 15223,
           tls: { mode: 'direct', ca: join(folder, 'chain.pem'), servername: 'xmpp.example' },
         },
       ],

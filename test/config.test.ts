@@ -615,7 +615,7 @@ admin:
   token: \${STANZAGATE_TEST_TOKEN}
 upstreams:
   main: { address: 127.0.0.1, port: 15222, tls: { mode: none } }
-  other.1: { address: xmpp.example, port: 5223, tls: { mode: direct, ca: chain.pem, servername: xmpp.example } }
+  other.1: { address: xmpp.example, port: 15223, tls: { mode: direct, ca: chain.pem, servername: xmpp.example } }
   plain: { address: 2001:db8::1, port: 5222, tls: { mode: starttls } }
 routes:
   - { domain: Localhost, upstream: main }

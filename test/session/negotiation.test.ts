@@ -428,6 +428,20 @@ for (const wire of wires) {
     ${taken}`,
   )
 
+  const token = `<token xmlns="urn:xmpp:fast:0" expiry="2026-12-24T00:00:00Z" token="secret-token:x"/>`
+  book(
+    'FAST (XEP-0484): a token is asked for, given, and used, untouched',
+    `${opened(wire)}
+    ${authenticate(
+      `<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/><fast xmlns='urn:xmpp:fast:0' count='7'/><bind xmlns='urn:xmpp:bind:0'/>`,
+      `<request-token xmlns="urn:xmpp:fast:0" mechanism="HT-SHA-256-NONE"/><fast xmlns="urn:xmpp:fast:0" count="7"/><bind xmlns="urn:xmpp:bind:0"/>`,
+    )}
+    upstream: ${boundInline(token)}
+    -> client: ${boundInline(token)}
+    -> admit
+    ${taken}`,
+  )
+
   book(
     'SASL2 with a task, and classic binding after it',
     `${opened(wire)}

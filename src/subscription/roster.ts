@@ -34,6 +34,9 @@ interface Contact {
   renewed: boolean
 }
 
+/** A client may ask ever new contacts; no roster is as long. Of those beyond it nothing is known that a roster has not shown. */
+const contactsAtMost = 100_000
+
 const nothing: Visible = { subscription: 'none', ask: false }
 
 export class Ledger {
@@ -170,6 +173,7 @@ export class Ledger {
     if (key === undefined) return undefined
     let contact = this.contacts.get(key)
     if (contact === undefined) {
+      if (this.contacts.size >= contactsAtMost) return undefined
       contact = { visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false }
       this.contacts.set(key, contact)
     }

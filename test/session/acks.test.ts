@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { activeRules } from '../../src/rules/table.ts'
 import { Direction, parseCount } from '../../src/session/acks.ts'
+import { Bound, type Voice } from '../../src/session/bound.ts'
+import { Management } from '../../src/session/management.ts'
+import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'
 import { element } from '../../src/xml/element.ts'
 
 const added = element('message', 'jabber:client')
@@ -69,6 +73,27 @@ t.test('too many units to keep: counts go on, a resumption is out of the questio
   t.equal(direction.acknowledge(3_000), 6_000)
 })
 
+t.test('what is never acknowledged is kept as counts, in bounded room', async t => {
+  const many = directionOf('d'.repeat(50_000))
+  t.ok(many.overflowed)
+  t.equal(many.outstanding.length, 1, 'a run is one unit')
+  t.notOk(many.isFlooded)
+  t.equal(many.acknowledge(0), 50_000)
+  t.notOk(many.overflowed, 'nothing is outstanding: all is known again')
+
+  const long = new Direction()
+  for (let i = 0; i < 3; i++) long.added(element('presence', 'jabber:client', { id: 'A'.repeat(200_000) }))
+  t.ok(long.overflowed, 'few units, but long ones')
+  t.equal(long.sent, 3)
+
+  const mixed = directionOf('df'.repeat(5_000))
+  t.notOk(mixed.isFlooded)
+  mixed.dropped('print', [])
+  t.ok(mixed.isFlooded, 'more than anybody who means well leaves')
+  t.equal(mixed.acknowledge(5_000), 10_001)
+  t.notOk(mixed.isFlooded)
+})
+
 t.test(`model (seed ${seed}): nothing forwarded is ever called handled before it was received`, async t => {
   const script = fc.array(fc.constantFrom('f', 'd', 'i', 'v', 'ack'), { maxLength: 60 })
   fc.assert(
@@ -119,4 +144,29 @@ t.test('an h as it is written', async t => {
     [undefined, undefined],
   ] as const)
     t.equal(parseCount(text), count, `'${text}'`)
+})
+
+t.test('a stream whose client fills what is kept, and asks for no acknowledgement, ends', async t => {
+  const options = {
+    rules: activeRules({ default: 'enforce', modes: new Map() }),
+    trustedDomains: new Set<string>(),
+    domain: 'im.example',
+  }
+  const bound = new Bound(options, 'romeo@im.example/orchard')
+  bound.management = new Management('urn:xmpp:sm:3')
+  bound.management.enabled()
+  const failures: unknown[][] = []
+  const voice: Voice = {
+    send() {},
+    report() {},
+    tell() {},
+    fail: (...reason) => failures.push(reason),
+    langOf: () => undefined,
+  }
+  const bogus = stanzaOf(element('presence', 'jabber:client', { type: 'bogus' })) as Stanza
+  const good = stanzaOf(element('message', 'jabber:client', { to: 'juliet@im.example' })) as Stanza
+  for (let i = 0; i < 5_000; i++) for (const stanza of [bogus, good]) bound.stanza('client', stanza, voice)
+  t.same(failures, [])
+  bound.stanza('client', bogus, voice)
+  t.same(failures, [['policy-violation', 'client-error', 'too much is not acknowledged']])
 })

@@ -16,7 +16,7 @@ t.test('as much as a client may send, and what servers add', async t => {
   const romeo = await gate.login('direct', 'romeo', 'orchard')
   const juliet = await gate.login('ws', 'juliet', 'balcony')
   const rows = [
-    ['attributes', `<message xmlns='jabber:client' to='${juliet.jid}' id='1' ${attributes(60)}/>`],
+    ['attributes', `<message xmlns='jabber:client' to='${juliet.jid}' id='1' ${attributes(61)}/>`],
     ['depth', `<message xmlns='jabber:client' to='${juliet.jid}' id='2'><x xmlns='urn:x'>${nested(62)}</x></message>`],
     [
       'many small elements',
@@ -27,7 +27,7 @@ t.test('as much as a client may send, and what servers add', async t => {
     romeo.send(sent)
     t.equal((await juliet.withId(String(i + 1))).name, 'message', what)
   }
-  romeo.send(`<presence xmlns='jabber:client' to='juliet@localhost' type='subscribe' ${attributes(58)}/>`)
+  romeo.send(`<presence xmlns='jabber:client' to='juliet@localhost' type='subscribe' ${attributes(61)}/>`)
   for (const login of ['first', 'second']) {
     const again = await gate.login('starttls', 'juliet', login)
     await again.appear()

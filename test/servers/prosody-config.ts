@@ -20,6 +20,8 @@ export interface ProsodyOptions {
   readonly http?: boolean
   /** Lets clients register accounts (XEP-0077). */
   readonly registration?: boolean
+  /** Bytes of the largest stanza that it takes after a login; default Prosody's own, 262,144. */
+  readonly stanzaSizeLimit?: number
   /** Modules besides the usual ones; Debian's package prosody-modules has the community's. */
   readonly modules?: readonly string[]
   /** Opens a component port (XEP-0114) where `stranger.localhost` may connect with this secret. */
@@ -110,6 +112,7 @@ function configuration(data: string, ports: ProsodyPorts, options: ProsodyOption
     allow_registration: options.registration === true,
     http_default_host: (options.hosts ?? ['localhost'])[0] ?? 'localhost',
     muc_room_locking: false,
+    ...(options.stanzaSizeLimit !== undefined && { c2s_stanza_size_limit: options.stanzaSizeLimit }),
     ...(options.certificate && {
       ssl: { certificate: options.certificate.cert, key: options.certificate.key },
     }),

@@ -1,0 +1,68 @@
+import type { Target } from '../transport/dial.ts'
+import type { Leg } from './leg.ts'
+import type { Deadline } from './mailbox.ts'
+import type { World } from './world.ts'
+
+/** What an outcome means: as the RFC says; allowed, but worth knowing; against the RFC; or the gate cannot work well with it. */
+export type Verdict = 'right' | 'note' | 'breaks' | 'conflict'
+
+export interface Outcome {
+  readonly verdict: Verdict
+  /** What the server does, as a clause. */
+  readonly text: string
+  /** Names of rules (src/rules/table.ts) that help; none unless named. */
+  readonly helps?: readonly string[]
+  /** No remedy is printed although it is not right: there is nothing to change, or nothing that has to be. */
+  readonly isFine?: boolean
+  /** What to change instead of the probe's remedy, whatever the server. */
+  readonly change?: readonly string[]
+}
+
+/** Lines for the server's configuration, or a sentence where none helps. */
+export interface Remedy {
+  readonly prosody: readonly string[]
+  readonly ejabberd: readonly string[]
+  /** For any other server: what to look for. */
+  readonly other: readonly string[]
+}
+
+/** An outcome by its key, and what was seen besides. */
+export interface Finding<Key extends string> {
+  readonly found: Key
+  readonly detail?: string | undefined
+}
+
+interface Described<Key extends string> {
+  /** `T1` to `T15`: what the server does with stanzas; `L1` to `L7`: the leg between the gate and the server. */
+  readonly id: string
+  readonly title: string
+  readonly clause: string
+  readonly outcomes: Readonly<Record<Key, Outcome>>
+  readonly remedy: Remedy
+}
+
+/** The leg, before anybody has logged in on it. */
+export interface Ground {
+  readonly target: Target
+  readonly domain: string
+  /** A stream that was made as the gate makes it. */
+  readonly leg: Leg
+  readonly deadline: Deadline
+  /** Bytes of the largest stanza that the gate takes from a client. */
+  readonly clientBytes: number
+}
+
+export type Probe<Key extends string = string> = Described<Key> &
+  (
+    | { readonly needs: 'leg'; run(ground: Ground): Finding<Key> | Promise<Finding<Key>> }
+    /** `contact`: anybody else, by the component or the second account; `stranger`: the component. */
+    | { readonly needs: 'account' | 'contact' | 'stranger'; run(world: World): Promise<Finding<Key>> }
+  )
+
+/** Holds a probe to its own outcomes, and lets the table hold any. */
+export function probe<Key extends string>(described: Probe<Key>): Probe {
+  return described as unknown as Probe
+}
+
+/** What a probe needs did not come about; the message says what. */
+export class Unfit extends Error {}

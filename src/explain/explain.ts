@@ -1,0 +1,246 @@
+/**
+ * What the gate makes of one stanza, and why: the rules in the order of asking, as a structure that a terminal or a page can show.
+ * Everything here is a function of its arguments; it asks the rules themselves and knows none of them by name.
+ */
+import { defaultLimits } from '../config/limits.ts'
+import type { RulesConfig } from '../config.ts'
+import { type AuditSide, auditSides } from '../observe/audit.ts'
+import { type Decision, type Judgement, judge } from '../rules/judge.ts'
+import type { Mode } from '../rules/mode.ts'
+import type { Facts } from '../rules/rule.ts'
+import { activeRules, rules } from '../rules/table.ts'
+import { Asked } from '../session/asked.ts'
+import { isTrusted, saidOf } from '../session/bound.ts'
+import type { Said } from '../session/event.ts'
+import { decidingOf } from '../session/judged.ts'
+import { errorReply } from '../stanza/error.ts'
+import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
+import { type Kind, type Stanza, stanzaOf, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { typeLabel } from '../stanza/type-label.ts'
+import { tcpFraming } from '../stream/framing.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+import { element } from '../xml/element.ts'
+import { rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
+import { reasonsOf } from './why.ts'
+
+/** What one rule had to do with it. */
+export interface Step {
+  readonly rule: string
+  readonly clause: string
+  /** What is right, in one sentence. */
+  readonly about: string
+  /** `null`: not known. */
+  readonly mode: Mode | null
+  /**
+   * `nothing`: it had nothing against the stanza; `rewrote`: it put something right, and the next rule was asked; `would`: it only
+   * observes; `decided`: no other rule was asked; `unasked`: after that one; `off`: the operator does not ask it.
+   */
+  readonly outcome: 'nothing' | 'rewrote' | 'would' | 'decided' | 'unasked' | 'off'
+  /** What it said, of `rewrote`, `would` and `decided`. */
+  readonly verdict: Said['verdict'] | null
+  /** The condition of the error, and what is said to people with it. */
+  readonly error: string | null
+  readonly text: string | null
+}
+
+/** What is not known, or does not apply, is null. */
+export interface Explanation {
+  readonly from: AuditSide
+  readonly kind: Kind
+  /** As in the metrics: an absent one by its name, one that there is not as `other`. */
+  readonly type: string
+  readonly account: string | null
+  readonly contact: string | null
+  /** What is known of the contact's subscription. */
+  readonly state: StateName | null
+  /** What becomes of it. */
+  readonly verdict: Said['verdict']
+  readonly isRewritten: boolean
+  /** The rule that counts: that decided, else would have, else rewrote. */
+  readonly rule: string | null
+  readonly clause: string | null
+  readonly mode: Said['mode'] | null
+  /** Sentences. */
+  readonly why: readonly string[]
+  readonly path: readonly Step[]
+  /** The states in which it would pass, of a `subscribed` and an `unsubscribed` from the server. */
+  readonly passesIn: readonly StateName[] | null
+  /** What a server does with it by RFC 6121, of a subscription stanza. */
+  readonly server: readonly ServerStep[]
+  /** XML: what the other side gets. */
+  readonly forwarded: string | null
+  /** XML: what its sender gets, a stanza error or a stream error. */
+  readonly answer: string | null
+}
+
+export interface Question {
+  readonly stanza: Stanza
+  readonly from: Side
+  /** The full JID that is bound. */
+  readonly jid: string
+  readonly state: StateName
+  /** Default: every rule enforces, nobody is trusted. */
+  readonly rules?: RulesConfig
+  /** Whom the client has asked under the stanza's id, of an IQ result or error. */
+  readonly asked?: readonly string[]
+  /** Roster versions whose contents the gate knows. */
+  readonly versions?: readonly string[]
+}
+
+/** All that a decision on record says; the stanza itself was not kept. */
+export interface Recorded {
+  readonly from: Side
+  readonly kind: Kind
+  readonly type: string
+  readonly account: string | null
+  readonly contact: string | null
+  readonly state: StateName | null
+  /** Of a stanza that no rule has spoken of; otherwise they say what became of it. */
+  readonly verdict: Said['verdict']
+  readonly said: readonly Omit<Said, 'clause'>[]
+}
+
+const enforced: RulesConfig = { default: 'enforce', modes: new Map(), trustedDomains: [] }
+
+export function explainStanza(question: Question): Explanation {
+  const { stanza, from, jid, state, rules: settings = enforced } = question
+  const { verdict, decisions } = judgementIn(state, question)
+  const said = decisions.map(saidOf)
+  const address = from === 'client' ? stanza.to : stanza.from
+  const contact = address === undefined ? null : bareOf(address)
+  const type = typeLabel(stanza.kind, stanza.type)
+  const path = rules.map((rule): Step => {
+    const mode = settings.modes.get(rule.name) ?? settings.default
+    const decision = decisions.find(each => each.rule === rule)
+    const texts = { error: decision ? (saidOf(decision).error ?? null) : null, text: textOf(decision) }
+    return { ...stepOf(rule, mode, decision?.verdict.verdict), ...texts }
+  })
+  const { passesIn, server } = statesOf(question, stanza)
+  return {
+    ...{ from: auditSides[from], kind: stanza.kind, type, account: bareOf(jid), contact, state },
+    ...summaryOf(verdict.verdict, said),
+    why: reasonsOf({ stanza, from, verdict: verdict.verdict, path: closed(path), state }),
+    path: closed(path),
+    passesIn,
+    server,
+    forwarded: verdict.verdict === 'forward' ? write({ item: 'element', element: verdict.stanza.element }) : null,
+    answer: answerOf(stanza, from, jid, verdict),
+  }
+}
+
+/** What can be said of a decision by its record alone. */
+export function explainRecord(record: Recorded): Explanation {
+  const { from, said, state } = record
+  const stanza = standInFor(record)
+  const known = rules.map(({ name, clause, about }) => ({ name, clause, about }))
+  const foreign = said.filter(({ rule }) => !known.some(({ name }) => name === rule))
+  const all = [...foreign.map(({ rule }) => ({ name: rule, clause: '', about: '' })), ...known]
+  const path = closed(
+    all.map((rule): Step => {
+      const spoken = said.find(each => each.rule === rule.name)
+      return { ...stepOf(rule, spoken?.mode ?? null, spoken?.verdict), error: spoken?.error ?? null, text: null }
+    }),
+  )
+  const whole = said.map(each => ({ ...each, clause: all.find(({ name }) => name === each.rule)?.clause ?? '' }))
+  const decided = whole.find(each => each.mode === 'enforce' && each.verdict !== 'forward')
+  const verdict = said.length === 0 ? record.verdict : (decided?.verdict ?? 'forward')
+  const question = { stanza, from, jid: record.account ?? '', state: state ?? ('unknown' as const) }
+  const { passesIn, server } = state === null ? { passesIn: null, server: [] } : statesOf(question, stanza)
+  const { kind, type, account, contact } = record
+  return {
+    ...{ from: auditSides[from], kind, type, account, contact, state },
+    ...summaryOf(verdict, whole),
+    why: reasonsOf({ stanza, from, verdict, path, state }),
+    ...{ path, passesIn, server, forwarded: null, answer: null },
+  }
+}
+
+function judgementIn(state: StateName, question: Question): Judgement {
+  const { stanza, from, jid, rules: settings = enforced, asked = [], versions = [] } = question
+  const bare = bareOf(jid)
+  const requests = new Asked(jid)
+  for (const to of asked) requests.sent({ ...stanza, kind: 'iq', type: 'get', to })
+  const trusted = new Set(settings.trustedDomains.flatMap(domain => foldDomain(domain) ?? []))
+  const address = from === 'client' ? stanza.to : (stanza.from ?? bare)
+  const facts: Facts = {
+    ...{ from, jid, bare, lang: undefined },
+    trusts: contact => isTrusted(contact, trusted),
+    asked: answer => requests.answers(answer),
+    roster: rosterIn(state, address, versions),
+  }
+  return judge(activeRules(settings), stanza, facts)
+}
+
+type Named = Pick<Step, 'clause' | 'about'> & { readonly name: string }
+
+function stepOf({ name, clause, about }: Named, mode: Mode | null, verdict: Said['verdict'] | undefined) {
+  const outcome = mode === 'off' ? 'off' : verdict === undefined ? 'nothing' : outcomeOf(mode, verdict)
+  return { rule: name, clause, about, mode, outcome, verdict: verdict ?? null } as const
+}
+
+function outcomeOf(mode: Mode | null, verdict: Said['verdict']): 'would' | 'rewrote' | 'decided' {
+  if (mode === 'observe') return 'would'
+  return verdict === 'forward' ? 'rewrote' : 'decided'
+}
+
+/** Nobody is asked after the rule that decided. */
+function closed(path: readonly Step[]): Step[] {
+  const end = path.findIndex(({ outcome }) => outcome === 'decided')
+  return path.map((step, at) =>
+    end !== -1 && at > end && step.outcome === 'nothing' ? { ...step, outcome: 'unasked' } : step,
+  )
+}
+
+function textOf(decision: Decision | undefined): string | null {
+  switch (decision?.verdict.verdict) {
+    case 'reject':
+      return decision.verdict.error.text ?? null
+    case 'close':
+      return decision.verdict.text ?? null
+    default:
+      return null
+  }
+}
+
+function summaryOf(verdict: Said['verdict'], said: readonly Said[]) {
+  const deciding = decidingOf(said)
+  const isRewritten = verdict === 'forward' && said.some(each => each.mode === 'enforce' && each.verdict === 'forward')
+  const { rule = null, clause = null, mode = null } = deciding ?? {}
+  return { verdict, isRewritten, rule, clause, mode }
+}
+
+/** The two notifications that hang on the state, in every state; and what a server makes of a subscription stanza. */
+function statesOf(question: Question, stanza: Stanza): Pick<Explanation, 'passesIn' | 'server'> {
+  const type = subscriptionTypeOf(stanza)
+  if (type === undefined) return { passesIn: null, server: [] }
+  const isVerified = question.from === 'upstream' && (type === 'subscribed' || type === 'unsubscribed')
+  const passes = (state: StateName) => judgementIn(state, question).verdict.verdict === 'forward'
+  const direction = question.from === 'client' ? 'outbound' : 'inbound'
+  return {
+    passesIn: isVerified ? stateNames.filter(passes) : null,
+    server: serverSteps(question.state, direction, type),
+  }
+}
+
+/** For what hangs on kind, type and contact alone. */
+function standInFor({ from, kind, type, contact }: Recorded): Stanza {
+  const spelled = type === typeLabel(kind, undefined) ? undefined : type
+  const address = from === 'client' ? { to: contact ?? undefined } : { from: contact ?? undefined }
+  return stanzaOf(element(kind, ns.client, { type: spelled, ...address })) as Stanza
+}
+
+function answerOf(stanza: Stanza, from: Side, jid: string, verdict: Judgement['verdict']): string | null {
+  if (verdict.verdict === 'close') {
+    const { error: condition, text } = verdict
+    return write({ item: 'error', condition, text })
+  }
+  if (verdict.verdict !== 'reject') return null
+  const by = parseJid(jid)?.domain ?? ''
+  const answer = errorReply(stanza, verdict.error, { by, to: from === 'client' ? jid : undefined })
+  return answer === undefined ? null : write({ item: 'element', element: answer })
+}
+
+function write(item: StreamItem): string {
+  return tcpFraming('client', defaultLimits.client).write(item)
+}

@@ -1,0 +1,68 @@
+/** A stanza as somebody has written it into a file, read as the gate reads one from a stream. */
+import { isUtf8 } from 'node:buffer'
+import { defaultLimits } from '../config/limits.ts'
+import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
+import { type Framing, tcpFraming } from '../stream/framing.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+
+/** What is wrong with it, for people, with line and column where there are such. */
+export interface Unreadable {
+  readonly flaw: string
+}
+
+/** `from`: a server's stanza is read less strictly. */
+export function readStanza(bytes: Uint8Array, from: Side): Stanza | Unreadable {
+  const { items, isUnfinished } = itemsOf(bytes, from)
+  for (const item of items) if (item.item === 'error') return { flaw: errorWords(item, bytes, from) }
+  if (isUnfinished) return { flaw: `${placeOf(bytes, bytes.length)}: the stanza is not complete` }
+  const [first, second] = items
+  if (first === undefined) return { flaw: 'there is nothing in it: give a stanza' }
+  if (first.item !== 'element') return { flaw: 'there is no stanza in it' }
+  if (second !== undefined) return { flaw: 'there is more than one stanza in it: give one' }
+  const { element } = first
+  const stanza = stanzaOf(element)
+  if (stanza !== undefined) return stanza
+  const why = element.ns === ns.client ? '' : ` of '${element.ns}'`
+  return { flaw: `<${element.name}>${why} is no stanza: write a message, presence or iq of '${ns.client}'` }
+}
+
+/** Without the white space; all up to the first error. */
+function itemsOf(bytes: Uint8Array, from: Side): { items: StreamItem[]; isUnfinished: boolean } {
+  const framing = opened(from)
+  framing.push(bytes)
+  const items: StreamItem[] = []
+  for (let item = framing.next(); item !== undefined; item = framing.next())
+    if (item.item !== 'whitespace') items.push(item)
+  return { items, isUnfinished: framing.pending > 0 }
+}
+
+/** Behind the header of a stream, which declares what a stanza inherits. */
+function opened(from: Side): Framing {
+  const framing = tcpFraming(from, from === 'client' ? defaultLimits.client : defaultLimits.upstream)
+  framing.push(Buffer.from(`<stream:stream xmlns='${ns.client}' xmlns:stream='${ns.stream}'>`))
+  framing.next()
+  return framing
+}
+
+/** Read byte by byte, it says where it is wrong. */
+function errorWords(error: Extract<StreamItem, { item: 'error' }>, bytes: Uint8Array, from: Side): string {
+  const framing = opened(from)
+  let at = 0
+  for (; at < bytes.length; at++) {
+    framing.push(bytes.subarray(at, at + 1))
+    let item = framing.next()
+    while (item !== undefined && item.item !== 'error') item = framing.next()
+    if (item !== undefined) break
+  }
+  const text = error.text === undefined ? '' : ` (${error.text})`
+  return `${placeOf(bytes, at)}: ${error.condition}${text}`
+}
+
+function placeOf(bytes: Uint8Array, end: number): string {
+  const before = bytes.subarray(0, end)
+  const lines = Buffer.from(before)
+    .toString(isUtf8(before) ? 'utf8' : 'latin1')
+    .split('\n')
+  return `line ${lines.length}, column ${(lines.at(-1) ?? '').length + 1}`
+}

@@ -1,0 +1,79 @@
+/** The states of a contact as an operator names them, what a ledger knows in each, and what RFC 6121 has a server do in it. */
+import { states } from '../observe/table.ts'
+import type { RosterView } from '../rules/rule.ts'
+import type { SubscriptionType } from '../stanza/stanza.ts'
+import { Ledger } from '../subscription/roster.ts'
+import { type Direction, type Half, next, type Subscription, type Visible } from '../subscription/state.ts'
+
+/** What a roster shows of a contact; `unknown`: no roster was seen. */
+export const stateNames = [...states, 'unknown'] as const
+export type StateName = (typeof stateNames)[number]
+
+export function isStateName(text: string): text is StateName {
+  return (stateNames as readonly string[]).includes(text)
+}
+
+/** What a session's rules ask that has seen a roster with this contact in this state, and no other contact. */
+export function rosterIn(state: StateName, contact: string | undefined, versions: readonly string[]): RosterView {
+  const ledger = new Ledger()
+  const shown = visibleOf(state)
+  if (shown !== undefined)
+    ledger.replace(contact === undefined ? [] : [{ jid: contact, removed: false, ...shown }], undefined)
+  return {
+    answersRequest: jid => ledger.answersRequest(jid),
+    endsSubscription: jid => ledger.endsSubscription(jid),
+    holdsVersion: ver => versions.includes(ver),
+  }
+}
+
+function visibleOf(state: StateName): Visible | undefined {
+  if (state === 'unknown') return undefined
+  const [subscription, ask] = state.split('+')
+  return { subscription: subscription as Visible['subscription'], ask: ask !== undefined }
+}
+
+/** What the user's server does by RFC 6121 appendix A. */
+export interface ServerStep {
+  /** As the RFC calls them: `None + Pending Out`. */
+  readonly before: string
+  readonly after: string
+  /** It routes (what its user sends) or delivers (what the contact sends) the stanza. */
+  readonly passes: boolean
+  /** What it answers in the user's name. */
+  readonly autoReply: 'subscribed' | 'unsubscribed' | null
+}
+
+/**
+ * One step, or two where it matters whether a request of the contact's own is pending, which no roster shows. None, if the state is not
+ * known.
+ */
+export function serverSteps(state: StateName, direction: Direction, type: SubscriptionType): ServerStep[] {
+  const shown = visibleOf(state)
+  if (shown === undefined) return []
+  const to: Half = shown.ask ? 'pending' : isOf(shown, 'to') ? 'active' : 'none'
+  const from: readonly Half[] = isOf(shown, 'from') ? ['active'] : ['none', 'pending']
+  const [first, second] = from.map(half => stepFrom({ to, from: half }, direction, type))
+  if (first === undefined) return []
+  if (second === undefined || isUntouched(first) === isUntouched(second)) return [first]
+  return [first, second]
+}
+
+function isOf({ subscription }: Visible, half: 'to' | 'from'): boolean {
+  return subscription === half || subscription === 'both'
+}
+
+function stepFrom(before: Subscription, direction: Direction, type: SubscriptionType): ServerStep {
+  const { state, passes, autoReply = null } = next(before, direction, type)
+  return { before: nameOf(before), after: nameOf(state), passes, autoReply }
+}
+
+function isUntouched({ before, after }: ServerStep): boolean {
+  return before === after
+}
+
+/** RFC 6121 section A.1. */
+function nameOf({ to, from }: Subscription): string {
+  const base = to === 'active' ? (from === 'active' ? 'Both' : 'To') : from === 'active' ? 'From' : 'None'
+  const pending = [...(to === 'pending' ? ['Out'] : []), ...(from === 'pending' ? ['In'] : [])]
+  return pending.length === 0 ? base : `${base} + Pending ${pending.join('+')}`
+}

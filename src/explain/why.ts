@@ -1,0 +1,58 @@
+/** Why a verdict is what it is, in words. */
+import type { Said } from '../session/event.ts'
+import { isAnswerable } from '../stanza/error.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import type { Side } from '../stream/item.ts'
+import type { Step } from './explain.ts'
+import type { StateName } from './states.ts'
+
+export interface Matter {
+  readonly stanza: Stanza
+  readonly from: Side
+  readonly verdict: Said['verdict']
+  readonly path: readonly Step[]
+  readonly state: StateName | null
+}
+
+const infinitives: Readonly<Record<Said['verdict'], string>> = {
+  forward: 'rewritten it',
+  reject: 'answered it with an error',
+  drop: 'left it out',
+  close: 'ended the stream',
+}
+
+/** Sentences; the rules' own words are in them. Never none. */
+export function reasonsOf({ stanza, from, verdict, path, state }: Matter): string[] {
+  const out: string[] = []
+  for (const step of path) {
+    const right = `${step.about} (${step.clause})`
+    if (step.outcome === 'rewrote') out.push(`${step.rule} put it right: ${right}.`)
+    if (step.outcome === 'would' && step.verdict !== null) {
+      const error = step.error === null ? '' : `, ${errorWords(step)}`
+      out.push(`${step.rule} only observes, and would have ${infinitives[step.verdict]}${error}: ${right}.`)
+    }
+    if (step.outcome === 'decided') out.push(`${step.rule} decided: ${right}.`, effectOf(step))
+  }
+  const isVerified = from === 'upstream' && (stanza.type === 'subscribed' || stanza.type === 'unsubscribed')
+  if (verdict === 'drop' && from === 'client' && !isAnswerable(stanza))
+    out.push('What is itself an error or a result is never answered (RFC 6120 8.3.1).')
+  if (verdict === 'forward' && isVerified && stanza.kind === 'presence' && state === 'unknown')
+    out.push('Nothing is known of the contact, so nothing can be verified: it passes.')
+  if (out.length > 0) return out
+  return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
+}
+
+function effectOf(step: Step): string {
+  switch (step.verdict) {
+    case 'reject':
+      return `It is not passed on; whoever sent it is answered with ${errorWords(step)}.`
+    case 'close':
+      return `The stream ends with ${errorWords(step)}.`
+    default:
+      return 'It is not passed on, and nobody is told.'
+  }
+}
+
+function errorWords({ error, text }: Step): string {
+  return text === null ? `${error}` : `${error} ("${text}")`
+}

@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { upstreamLimits } from '../src/stream/limits.ts'
 import { ns } from '../src/stream/namespaces.ts'
 import { type Element, elements } from '../src/xml/element.ts'
 import { XmlReader } from '../src/xml/reader.ts'
@@ -255,7 +256,7 @@ function required(value: string | undefined, element: Element): string {
 }
 
 function read(file: string): Element {
-  const reader = new XmlReader({ level: 0, limits: { bytes: 1e6, elements: 1e4, depth: 32, attributes: 32 } })
+  const reader = new XmlReader({ level: 0, limits: { ...upstreamLimits, depth: 32 } })
   reader.push(readFileSync(file))
   const item = reader.next()
   if (item?.xml !== 'element') throw new Error(`${file}: ${item?.xml === 'error' ? item.text : 'no element'}`)

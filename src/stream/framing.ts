@@ -17,6 +17,8 @@ export interface Framing {
   restart(): void
   /** Takes what was pushed and not read. */
   takeRest(): Buffer
+  /** Bytes of an element that was begun and not ended; where the wire has messages, it is the connection that knows. */
+  readonly pending: number
   /** From now on these limits hold. */
   limit(limits: XmlLimits): void
   /** From now on items are read in bulk: nothing that they say can change how the next bytes are read. */
@@ -36,6 +38,7 @@ const faults: Readonly<Record<XmlFault, StreamError>> = {
   encoding: 'unsupported-encoding',
   limit: 'policy-violation',
   text: 'bad-format',
+  nested: 'bad-format',
 }
 
 /** The header of a TCP stream declares these two; a WebSocket message stands alone. */
@@ -66,6 +69,9 @@ export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
       reader.push(rest)
     },
     takeRest: () => reader.takeRest(),
+    get pending() {
+      return reader.pending
+    },
     limit(changed) {
       limits = changed
       reader.limits = changed
@@ -158,6 +164,7 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
       waiting = []
       return rest
     },
+    pending: 0,
     limit(changed) {
       limits = changed
     },

@@ -1,13 +1,24 @@
 import type { XmlLimits } from '../xml/reader.ts'
 
 /** Before a client has authenticated: what Prosody and ejabberd allow there, and a depth that no SASL exchange or form needs. */
-export const strangerLimits: XmlLimits = { bytes: 10_000, elements: 32, depth: 8, attributes: 64 }
+export const strangerLimits: XmlLimits = {
+  bytes: 10_000,
+  elements: 32,
+  depth: 8,
+  attributes: 64,
+  nameLength: 256,
+  startTag: 10_000,
+}
 
-/**
- * After it. RFC 6120 section 13.12 forbids less than 10,000 bytes, and so whatever fits in them; 262,144 bytes and 25,000 elements are
- * Prosody's figures.
- */
-export const clientLimits: XmlLimits = { bytes: 262_144, elements: 25_000, depth: 64, attributes: 64 }
+/** After it. RFC 6120 section 13.12 forbids less than 10,000 bytes; 262,144 is Prosody's figure. */
+export const clientLimits: XmlLimits = {
+  bytes: 262_144,
+  elements: 2_000,
+  depth: 64,
+  attributes: 64,
+  nameLength: 256,
+  startTag: 16_384,
+}
 
 /**
  * The operator's own server: a roster of 10,000 contacts is about 1.1 MB and 20,000 elements. What it relays must never end the stream
@@ -19,4 +30,6 @@ export const upstreamLimits: XmlLimits = {
   elements: 500_000,
   depth: 1_000,
   attributes: 1_000_000,
+  nameLength: 16 * 1024 * 1024,
+  startTag: 16 * 1024 * 1024,
 }

@@ -2,7 +2,8 @@
  * What saxes lets pass while libexpat, which reads what we forward, or RFC 6120 section 11 does not: one check for each. What fails is
  * thrown as `Refused`, through saxes, to reader.ts.
  */
-export type XmlFault = 'malformed' | 'restricted' | 'encoding' | 'limit' | 'text'
+/** `nested`: the root's own start tag again, below the root. */
+export type XmlFault = 'malformed' | 'restricted' | 'encoding' | 'limit' | 'text' | 'nested'
 
 export class Refused extends Error {
   readonly fault: XmlFault
@@ -15,13 +16,10 @@ export class Refused extends Error {
   }
 }
 
-/** UTF-16 units; no extension's names come near it. */
-const nameLength = 256
 const plainName = /^[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?$/
 
 /** Of an element or an attribute, prefix included. */
 export function checkName(name: string): void {
-  if (name.length > nameLength) throw new Refused('limit', `a name of more than ${nameLength} characters`)
   if (!plainName.test(name)) throw new Refused('malformed', 'a name outside the ASCII names')
 }
 

@@ -49,6 +49,10 @@ export interface XmlLimits {
   readonly depth: number
   /** Attributes of one start tag, namespace declarations included. */
   readonly attributes: number
+  /** UTF-16 units of the name of an element or attribute, prefix included. */
+  readonly nameLength: number
+  /** UTF-16 units of one start tag, from its `<` to its `>`. */
+  readonly startTag: number
 }
 
 /** What one open element declares: as saxes has it, and by prefix what saxes has trimmed. */
@@ -106,6 +110,8 @@ export class XmlReader {
   /** UTF-16 units of the namespace names that writing this element will declare. */
   private declared = 0
   private attributes = 0
+  /** The position of the `<` of the start tag that is being read. */
+  private tag = 0
 
   /** Decoded, not yet given to saxes. */
   private text = ''
@@ -122,6 +128,11 @@ export class XmlReader {
     this.level = options.level
     this.relayed = options.relayed ?? false
     this.limits = options.limits
+  }
+
+  /** Bytes of an element that was begun and not ended. */
+  get pending(): number {
+    return this.bytes
   }
 
   push(bytes: Uint8Array): void {
@@ -236,11 +247,19 @@ export class XmlReader {
 
   /** Says what was the first offence, at the latest the one that was thrown for the character before `position`. */
   private failAt(error: unknown, message: string, position: number): void {
-    const at = error instanceof Refused && error.position !== undefined ? error.position : position - 1
+    const noticed = error instanceof Refused && error.position !== undefined ? error.position : position - 1
+    // Text around the root is an offence from its first character on; saxes speaks of it at its end.
+    const at = message.includes('outside of root') ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + Buffer.byteLength(this.since(at)) > this.limits.bytes) this.fail('limit', this.tooLong())
     // What the peer wrote, names without bound among it, is not said back.
     else this.fail(error instanceof Refused ? error.fault : faultOf(message), message.replace(/: .*/s, ''))
+  }
+
+  /** The position of the first character since the last item, or in this piece, that is no white space. */
+  private strayAt(): number {
+    const from = Math.max(this.boundary - this.start, 0)
+    return this.start + from + this.piece.slice(from).search(/[^ \t\r\n]/)
   }
 
   private afterPiece(): void {
@@ -294,8 +313,8 @@ export class XmlReader {
     parser.on('processinginstruction', refuse('restricted', 'a processing instruction'))
     parser.on('doctype', refuse('restricted', 'a document type declaration'))
     parser.on('xmldecl', checkDeclaration)
-    parser.on('opentagstart', tag => this.onStart(tag.name))
-    parser.on('attribute', attribute => this.onAttribute(attribute))
+    parser.on('opentagstart', tag => this.onStart(tag.name, parser.position))
+    parser.on('attribute', attribute => this.onAttribute(attribute, parser.position))
     parser.on('opentag', tag => this.onOpen(tag, parser.position))
     parser.on('text', text => this.onText(text, parser.position))
     parser.on('cdata', text => this.onCharacters(text))
@@ -309,9 +328,11 @@ export class XmlReader {
     return parser
   }
 
-  private onStart(name: string): void {
+  private onStart(name: string, position: number): void {
     this.commit()
     this.attributes = 0
+    // Between the two stands what ended the name.
+    this.tag = position - 1 - name.length - 1
     if (this.stack.length === this.level) {
       this.elements = 0
       this.declared = 0
@@ -323,13 +344,19 @@ export class XmlReader {
   }
 
   private checkName(name: string): void {
+    const { nameLength } = this.limits
+    if (name.length > nameLength) throw new Refused('limit', `a name of more than ${nameLength} characters`)
     if (this.relayed) checkRelayedName(name)
     else checkName(name)
   }
 
-  private onAttribute(attribute: { name: string; prefix: string; local: string; value: string }): void {
+  private onAttribute(
+    attribute: { name: string; prefix: string; local: string; value: string },
+    position: number,
+  ): void {
     if (++this.attributes > this.limits.attributes)
       throw new Refused('limit', `more than ${this.limits.attributes} attributes`)
+    this.checkTag(position)
     this.checkName(attribute.name)
     if (attribute.prefix !== 'xmlns' && attribute.name !== 'xmlns') return
     if (!this.relayed) checkNamespace(attribute.value)
@@ -338,6 +365,7 @@ export class XmlReader {
   }
 
   private onOpen(tag: SaxesTagNS, position: number): void {
+    this.checkTag(position)
     if (tag.uri === xmlNamespace && !this.relayed)
       throw new Refused('malformed', 'an element in the namespace of xml:lang')
     if (this.relayed) this.enterScope(tag)
@@ -349,7 +377,11 @@ export class XmlReader {
       attrs.set(prefix === '' ? local : prefix === 'xml' ? name : `{${uri}}${local}`, value)
       if (prefix !== '' && prefix !== 'xml') this.declare(uri)
     }
-    if (ns !== this.stack.at(-1)?.ns) this.declare(ns)
+    const parent = this.stack.at(-1)
+    // Whatever follows would be within it, and never come.
+    if (this.level === 1 && this.stack.length === 1 && tag.local === parent?.name && ns === parent.ns)
+      throw new Refused('nested', 'a second stream header')
+    if (ns !== parent?.ns) this.declare(ns)
     this.stack.push({ name: tag.local, ns, attrs, children: [] })
     if (this.stack.length !== 1) return
     this.prolog = undefined
@@ -357,6 +389,11 @@ export class XmlReader {
     this.checkSize(position)
     this.endItem(position)
     this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: tag.ns[''] })
+  }
+
+  private checkTag(position: number): void {
+    const { startTag } = this.limits
+    if (position - this.tag > startTag) throw new Refused('limit', `a start tag of more than ${startTag} characters`)
   }
 
   private enterScope(tag: SaxesTagNS): void {
@@ -412,6 +449,7 @@ export class XmlReader {
       return
     }
     if (this.stack.length < this.level) {
+      this.endItem(position)
       this.ended = { xml: 'close' }
       return
     }

@@ -5,6 +5,7 @@ import { XmlDocument, XmlValidateError, XsdValidator } from 'libxml2-wasm'
 import { xmlRegisterFsInputProviders } from 'libxml2-wasm/lib/nodejs.mjs'
 import { root } from '../../schemas/build.ts'
 import type { Json, JsonObject } from '../../schemas/derive.ts'
+import { clientLimits } from '../../src/stream/limits.ts'
 import { ns } from '../../src/stream/namespaces.ts'
 import { type Element, elements, text } from '../../src/xml/element.ts'
 import { XmlReader } from '../../src/xml/reader.ts'
@@ -34,7 +35,7 @@ export function xsdOracle(file: string): (xml: string) => Answer {
 
 /** The element that a text is. Throws when the reader has something against it. */
 export function parse(xml: string): Element {
-  const reader = new XmlReader({ level: 0, limits: { bytes: 100_000, elements: 100, depth: 20, attributes: 20 } })
+  const reader = new XmlReader({ level: 0, limits: { ...clientLimits, depth: 20 } })
   reader.push(Buffer.from(xml))
   const item = reader.next()
   if (item?.xml !== 'element') throw new Error(`${xml}: ${item?.xml === 'error' ? item.text : 'unfinished'}`)

@@ -45,6 +45,12 @@ const streamsRead: readonly Stream[] = [
     `<s:stream xmlns:s='${streams}'><presence xmlns='jabber:client'/><iq/>`,
     ['open', 'presence', '{}iq'],
   ],
+  ['a second header', `${header}<presence/>${header}<presence/>`, ['open', 'presence', 'error bad-format']],
+  [
+    'the same deeper down',
+    `${header}<iq><stream:stream/></iq>`,
+    ['open', 'iq[{http://etherx.jabber.org/streams}stream]'],
+  ],
   ['an empty content namespace', `<s:stream xmlns='' xmlns:s='${streams}'>`, ['open']],
   ['a server stream', `<stream:stream xmlns='jabber:server' xmlns:stream='${streams}'>`, ['error invalid-namespace']],
   ['another content namespace', `<stream:stream xmlns='urn:x' xmlns:stream='${streams}'>`, ['error invalid-namespace']],

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { XmlLimits } from '../../src/xml/reader.ts'
 import { XmlReader } from '../../src/xml/reader.ts'
-import { type Cut, cuts, damaged, header, limits, lines, read, seeded } from './reading.ts'
+import { damaged } from '../fuzz/damage.ts'
+import { type Cut, cuts, header, limits, lines, read, seeded } from './reading.ts'
 
 /** A name, what follows a stream's header, what is read of it. A list that ends with an error must end the reading there. */
 type Case = readonly [name: string, input: string | Buffer, ...items: string[]]
@@ -239,7 +240,7 @@ inStream('bytes that are no UTF-8', [
   ['an offence in front of it comes first', bytes('3c61203c20ff'), malformed],
 ])
 
-const tight: XmlLimits = { bytes: 40, elements: 3, depth: 2, attributes: 2 }
+const tight: XmlLimits = { ...limits, bytes: 40, elements: 3, depth: 2, attributes: 2 }
 const name = (length: number) => 'n'.repeat(length)
 inStream(
   'limits',
@@ -252,8 +253,13 @@ inStream(
     ['depth is not breadth', '<a><b/><c/></a>', 'a[bc]'],
     ['an element more, at its start tag', '<a><b/><c/><d>', 'error limit'],
     ['elements are counted anew', '<a><b/><c/></a><a><b/><c/></a>', 'a[bc]', 'a[bc]'],
+    ['the start tag', `<a b='${'x'.repeat(91)}'/>`, `a(b=${'x'.repeat(91)})`],
+    ['a start tag longer by a character', `<a b='${'x'.repeat(92)}'/>`, 'error limit'],
+    ['longer by white space', `<a b='${'x'.repeat(91)}' />`, 'error limit'],
+    ['an end that is not there yet', `<a b='${'x'.repeat(99)}'`, 'error limit'],
+    ['a start tag is no element', `<a>${'x'.repeat(200)}</a>`, `a["${'x'.repeat(200)}"]`],
   ],
-  { ...tight, bytes: 1000 },
+  { ...tight, bytes: 1000, startTag: 100 },
 )
 const long = `urn:${'x'.repeat(200)}`
 inStream(
@@ -447,7 +453,14 @@ t.test('the same is read however the bytes are cut', t => {
   let differing = 0
   for (let count = 0; count < 3000 && differing < 5; count++) {
     const bytes = Buffer.concat([Buffer.from(fronts[random(fronts.length)] as string), damaged(random)])
-    const some = { bytes: count % 2 === 0 ? 100_000 : 90 + random(200), elements: 5, depth: 3, attributes: 4 }
+    const some = {
+      ...limits,
+      bytes: count % 2 === 0 ? 100_000 : 90 + random(200),
+      elements: 5,
+      depth: 3,
+      attributes: 4,
+      startTag: 60 + random(60),
+    }
     const level = count % 5 === 0 ? 0 : 1
     const whole = lines(read(bytes, { level, cut: 'whole', limits: some }))
     for (const [cut, stepwise] of manners) {

@@ -4,6 +4,7 @@ import { within } from './within.ts'
 export class Inbox<Item> {
   private readonly items: Item[] = []
   private wake: (() => void) | undefined
+  private listener: ((item: Item) => void) | undefined
   private readonly show: (item: Item) => string
 
   /** `show` is how an item looks in the message of a wait that was in vain. */
@@ -11,7 +12,14 @@ export class Inbox<Item> {
     this.show = show
   }
 
+  /** From now on this one gets what comes, and nobody waits. */
+  divert(listener: (item: Item) => void): void {
+    for (const item of this.items.splice(0)) listener(item)
+    this.listener = listener
+  }
+
   push(item: Item): void {
+    if (this.listener !== undefined) return this.listener(item)
     this.items.push(item)
     this.wake?.()
   }

@@ -8,6 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import WebSocket from 'ws'
 import { makeFraming, type Wire } from '../../src/stream/framing.ts'
 import type { Header } from '../../src/stream/item.ts'
+import { upstreamLimits } from '../../src/stream/limits.ts'
 import { child, type Element, element, text, withAttrs } from '../../src/xml/element.ts'
 import { Inbox } from './inbox.ts'
 import { within } from './within.ts'
@@ -21,7 +22,7 @@ export type Item =
   | { readonly item: 'gone'; readonly code: number | undefined }
 
 /** A server's elements may be as large as a roster. */
-const limits = { bytes: 64 * 1024 * 1024, elements: 1_000_000, depth: 1_000, attributes: 1_000 }
+const limits = { ...upstreamLimits, bytes: 64 * 1024 * 1024, elements: 1_000_000 }
 
 export interface Transport {
   readonly wire: Wire

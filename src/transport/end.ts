@@ -1,0 +1,135 @@
+/** One side of a relay: its transport, what is read from it and what waits to be written to it, and how long each may take. */
+import type { Limits } from '../config/limits.ts'
+import { type Framing, makeFraming } from '../stream/framing.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
+import { Bucket } from './bucket.ts'
+import { Completion } from './completion.ts'
+import type { Connection } from './connection.ts'
+import { type Clock, Nudge } from './nudge.ts'
+
+export interface EndOptions {
+  readonly side: Side
+  readonly connection: Connection
+  readonly limits: Limits
+  readonly clock: Clock
+  /** The peer has begun an element and does not end it. */
+  late(): void
+}
+
+export class End {
+  readonly connection: Connection
+  readonly framing: Framing
+  /** TLS is being negotiated: nothing is read as XML. */
+  securing = false
+  private readonly options: EndOptions
+  private readonly outbox: string[] = []
+  private readonly completion: Completion | undefined
+  private readonly stanzas: Bucket | undefined
+  private readonly bytes: Bucket | undefined
+  /** From the bound resource on, where white space may stand between stanzas. */
+  private nudge: Nudge | undefined
+  private paused = false
+  private ended = false
+  private lastRead: number
+
+  constructor(options: EndOptions) {
+    const { side, connection, limits, clock } = options
+    const isClient = side === 'client'
+    this.options = options
+    this.connection = connection
+    this.framing = makeFraming(connection.wire, side, isClient ? limits.beforeLogin : limits.upstream)
+    this.lastRead = clock.now()
+    if (!isClient) return
+    const pending = () => this.framing.pending + connection.pending
+    this.completion = new Completion(clock, limits.times.stanza, pending, () => options.late())
+    this.stanzas = new Bucket(limits.rate.stanzas, clock.now())
+    this.bytes = new Bucket(limits.rate.bytes, clock.now())
+  }
+
+  push(bytes: Uint8Array): void {
+    const now = this.options.clock.now()
+    this.lastRead = now
+    this.bytes?.take(bytes.byteLength, now)
+    this.framing.push(bytes)
+  }
+
+  /** The next item; `undefined`: more bytes are needed, or more time. */
+  next(): StreamItem | undefined {
+    if (this.securing || this.wait > 0) return undefined
+    const item = this.framing.next()
+    if (item !== undefined) this.ended = true
+    if (item?.item === 'element') this.stanzas?.take(1, this.options.clock.now())
+    return item
+  }
+
+  /** All that can be read at present was read. */
+  rest(): void {
+    this.completion?.read(this.ended)
+    this.ended = false
+  }
+
+  /** Milliseconds until more may be read; 0: now. */
+  get wait(): number {
+    if (this.stanzas === undefined || this.bytes === undefined) return 0
+    const now = this.options.clock.now()
+    return Math.max(this.stanzas.wait(now), this.bytes.wait(now))
+  }
+
+  /** Milliseconds since it was last heard of; 0 while it cannot be heard. */
+  get silence(): number {
+    return this.paused ? 0 : this.options.clock.now() - this.lastRead
+  }
+
+  hold(paused: boolean): void {
+    if (this.securing || paused === this.paused) return
+    this.paused = paused
+    this.completion?.hold(paused)
+    if (paused) this.connection.pause()
+    else this.connection.resume()
+  }
+
+  write(item: StreamItem): void {
+    this.outbox.push(this.framing.write(item))
+  }
+
+  flush(): void {
+    if (this.outbox.length === 0) return
+    this.connection.write(this.outbox)
+    this.nudge?.wrote(this.outbox)
+    this.outbox.length = 0
+  }
+
+  settle(): void {
+    this.framing.settle()
+    const { connection, options } = this
+    if (connection.wire === 'tcp') this.nudge = new Nudge(options.clock, space => connection.write([space]))
+  }
+
+  /** White space keeps the way awake, and shows whether there still is one (RFC 6120 section 4.6.1). */
+  ping(): void {
+    this.lastRead = this.options.clock.now()
+    if (this.nudge !== undefined) this.connection.write([' '])
+  }
+
+  secure(): void {
+    this.flush()
+    this.securing = true
+    const rest = this.framing.takeRest()
+    this.framing.restart()
+    // A line break behind <starttls/> or <proceed/> is no TLS; anything else is TLS, or an attack that TLS does not survive.
+    const first = rest.findIndex(byte => byte !== 0x0a && byte !== 0x0d && byte !== 0x20)
+    this.connection.secure(first === -1 ? Buffer.alloc(0) : rest.subarray(first))
+  }
+
+  close(): void {
+    this.flush()
+    this.stop()
+    this.connection.close()
+  }
+
+  /** Nothing is read or timed any more. */
+  stop(): void {
+    this.nudge?.stop()
+    this.completion?.stop()
+  }
+}

@@ -34,6 +34,8 @@ export interface Facts {
   readonly lang: string | undefined
   /** The contact's domain is one whose notifications are believed unasked (a gateway). */
   trusts(contact: string): boolean
+  /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
+  asked(answer: Stanza): Answer
   readonly roster: RosterView
 }
 

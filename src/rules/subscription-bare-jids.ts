@@ -1,4 +1,4 @@
-import { bareOf, hasResource, parseJid } from '../stanza/jid.ts'
+import { bareOf, parseJid } from '../stanza/jid.ts'
 import { readdressed, type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Facts, Rule, Verdict } from './rule.ts'
 
@@ -25,7 +25,6 @@ function outbound(stanza: Stanza, facts: Facts): Verdict | undefined {
 /** Nothing is added that the server left out. */
 function inbound(stanza: Stanza): Verdict | undefined {
   const { from, to } = stanza
-  if (!(from !== undefined && hasResource(from)) && !(to !== undefined && hasResource(to))) return undefined
   return stamped(stanza, from === undefined ? undefined : bareOf(from), to === undefined ? undefined : bareOf(to))
 }
 

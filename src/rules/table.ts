@@ -1,4 +1,6 @@
+import { carbonsFromAccount } from './carbons-from-account.ts'
 import { fromIsBoundJid } from './from-is-bound-jid.ts'
+import { iqAnswerNeedsRequest } from './iq-answer-needs-request.ts'
 import type { ActiveRule } from './judge.ts'
 import type { Mode } from './mode.ts'
 import { presenceChildren } from './presence-children.ts'
@@ -20,6 +22,8 @@ export const rules: readonly Rule[] = [
   rosterSetOneItem,
   rosterVersionHeld,
   rosterPushFromAccount,
+  carbonsFromAccount,
+  iqAnswerNeedsRequest,
   subscribedNeedsRequest,
   unsubscribedNeedsSubscription,
 ]

@@ -1,0 +1,13 @@
+import type { Rule } from './rule.ts'
+
+/** Many clients look at the `id` alone, which can be guessed: a stranger who is quicker than the one who was asked is believed. */
+export const iqAnswerNeedsRequest: Rule = {
+  name: 'iq-answer-needs-request',
+  clause: 'RFC 6120 8.2.3',
+  about: 'a result or an error is believed only from whom the client has asked',
+  judge: (stanza, facts) => {
+    if (facts.from !== 'upstream' || stanza.kind !== 'iq') return undefined
+    if (stanza.type !== 'result' && stanza.type !== 'error') return undefined
+    return facts.asked(stanza) === 'refuse' ? { verdict: 'drop' } : undefined
+  },
+}

@@ -1,0 +1,86 @@
+/** What is no error, and may be one day: told by `check`, and logged when the gate starts. It asks a source without errors. */
+import type { X509Certificate } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { readCertificates } from './certificates.ts'
+import { clearText, isExposed } from './checks.ts'
+import type { Flaw } from './file.ts'
+import type { Problem } from './problem.ts'
+import type { Source } from './source.ts'
+
+/** Days before its end from which a certificate is warned of. */
+const daysBefore = 14
+const day = 86_400_000
+
+/** In the order of the file. `now`: milliseconds since 1970; relative paths start at the folder. */
+export function warningsOf(source: Source, folder: string, now: number): Problem[] {
+  const found: Problem[] = []
+  const warn = (at: string, [message, remedy]: Flaw) => found.push(source.problem(at, message, remedy))
+  const files = (at: string, flawsOf: (file: string) => Flaw[]) => {
+    const path = source.text(at)
+    if (path === undefined) return
+    for (const [message, remedy] of flawsOf(resolve(folder, path))) warn(at, [`${source.shown(at)} ${message}`, remedy])
+  }
+  for (const at of source.entries('/listeners')) {
+    const isPlain = source.place(`${at}/tls/cert`) === undefined
+    if (isPlain && isExposed(source, at)) {
+      const remedy = 'let nothing but a trusted network reach it, and use TLS as soon as you can'
+      warn(`${at}/plaintext`, [`is allowed, and ${clearText(source, at)}`, remedy])
+    }
+    files(`${at}/tls/cert`, file => ageFlaws(file, now))
+    files(`${at}/tls/key`, keyFlaws)
+  }
+  for (const at of source.entries('/upstreams')) {
+    files(`${at}/tls/ca`, file => ageFlaws(file, now))
+  }
+  for (const at of ['/admin/token', '/audit/key']) {
+    const secret = source.place(at)
+    if (secret === undefined || secret.written !== secret.value || (modeOf(source.file) & othersRead) === 0) continue
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
+    const remedy = 'write ${NAME} and set that variable, or run chmod o= on this file'
+    warn(at, ['stands in a file that everybody on this machine may read', remedy])
+  }
+  return found.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}
+
+/** What is to be said of a certificate's days; `undefined`: nothing. `index` is its place in the file, from 0. */
+export function ageFlaw(certificate: X509Certificate, index: number, now: number): Flaw | undefined {
+  const which = index === 0 ? '' : ` (certificate ${index + 1} in it)`
+  const from = Date.parse(certificate.validFrom)
+  const to = Date.parse(certificate.validTo)
+  if (to <= now) return [`expired on ${dateOf(to)}${which}`, 'renew it: clients refuse it']
+  if (from > now) return [`is not valid before ${dateOf(from)}${which}`, "correct this machine's clock, or wait"]
+  if (to - now > daysBefore * day) return undefined
+  return [`expires on ${dateOf(to)}${which}`, 'renew it: the gate reads it anew by itself']
+}
+
+const groupWrite = 0o020
+const othersRead = 0o004
+const othersWrite = 0o002
+
+/** A key that its own group may read is common: 0640, of root and a group made for it. */
+function keyFlaws(file: string): Flaw[] {
+  const mode = modeOf(file)
+  if ((mode & (othersRead | othersWrite)) !== 0) {
+    const may = (mode & othersWrite) !== 0 ? 'replace' : 'read'
+    const remedy = 'run chmod o= on it, and have a new key made if anybody may have taken it'
+    return [[`is a private key that everybody on this machine may ${may}`, remedy]]
+  }
+  if ((mode & groupWrite) === 0) return []
+  return [['is a private key that its whole group may replace', 'run chmod g-w on it']]
+}
+
+function ageFlaws(file: string, now: number): Flaw[] {
+  const read = readCertificates(file)
+  if ('flaw' in read) return []
+  return read.certificates.map((each, index) => ageFlaw(each, index, now)).filter(flaw => flaw !== undefined)
+}
+
+/** No permissions at all when it is gone by now: that is told elsewhere. */
+function modeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+}
+
+function dateOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}

@@ -1,0 +1,55 @@
+/** Names for decisions: the same in the log, in the audit, and wherever else one is told. */
+import { randomInt } from 'node:crypto'
+import type { Report } from '../session/event.ts'
+import { subscriptionTypes } from '../stanza/stanza.ts'
+
+export type Judged = Extract<Report, { report: 'judged' }>
+
+/** Whether a stanza did not just go on: a rule has spoken, or the session's phase has. */
+export function isDecision({ said, verdict }: Judged): boolean {
+  return said.length > 0 || verdict !== 'forward'
+}
+
+export function isSubscription({ kind, type }: Judged): boolean {
+  return kind === 'presence' && (subscriptionTypes as readonly string[]).includes(type)
+}
+
+/** Crockford's: digits before letters as in ASCII, so that names sort as their numbers do; none that is read for another. */
+const digits = '0123456789abcdefghjkmnpqrstvwxyz'
+const countAtMost = 32 ** 3
+const chanceBelow = 32 ** 4
+
+export interface Chance {
+  /** Milliseconds since 1970. */
+  readonly time: () => number
+  /** A whole number from 0 to below this one, which nobody can foresee. */
+  readonly below: (most: number) => number
+}
+
+/** Sixteen characters: the time, a count within it, and chance, so that nobody who knows one name knows the next. They sort by time. */
+export class DecisionIds {
+  private readonly chance: Chance
+  private at = 0
+  private count = 0
+
+  constructor(chance: Partial<Chance> = {}) {
+    this.chance = { time: Date.now, below: most => randomInt(most), ...chance }
+  }
+
+  next(): string {
+    const time = this.chance.time()
+    this.count++
+    // A clock that is set back does not turn the order round.
+    if (time > this.at || this.count === countAtMost) {
+      this.at = Math.max(time, this.at + 1)
+      this.count = 0
+    }
+    return written(this.at, 9) + written(this.count, 3) + written(this.chance.below(chanceBelow), 4)
+  }
+}
+
+function written(number: number, length: number): string {
+  let out = ''
+  for (let rest = number; out.length < length; rest = Math.floor(rest / 32)) out = digits[rest % 32] + out
+  return out
+}

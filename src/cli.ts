@@ -1,16 +1,19 @@
 #!/usr/bin/env node
 /** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
-import type { Config } from './config.ts'
-import { ConfigError, formatProblem, readConfig } from './config.ts'
+import { type Config, ConfigError, formatProblem, formatWarning, type Problem, readConfig } from './config.ts'
+import { doctor } from './doctor/command.ts'
+import { explain as explainStanza } from './explain/command.ts'
 import { startProxy } from './proxy.ts'
 import { rules } from './rules/table.ts'
 import { version } from './version.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
 
-  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT
-  stanzagate check --config FILE   read the configuration, say what is wrong with it, start nothing
+  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has certificates and the audit's file opened anew
+  stanzagate check --config FILE   read the configuration, say what is wrong with it and what may be soon, start nothing
+  stanzagate doctor --help         ask your server what it makes of the rules, and whether its settings suit the gate
+  stanzagate explain --help        what the gate makes of a stanza, and why; what became of one that is on record
   stanzagate --version
   stanzagate --help
 
@@ -21,20 +24,25 @@ Exit status: 0 done, 1 the gate could not be started, 2 the call or the configur
 class UsageError extends Error {}
 
 async function main(args: readonly string[]): Promise<number> {
+  // They have options of their own.
+  if (args[0] === 'doctor') return doctor(args.slice(1))
+  if (args[0] === 'explain') return explainStanza(args.slice(1))
   const { values, positionals } = parse(args)
   if (values.help) return say(help)
   if (values.version) return say(`${version}\n`)
   const [command, ...rest] = positionals
-  if (command === undefined) throw new UsageError('a command is missing: serve or check')
+  if (command === undefined) throw new UsageError('a command is missing: serve, check, doctor or explain')
   if (command !== 'serve' && command !== 'check')
-    throw new UsageError(`there is no command '${command}': serve or check`)
+    throw new UsageError(`there is no command '${command}': serve, check, doctor or explain`)
   if (rest.length > 0) throw new UsageError(`'${rest.join(' ')}' is too much`)
   if (values.config === undefined) throw new UsageError(`${command} needs --config FILE`)
+  const warnings: Problem[] = []
   const config = readConfig(
     values.config,
     rules.map(rule => rule.name),
+    warning => warnings.push(warning),
   )
-  return command === 'check' ? say(`${values.config}: good\n`) : serve(config)
+  return command === 'check' ? tell(values.config, warnings) : serve(config, warnings)
 }
 
 function parse(args: readonly string[]) {
@@ -57,12 +65,32 @@ function say(text: string): number {
   return 0
 }
 
-/** Serves until a signal comes. A second signal ends the process at once. */
-async function serve(config: Config): Promise<number> {
+function tell(file: string, warnings: readonly Problem[]): number {
+  for (const warning of warnings) process.stderr.write(`${formatWarning(warning)}\n`)
+  return say(warnings.length === 0 ? `${file}: good\n` : `${file}: good, with warnings (${warnings.length})\n`)
+}
+
+const ends = ['SIGTERM', 'SIGINT'] as const
+
+/** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files opened anew. */
+async function serve(config: Config, warnings: readonly Problem[]): Promise<number> {
   const stopped = new Promise<void>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+    const stop = () => {
+      for (const signal of ends) process.off(signal, stop)
+      resolve()
+    }
+    for (const signal of ends) process.on(signal, stop)
   })
+  // From the beginning: a SIGHUP that nobody hears ends the process.
+  let reload = () => {}
+  process.on('SIGHUP', () => reload())
   const proxy = await startProxy(config)
+  for (const { file, line, key, message, remedy } of warnings)
+    proxy.log.warn({ file, line, key, remedy }, `${key} ${message}`)
+  reload = () => {
+    proxy.log.info("SIGHUP: certificates are read, and the audit's file is opened anew")
+    void proxy.reload()
+  }
   await stopped
   await proxy.stop()
   return 0

@@ -1,12 +1,16 @@
 import { dirname, resolve } from 'node:path'
 import { check } from './config/checks.ts'
 import { readSource } from './config/file.ts'
-import { ConfigError } from './config/problem.ts'
-import { type ConfigFile, validate } from './config/schema.ts'
+import { type Limits, limitsOf } from './config/limits.ts'
+import { ConfigError, type Problem } from './config/problem.ts'
+import { type AuditFile, type ConfigFile, validate } from './config/schema.ts'
+import { warningsOf } from './config/warnings.ts'
+import type { AuditConfig } from './observe/audit.ts'
 import type { Mode } from './rules/mode.ts'
 import type { ProxyVersion } from './transport/proxy-protocol.ts'
 
-export { ConfigError, formatProblem, type Problem } from './config/problem.ts'
+export { defaultLimits, type Limits } from './config/limits.ts'
+export { ConfigError, formatProblem, formatWarning, type Problem } from './config/problem.ts'
 
 /** A certificate chain and its key, as paths of PEM files resolved against the configuration file's folder. */
 export interface CertificateFiles {
@@ -26,6 +30,8 @@ export interface TcpListener {
   readonly address: string
   readonly port: number
   readonly tls: ({ readonly mode: 'starttls' | 'direct' } & CertificateFiles) | { readonly mode: 'none' }
+  /** Without TLS beyond loopback: somebody has written that it may be. */
+  readonly plaintext?: 'allowed' | undefined
   /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
   readonly proxyProtocol?: TrustedProxies | undefined
 }
@@ -39,6 +45,8 @@ export interface WebsocketListener {
   readonly path: string
   /** With it the listener is wss. */
   readonly tls: CertificateFiles | undefined
+  /** Without TLS beyond loopback: somebody has written that it may be. */
+  readonly plaintext?: 'allowed' | undefined
   /** Origins that may connect, as browsers spell them; `undefined`: any. A client that sends no Origin passes. */
   readonly origins: readonly string[] | undefined
   /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
@@ -89,6 +97,15 @@ export interface RulesConfig {
 
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
+/** What lines are about: clients' transports, sessions and their streams, decisions, the servers behind, the admin listener. */
+export const logAreas = ['connections', 'sessions', 'rules', 'upstream', 'admin'] as const
+export type LogArea = (typeof logAreas)[number]
+
+export interface LogConfig {
+  readonly level: LogLevel
+  /** Levels of areas that have one of their own. */
+  readonly areas?: Readonly<Partial<Record<LogArea, LogLevel>>> | undefined
+}
 
 export interface Config {
   readonly listeners: readonly Listener[]
@@ -96,15 +113,24 @@ export interface Config {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly routes: readonly Route[]
   readonly rules: RulesConfig
-  readonly log: { readonly level: LogLevel }
+  /** Left out: `defaultLimits`. */
+  readonly limits?: Limits | undefined
+  /** Left out: there is none. */
+  readonly audit?: AuditConfig | undefined
+  readonly log: LogConfig
 }
 
 /**
  * Reads and checks a configuration file, YAML or JSON, with the PEM files that it names. A text that is `${NAME}` as a whole stands
  * for that variable of the environment. `ruleNames` are those that may have a mode of their own. Throws `ConfigError` with all that
- * is wrong.
+ * is wrong. `warn` is told what is not wrong yet, as of `now`, in milliseconds since 1970.
  */
-export function readConfig(path: string, ruleNames: readonly string[]): Config {
+export function readConfig(
+  path: string,
+  ruleNames: readonly string[],
+  warn: (warning: Problem) => void = () => {},
+  now: number = Date.now(),
+): Config {
   const folder = dirname(resolve(path))
   const source = readSource(path, process.env)
   // Nothing more can be said of a file that is no YAML, or not read to its end.
@@ -112,6 +138,7 @@ export function readConfig(path: string, ruleNames: readonly string[]): Config {
   const file = validate(source, ruleNames)
   check(source, folder)
   if (file === undefined || source.problems.length > 0) throw new ConfigError(source.problems)
+  for (const warning of warningsOf(source, folder, now)) warn(warning)
   return configOf(file, folder)
 }
 
@@ -127,8 +154,14 @@ function configOf(file: ConfigFile, folder: string): Config {
     upstreams: new Map(upstreams),
     routes: file.routes.map(({ domain, upstream }) => ({ domain, upstream })),
     rules: { default: fallback, modes: new Map(Object.entries(byName) as [string, Mode][]), trustedDomains },
-    log: { level: file.log?.level ?? 'info' },
+    limits: limitsOf(file.limits),
+    audit: file.audit && auditOf(file.audit, folder),
+    log: { level: 'info', ...file.log },
   }
+}
+
+function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: string): AuditConfig {
+  return { file: resolve(folder, file), all, key: hash ? key : undefined }
 }
 
 function listenersOf(file: ConfigFile, folder: string): Listener[] {

@@ -2,56 +2,112 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Config, Upstream } from './config.ts'
+import { type Config, defaultLimits, type Limits, type Upstream } from './config.ts'
+import { Audit, type AuditConfig } from './observe/audit.ts'
+import { DecisionIds, isDecision, isSubscription } from './observe/decisions.ts'
 import { Log } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
+import { Offenders } from './observe/offenders.ts'
+import { maxFiles } from './observe/process.ts'
 import { makeRoutes } from './routing/routes.ts'
 import { activeRules } from './rules/table.ts'
 import { Accounts } from './session/accounts.ts'
 import { Resumptions } from './session/resumptions.ts'
 import type { SessionOptions } from './session/session.ts'
 import { foldDomain } from './stanza/jid.ts'
-import { clientLimits } from './stream/limits.ts'
+import { Admission, type Rejection, roomOf } from './transport/admission.ts'
 import type { Connection } from './transport/connection.ts'
 import { dial, type Target } from './transport/dial.ts'
+import { Door } from './transport/door.ts'
 import { Front, type FrontOptions } from './transport/front.ts'
-import { Relay, type Surroundings, type Watcher } from './transport/relay.ts'
+import type { Clock } from './transport/nudge.ts'
+import { Overload, ProcessReadings, type Readings } from './transport/overload.ts'
+import { Relay, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
 import { trustOf } from './transport/trusted.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
-export type GateConfig = Pick<Config, 'upstreams' | 'routes' | 'rules'>
+export type GateConfig = Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'>
 
 /** Accounts whose roster version is remembered after their last session. */
 const accountsAtMost = 10_000
 /** Sessions that wait for their client to come back (XEP-0198). */
 const resumptionsAtMost = 10_000
-/** Milliseconds that clients have to go when the gate stops. */
-const stopWithin = 5_000
+
+/** What a gate goes by besides what it is told: time, and the state of its process. */
+export interface Senses {
+  readonly clock: Clock
+  readonly readings: Readings
+  /** Milliseconds since 1970. */
+  readonly time: () => number
+}
 
 export class Gate {
   readonly metrics: Metrics
+  readonly offenders = new Offenders()
+  private readonly limits: Limits
+  private readonly audit: Audit | undefined
+  private readonly clock: Clock
+  private readonly overload: Overload
+  private readonly admission: Admission
   private readonly relays = new Set<Relay>()
+  private readonly targets: Map<string, Target>
   private readonly around: Surroundings
   private readonly session: Omit<SessionOptions, 'starttls'>
   private count = 0
   private stopping = false
+  private stopped: Promise<void> | undefined
   private emptied: (() => void) | undefined
 
   /** Throws when a certificate file of an upstream cannot be read. */
-  constructor(config: GateConfig, logger: FastifyBaseLogger, watchers: readonly Watcher[] = []) {
+  constructor(
+    config: GateConfig,
+    logger: FastifyBaseLogger,
+    watchers: readonly Watcher[] = [],
+    senses: Partial<Senses> = {},
+  ) {
+    const { limits = defaultLimits } = config
+    const { connections, overload } = limits
+    this.limits = limits
+    this.clock = senses.clock ?? timers
     const targets = new Map([...config.upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
-    this.session = sessionOptions(config, targets)
+    this.targets = targets
+    const accounts = new Accounts<Relay>(accountsAtMost)
+    this.session = sessionOptions(config, targets, accounts)
     const { rules } = this.session
     const upstreams = [...config.upstreams.keys()]
-    this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules })
+    this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules }, senses.time)
+    this.audit = config.audit && this.auditTo(config.audit, logger)
+    this.metrics.counts(() => this.clientStreams())
+    const own = [
+      this.metrics,
+      this.offenders,
+      new Log(logger, () => this.clock.now()),
+      ...(this.audit ? [this.audit] : []),
+    ]
     this.around = {
-      accounts: new Accounts<Relay>(accountsAtMost),
+      accounts,
+      limits,
       resumptions: new Resumptions<Relay>(resumptionsAtMost),
-      watcher: together(this.metrics, new Log(logger), ...watchers),
+      watcher: together(...own, ...watchers),
+      time: senses.time ?? Date.now,
       dial: (upstream, domain, client, done, failed) =>
         dial(targets.get(upstream) as Target, domain, client, done, failed),
       finished: relay => this.finished(relay),
     }
+    this.overload = new Overload({
+      limits: overload,
+      readings: senses.readings ?? new ProcessReadings(),
+      clock: senses.clock ?? idleTimers,
+      shed: () => this.dearest()?.shed(),
+    })
+    this.admission = new Admission({
+      connections: { ...connections, total: connections.total ?? roomOf(maxFiles) },
+      exempt: trustOf(limits.exempt),
+      overload,
+      clock: this.clock,
+      strain: () => this.overload.strain,
+      waits: change => this.metrics.waits(change),
+    })
   }
 
   /** What a listener does with each connection; `starttls`: it is plain, and TLS is required. */
@@ -64,6 +120,17 @@ export class Gate {
     }
   }
 
+  /** The audit's file is opened anew, wherever its path leads now. */
+  reopen(): void {
+    this.audit?.reopen()
+  }
+
+  /** From now on this upstream's certificate is checked against these authorities, given as PEM. */
+  trust(upstream: string, ca: string): void {
+    const target = this.targets.get(upstream)
+    if (target !== undefined) this.targets.set(upstream, { ...target, ca })
+  }
+
   /** What reads the PROXY headers of a listener that trusts these CIDRs. */
   front(listener: string, trusted: readonly string[]): Front {
     this.metrics.guards(listener)
@@ -73,24 +140,76 @@ export class Gate {
     return new Front({ trusts: trustOf(trusted), refused })
   }
 
-  /** Ends every stream with `system-shutdown`; resolves when all are gone or were cut off. */
-  async stop(): Promise<void> {
+  /** Who is let in by a listener whose connections its front hands on, and where the X-Forwarded-For of these CIDRs is believed. */
+  door(listener: string, front: Front | undefined, forwards: readonly string[]): Door {
+    const { admission } = this
+    const refused = (reason: Rejection, address: string | undefined) => {
+      this.around.watcher.refused(reason, listener, address)
+    }
+    return new Door({ admission, front, forwards: trustOf(forwards), refused })
+  }
+
+  /** Lets nobody in any more, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
+  stop(): Promise<void> {
+    this.stopped ??= this.drain()
+    return this.stopped
+  }
+
+  /** Resolves after so many milliseconds. */
+  pause(milliseconds: number): Promise<void> {
+    if (milliseconds === 0) return Promise.resolve()
+    return new Promise(resolve => this.clock.after(milliseconds, resolve))
+  }
+
+  private async drain(): Promise<void> {
+    const { spread, deadline } = this.limits.drain
     this.stopping = true
-    for (const relay of this.relays) relay.stop()
-    await this.emptiedWithin(stopWithin)
+    this.admission.stop()
+    const relays = [...this.relays]
+    const began = this.clock.now()
+    for (const [index, relay] of relays.entries()) {
+      const due = began + (index * spread) / relays.length
+      if (due > this.clock.now()) await this.emptiedWithin(due - this.clock.now())
+      if (this.relays.has(relay)) relay.stop(deadline)
+    }
+    await this.emptiedWithin(deadline)
     for (const relay of this.relays) relay.abort()
+    this.overload.stop()
+    await this.audit?.stop()
     this.metrics.stop()
+  }
+
+  private auditTo(config: AuditConfig, logger: FastifyBaseLogger): Audit {
+    const { clock, metrics } = this
+    return new Audit({ config, clock, logger, counted: (outcome, lines) => metrics.audited(outcome, lines) })
   }
 
   private emptiedWithin(milliseconds: number): Promise<void> {
     if (this.relays.size === 0) return Promise.resolve()
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, milliseconds)
+      const cancel = this.clock.after(milliseconds, resolve)
       this.emptied = () => {
-        clearTimeout(timer)
+        cancel()
         resolve()
       }
     })
+  }
+
+  /** The session for which most bytes wait; of equals, the newest. */
+  private dearest(): Relay | undefined {
+    let dearest: Relay | undefined
+    let most = 0
+    for (const relay of this.relays) {
+      const { waiting } = relay
+      if (waiting === undefined || waiting < most) continue
+      dearest = relay
+      most = waiting
+    }
+    return dearest
+  }
+
+  private *clientStreams(): Iterable<StreamState> {
+    for (const relay of this.relays) yield relay.state
   }
 
   private finished(relay: Relay): void {
@@ -99,15 +218,34 @@ export class Gate {
   }
 }
 
+const timers = timersThat(timer => timer.ref())
+/** Nothing but them, and the process may end. */
+const idleTimers = timersThat(timer => timer.unref())
+
+function timersThat(are: (timer: NodeJS.Timeout) => void): Clock {
+  return {
+    now: () => performance.now(),
+    after: (milliseconds, call) => {
+      const timer = setTimeout(call, milliseconds)
+      are(timer)
+      return () => clearTimeout(timer)
+    },
+  }
+}
+
 function sessionOptions(
-  { routes, rules }: GateConfig,
+  { routes, rules, limits = defaultLimits }: GateConfig,
   targets: ReadonlyMap<string, Target>,
+  accounts: Accounts<Relay>,
 ): Omit<SessionOptions, 'starttls'> {
   const routeOf = makeRoutes(routes)
   return {
     rules: activeRules(rules),
     trustedDomains: new Set(rules.trustedDomains.flatMap(domain => foldDomain(domain) ?? [])),
-    maxBytes: clientLimits.bytes,
+    maxBytes: { beforeLogin: limits.beforeLogin.bytes, client: limits.client.bytes },
+    times: limits.times,
+    loginFailures: limits.loginFailures,
+    isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
     newStreamId: () => randomBytes(16).toString('base64url'),
     destinationOf: domain => {
       const route = routeOf(domain)
@@ -123,10 +261,17 @@ function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {
   return { address, port, mode: tls.mode, ca, servername: tls.servername, proxyProtocol }
 }
 
+/** All hear the same, and a decision has one name for all of them. */
 function together(...watchers: readonly Watcher[]): Watcher {
+  const ids = new DecisionIds()
   return {
     report: (report, about) => {
-      for (const watcher of watchers) watcher.report(report, about)
+      const isNamed = report.report === 'judged' && (isDecision(report) || isSubscription(report))
+      const named = isNamed ? { ...about, decision: ids.next() } : about
+      for (const watcher of watchers) watcher.report(report, named)
+    },
+    sent: (to, kind, route) => {
+      for (const watcher of watchers) watcher.sent?.(to, kind, route)
     },
     bytes: (side, way, count) => {
       for (const watcher of watchers) watcher.bytes(side, way, count)

@@ -1,18 +1,36 @@
 /** Puts the parts together: a gate and its listeners. The command line, the tests and other programs start it here. */
 import { lookup } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { createSecureContext } from 'node:tls'
-import fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
+import { createSecureContext, type SecureContext, type Server as TlsServer } from 'node:tls'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
-import type { CertificateFiles, Config, Listener, WebsocketListener } from './config.ts'
-import { Gate } from './gate.ts'
-import { clientLimits } from './stream/limits.ts'
-import { type Addresses, addressesOf } from './transport/address.ts'
+import {
+  type CertificateFiles,
+  type Config,
+  defaultLimits,
+  type Limits,
+  type Listener,
+  type TcpListener,
+  type WebsocketListener,
+} from './config.ts'
+import { Gate, type Senses } from './gate.ts'
+import { loggerOptions } from './observe/log.ts'
+import { renewals } from './observe/renewals.ts'
+import type { Addresses } from './transport/address.ts'
+import { Certificates } from './transport/certificates.ts'
+import type { Connection } from './transport/connection.ts'
+import type { Door } from './transport/door.ts'
 import type { Front } from './transport/front.ts'
 import { hostMetaPlugin } from './transport/host-meta.ts'
 import type { Watcher } from './transport/relay.ts'
-import { directServer, plainServer } from './transport/tcp.ts'
+import { directServer, type Guard, plainServer } from './transport/tcp.ts'
+import { type Pem, serverTls } from './transport/tls.ts'
 import { forwardedFor, trustOf } from './transport/trusted.ts'
 import { websocketPlugin } from './transport/websocket.ts'
 
@@ -26,13 +44,24 @@ export interface Bound {
 export interface Proxy {
   readonly listeners: readonly Bound[]
   readonly admin: Bound | undefined
+  /** For what its owner has to say. */
+  readonly log: FastifyBaseLogger
+  /**
+   * Reads every certificate anew at once, and opens the audit's file anew; a changed certificate is read, and a file that was moved away
+   * noticed, within some seconds anyway.
+   */
+  reload(): Promise<void>
   /** Stops accepting, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
   stop(): Promise<void>
 }
 
 /** Starts the gate; `watchers` are told all that the metrics and the log are told. Rejects, with everything closed again, when a listener cannot be bound. */
-export async function startProxy(config: Config, watchers: readonly Watcher[] = []): Promise<Proxy> {
-  const proxy = new ListeningGate(config, watchers)
+export async function startProxy(
+  config: Config,
+  watchers: readonly Watcher[] = [],
+  senses: Partial<Senses> = {},
+): Promise<Proxy> {
+  const proxy = new ListeningGate(config, watchers, senses)
   try {
     await proxy.start()
   } catch (error) {
@@ -46,30 +75,47 @@ class ListeningGate implements Proxy {
   readonly listeners: Bound[] = []
   admin: Bound | undefined
   private readonly config: Config
+  private readonly limits: Limits
   /** Serves the admin listener; its logger is everybody's, also where there is no such listener. */
   private readonly adminApp: FastifyInstance
+  readonly log: FastifyBaseLogger
   private readonly gate: Gate
+  private readonly certificates: Certificates
   private readonly servers: Server[] = []
   private readonly apps: FastifyInstance[] = []
   /** Connections of the listeners, whatever is spoken on them. */
   private readonly sockets = new Set<Socket>()
   private readonly fronts: Front[] = []
   private ready = false
+  private stopped: Promise<void> | undefined
 
-  constructor(config: Config, watchers: readonly Watcher[]) {
+  constructor(config: Config, watchers: readonly Watcher[], senses: Partial<Senses>) {
     this.config = config
+    this.limits = config.limits ?? defaultLimits
     const { level } = config.log
-    this.adminApp = fastify({ logger: level === 'silent' ? false : { level }, logController: quiet() })
-    this.gate = new Gate(config, this.adminApp.log, watchers)
+    this.adminApp = fastify({ logger: level === 'silent' ? false : loggerOptions(level), logController: quiet() })
+    this.log = this.adminApp.log
+    this.gate = new Gate(config, this.log, watchers, senses)
+    this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
   }
 
   async start(): Promise<void> {
+    for (const { name, tls } of this.config.upstreams.values())
+      if (tls.ca !== undefined) this.certificates.keepAuthorities(name, tls.ca, ca => this.gate.trust(name, ca))
     for (const listener of this.config.listeners) await this.listen(listener)
     const { admin } = this.config
     if (admin !== undefined) {
       const { token } = admin
       this.track(this.adminApp.server)
-      await this.adminApp.register(adminPlugin, { token, metrics: this.gate.metrics.registry, ready: () => this.ready })
+      const { metrics, offenders } = this.gate
+      await this.adminApp.register(adminPlugin, {
+        token,
+        metrics: metrics.registry,
+        openMetrics: metrics.openMetrics,
+        offenders: () => offenders.snapshot(),
+        ready: () => this.ready,
+        refused: () => metrics.adminRefused(),
+      })
       await this.adminApp.listen({ host: admin.address, port: admin.port, listenTextResolver: () => 'admin listener' })
       this.admin = boundOf('admin', this.adminApp.server)
     }
@@ -77,8 +123,23 @@ class ListeningGate implements Proxy {
     this.adminApp.log.info({ listeners: this.listeners, admin: this.admin }, 'serving')
   }
 
-  async stop(): Promise<void> {
+  reload(): Promise<void> {
+    this.gate.reopen()
+    return this.certificates.reload()
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.drain()
+    return this.stopped
+  }
+
+  /** Whoever balances the load sees first that this gate will go; until it does, new clients are served. */
+  private async drain(): Promise<void> {
+    const wasReady = this.ready
     this.ready = false
+    if (wasReady) await this.gate.pause(this.limits.drain.notReady)
+    this.certificates.stop()
+    for (const app of this.apps) app.server.close()
     const closed = this.servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
     for (const front of this.fronts) front.stop()
     await this.gate.stop()
@@ -92,11 +153,9 @@ class ListeningGate implements Proxy {
     if (listener.kind === 'websocket') return this.listenWebsocket(listener)
     const { tls, name, address, port } = listener
     const serve = this.gate.serve(name, tls.mode === 'starttls')
-    const pem = tls.mode === 'none' ? undefined : readCertificate(tls)
-    const context = pem && createSecureContext({ ...pem, minVersion: 'TLSv1.2' })
-    const isDirect = tls.mode === 'direct' && pem !== undefined
-    const front = this.frontOf(listener)
-    const server = isDirect ? directServer(pem, serve, front) : plainServer(context && (() => context), serve, front)
+    const door = this.doorOf(listener)
+    const server =
+      tls.mode === 'direct' ? this.direct(name, tls, serve, door) : plainServer(this.contextOf(listener), serve, door)
     this.servers.push(server)
     this.track(server)
     await new Promise<void>((resolve, reject) => {
@@ -106,21 +165,57 @@ class ListeningGate implements Proxy {
     this.listeners.push(boundOf(name, server))
   }
 
+  private direct(name: string, files: CertificateFiles, serve: (connection: Connection) => void, guard: Guard): Server {
+    const pem = this.certificates.keep(name, files, pem => server.setSecureContext(serverTls(pem)))
+    const server = directServer(pem, this.limits.times.tls, serve, guard)
+    server.on('tlsClientError', () => this.gate.metrics.handshakeFailed(name))
+    return server
+  }
+
+  /** What STARTTLS takes, anew for each connection. */
+  private contextOf({ name, tls }: TcpListener): (() => SecureContext) | undefined {
+    if (tls.mode !== 'starttls') return undefined
+    const contextWith = (pem: Pem) => createSecureContext(serverTls(pem))
+    let context = contextWith(
+      this.certificates.keep(name, tls, pem => {
+        context = contextWith(pem)
+      }),
+    )
+    return () => context
+  }
+
   private async listenWebsocket(listener: WebsocketListener): Promise<void> {
     const { name, address, port, path, origins, tls, url } = listener
-    const https = tls === undefined ? null : { ...readCertificate(tls), minVersion: 'TLSv1.2' as const }
-    const options = { loggerInstance: this.adminApp.log, logController: quiet(), https }
+    const { limits } = this
+    const http = {
+      maxHeaderSize: limits.http.headerBytes,
+      headersTimeout: limits.http.header,
+      requestTimeout: limits.http.request,
+      connectionsCheckingInterval: 1_000,
+    }
+    const renew = (pem: Pem) => (app.server as unknown as TlsServer).setSecureContext(serverTls(pem))
+    const pem = tls && this.certificates.keep(name, tls, renew)
+    const secure = pem ? { https: { ...http, ...serverTls(pem), handshakeTimeout: limits.times.tls } } : { http }
+    const options = { loggerInstance: this.adminApp.log, logController: quiet(), ...secure }
     const app = fastify(options as FastifyServerOptions) as unknown as FastifyInstance
     this.apps.push(app)
+    if (tls !== undefined) app.server.on('tlsClientError', () => this.gate.metrics.handshakeFailed(name))
     const serve = this.gate.serve(name, false)
-    const front = this.frontOf(listener)
-    front?.guard(app.server)
+    const door = this.doorOf(listener)
+    door.guard(app.server)
     this.track(app.server)
-    const maxMessage = 2 * clientLimits.bytes
-    await app.register(websocketPlugin, { path, origins, maxMessage, serve, addressesOf: clientBy(front, listener) })
+    await app.register(websocketPlugin, {
+      path,
+      origins,
+      maxMessage: 2 * limits.client.bytes,
+      maxFragments: limits.fragments,
+      serve,
+      addressesOf: clientBy(door, listener),
+      admit: ({ raw }, client) => door.request(raw.socket, client?.source.address),
+    })
     if (url !== undefined) await app.register(hostMetaPlugin, { url })
-    // For a name Fastify would open more servers, one for each address: nothing guards those.
-    const host = front === undefined ? address : (await lookup(address)).address
+    // For a name Fastify would open more servers, one for each address: nothing guards those, and none gets a new certificate.
+    const host = (await lookup(address)).address
     await app.listen({ host, port, listenTextResolver: () => `listener ${name}` })
     this.listeners.push(boundOf(name, app.server))
   }
@@ -132,6 +227,11 @@ class ListeningGate implements Proxy {
     })
   }
 
+  private doorOf(listener: Listener): Door {
+    const forwards = listener.kind === 'websocket' ? listener.forwardedFor?.trusted : undefined
+    return this.gate.door(listener.name, this.frontOf(listener), forwards ?? [])
+  }
+
   private frontOf({ name, proxyProtocol }: Listener): Front | undefined {
     if (proxyProtocol === undefined) return undefined
     const front = this.gate.front(name, proxyProtocol.trusted)
@@ -141,13 +241,10 @@ class ListeningGate implements Proxy {
 }
 
 /** Who sent a request: the connection's client, or whom that one names if it is a trusted proxy. */
-function clientBy(
-  front: Front | undefined,
-  listener: WebsocketListener,
-): (request: FastifyRequest) => Addresses | undefined {
+function clientBy(door: Door, listener: WebsocketListener): (request: FastifyRequest) => Addresses | undefined {
   const trusts = trustOf(listener.forwardedFor?.trusted ?? [])
   return ({ raw, headers }) => {
-    const own = front === undefined ? addressesOf(raw.socket) : front.addressesOf(raw.socket)
+    const own = door.addressesOf(raw.socket)
     if (own === undefined) return undefined
     const address = forwardedFor(headers['x-forwarded-for']?.toString(), own.source.address, trusts)
     return address === own.source.address ? own : { ...own, source: { address, port: 0 } }
@@ -157,10 +254,6 @@ function clientBy(
 /** Requests are not logged: the gate logs sessions. */
 function quiet(): LogController {
   return new LogController({ disableRequestLogging: true })
-}
-
-function readCertificate({ cert, key }: CertificateFiles): { cert: string; key: string } {
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
 }
 
 function boundOf(name: string, server: { address(): AddressInfo | string | null }): Bound {

@@ -73,12 +73,31 @@ t.test('a pure room imports only rooms above it, and does nothing impure', async
 })
 
 t.test('every pure room is in the table', async t => {
-  const impure = ['transport', 'observe', 'admin', 'config', 'store']
+  const impure = ['transport', 'observe', 'admin', 'config', 'store', 'doctor', 'explain']
   const rooms = new Set(files.filter(file => file.includes('/')).map(file => file.split('/')[0] as string))
   t.same(
     [...rooms].filter(room => !(room in pure) && !impure.includes(room)),
     [],
   )
+})
+
+/** The doctor is a client of the server's, not a part of the gate: it uses the gate's parts, and knows no session. */
+const doctorsParts = ['config', 'xml', 'stream', 'stanza', 'transport', 'routing', 'rules/table']
+
+t.test('the doctor uses only these parts, and nobody but the command line uses the doctor', async t => {
+  const crossed: string[] = []
+  for (const file of files) {
+    for (const target of importsOf(readFileSync(join(source, file), 'utf8'))) {
+      if (!target.startsWith('.')) continue
+      const path = relative(source, join(source, dirname(file), target)).replace(/\.ts$/, '')
+      const isDoctors = path.startsWith('doctor/')
+      const isAllowed = file.startsWith('doctor/')
+        ? isDoctors || doctorsParts.some(part => path === part || path.startsWith(`${part}/`))
+        : !isDoctors || file === 'cli.ts'
+      if (!isAllowed) crossed.push(`${file} imports ${path}`)
+    }
+  }
+  t.same(crossed, [])
 })
 
 t.test('every rule: a file named as it is, a row in the table, in the README and in the tests', async t => {

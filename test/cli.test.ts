@@ -48,7 +48,12 @@ routes:
 `
 
 t.test('what is said, and the exit status', async t => {
-  const folder = t.testdir({ 'good.yaml': good, 'bad.yaml': good.replace('starttls', 'startls'), 'empty.yaml': '' })
+  const folder = t.testdir({
+    'good.yaml': good,
+    'bad.yaml': good.replace('starttls', 'startls'),
+    'empty.yaml': '',
+    'warned.yaml': good.replace('websocket, address: 127.0.0.1', 'websocket, plaintext: allowed, address: 0.0.0.0'),
+  })
   await writeCertificate(folder, ['localhost'])
   const rows: [args: string[], status: number, out: RegExp, err: RegExp][] = [
     [['--version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
@@ -64,7 +69,15 @@ t.test('what is said, and the exit status', async t => {
     [['check', '-c', 'empty.yaml'], 2, /^$/, /^empty\.yaml/],
     [['check', '-c', 'none.yaml'], 2, /^$/, /^none\.yaml/],
     [['check'], 2, /^$/, /needs --config FILE[\s\S]*--help/],
+    [
+      ['check', '-c', 'warned.yaml'],
+      0,
+      /^warned\.yaml: good, with warnings \(1\)\n$/,
+      /^warned\.yaml:4: warning: listeners\[1\]\.plaintext: is allowed, and to '0\.0\.0\.0' passwords .*; let nothing .*\n$/,
+    ],
     [['check', 'more', '-c', 'good.yaml'], 2, /^$/, /'more' is too much/],
+    [['explain', '--help'], 0, /^stanzagate explain: /, /^$/],
+    [['explain'], 2, /^$/, /give a file with a stanza[\s\S]*explain --help/],
     [[], 2, /^$/, /a command is missing/],
     [['run'], 2, /^$/, /there is no command 'run'/],
     [['--wrong'], 2, /^$/, /--wrong/],

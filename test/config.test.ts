@@ -1,11 +1,21 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the file spells a variable
+import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { generate } from 'selfsigned'
 import t from 'tap'
 import { formats } from '../src/config/formats.ts'
-import { type Config, ConfigError, formatProblem, logLevels, readConfig } from '../src/config.ts'
+import {
+  type Config,
+  ConfigError,
+  defaultLimits,
+  formatProblem,
+  formatWarning,
+  logAreas,
+  logLevels,
+  readConfig,
+} from '../src/config.ts'
 import { modes } from '../src/rules/mode.ts'
 
 const ruleNames = ['roster-set-one-item', 'subscribed-needs-request']
@@ -101,8 +111,13 @@ const notUrl =
   'is not a wss URL without user and fragment (ws on loopback alone); write for example wss://chat.example/xmpp-websocket'
 const notMode = 'is not one of enforce, observe, off'
 const clear = (address: string) => `to '${address}' passwords would travel in clear text`
+const wayOut = "write 'plaintext: allowed' beside the address if only a trusted network leads there"
 const refused = (address: string) =>
+  `'none' is for loopback alone, and ${clear(address)}; set mode to starttls or direct, use 127.0.0.1, or ${wayOut}`
+/** There is no such way to an upstream. */
+const refusedThere = (address: string) =>
   `'none' is for loopback alone, and ${clear(address)}; set mode to starttls or direct, or use 127.0.0.1`
+const howToHash = 'add key: ${NAME}, and set that variable to what nobody can guess (openssl rand -hex 32)'
 const pathHint = 'a relative path starts at the folder of the configuration file'
 
 t.test('values that are refused', t => {
@@ -136,7 +151,7 @@ t.test('values that are refused', t => {
     [tcp('name: a'), '2: listeners[0].tls: is missing; add a map with mode (starttls or direct), cert and key'],
     [
       tcp('tls: { mode: none }, path: /x'),
-      '2: listeners[0].path: is not a known key; known are kind, name, address, port, tls, proxyProtocol',
+      '2: listeners[0].path: is not a known key; known are kind, name, address, port, tls, plaintext, proxyProtocol',
     ],
     [tcp('tls: { mode: none }', '0.0.0.0'), `2: listeners[0].tls.mode: ${refused('0.0.0.0')}`],
     [tcp('tls: { mode: none }', '::'), `2: listeners[0].tls.mode: ${refused('::')}`],
@@ -153,7 +168,7 @@ t.test('values that are refused', t => {
     ],
     [
       websocket('', '192.0.2.1'),
-      `2: listeners[0].tls: is missing, and ${clear('192.0.2.1')}; add tls: { cert, key }, or use 127.0.0.1`,
+      `2: listeners[0].tls: is missing, and ${clear('192.0.2.1')}; add tls: { cert, key }, use 127.0.0.1, or ${wayOut}`,
     ],
     [
       websocket(', tls: { mode: direct, cert: cert.pem, key: key.pem }'),
@@ -215,6 +230,15 @@ t.test('values that are refused', t => {
       `2: listeners[0].address: a list ${notAddress}`,
       '2: listeners[0].port: a map is not a port number from 0 to 65535; write for example 5222',
     ],
+    [
+      tcp('tls: { mode: none }, plaintext: yes', '0.0.0.0'),
+      "2: listeners[0].plaintext: 'yes' is not the word 'allowed'; write for example allowed",
+    ],
+    [
+      upstream('tls: { mode: none }, plaintext: allowed', '192.0.2.1'),
+      `5: upstreams.main.tls.mode: ${refusedThere('192.0.2.1')}`,
+      '5: upstreams.main.plaintext: is not a known key; known are address, port, proxyProtocol, tls',
+    ],
     // Proxies and host-meta
     [
       websocket(", proxyProtocol: { trusted: [10.0.0.1, '[::1]'] }, forwardedFor: { trusted: [10.0.0.1/40] }"),
@@ -233,7 +257,7 @@ t.test('values that are refused', t => {
     ],
     [
       tcp('tls: { mode: none }, forwardedFor: { trusted: [10.0.0.1] }'),
-      '2: listeners[0].forwardedFor: is not a known key; known are kind, name, address, port, tls, proxyProtocol',
+      '2: listeners[0].forwardedFor: is not a known key; known are kind, name, address, port, tls, plaintext, proxyProtocol',
     ],
     [
       { upstream: "main: { address: '127.0.0.1', port: 5222, tls: { mode: none } }" },
@@ -338,8 +362,8 @@ t.test('values that are refused', t => {
       "3: admin.token...: lacks a space behind the ':'; write 'token: ...'",
     ],
     // Upstreams
-    [upstream('tls: { mode: none }', '192.0.2.1'), `5: upstreams.main.tls.mode: ${refused('192.0.2.1')}`],
-    [upstream('tls: { mode: none }', 'xmpp.example'), `5: upstreams.main.tls.mode: ${refused('xmpp.example')}`],
+    [upstream('tls: { mode: none }', '192.0.2.1'), `5: upstreams.main.tls.mode: ${refusedThere('192.0.2.1')}`],
+    [upstream('tls: { mode: none }', 'xmpp.example'), `5: upstreams.main.tls.mode: ${refusedThere('xmpp.example')}`],
     [
       upstream('tls: { mode: none, ca: cert.pem }'),
       "5: upstreams.main.tls.ca: has no meaning with mode 'none'; remove it, or set mode to starttls or direct",
@@ -419,9 +443,52 @@ t.test('values that are refused', t => {
       { more: 'log: { level: verbose }' },
       "9: log.level: 'verbose' is not one of silent, fatal, error, warn, info, debug, trace; write one of them",
     ],
+    [{ more: 'log: { areas: { rule: debug } }' }, "9: log.areas.rule: is not a known key; did you mean 'rules'?"],
+    [
+      { more: 'log: { areas: { rules: loud } }' },
+      "9: log.areas.rules: 'loud' is not one of silent, fatal, error, warn, info, debug, trace; write one of them",
+    ],
+    [{ more: 'log: { areas: debug }' }, '9: log.areas: is a text; write a map with levels by area'],
     [{ more: 'logs: { level: info }' }, "9: logs: is not a known key; did you mean 'log'?"],
     [{ more: 'admin: { address: 127.0.0.1, port: 9465 }' }, '9: admin: stands on line 3 already; keep one of the two'],
     [{ more: '<<: { log: { level: info } }' }, '9: <<: merge keys are not supported; write the keys out'],
+    // The audit
+    [{ more: 'audit: { all: true }' }, '9: audit.file: is missing; add the path of a file to append to'],
+    [
+      { more: 'audit: audit.jsonl' },
+      "9: audit: a text is not a map with the file that decisions are written to; write 'key: value' entries",
+    ],
+    [{ more: 'audit: { file: folder }' }, "9: audit.file: 'folder' is a folder; name a file in it"],
+    [
+      { more: 'audit: { file: none/audit.jsonl }' },
+      "9: audit.file: 'none/audit.jsonl' has no folder to be in; make it, or correct the path",
+    ],
+    [
+      { more: 'audit: { file: cert.pem/audit.jsonl }' },
+      "9: audit.file: 'cert.pem/audit.jsonl' has no folder to be in; make it, or correct the path",
+    ],
+    [{ more: 'audit: { file: pipe }' }, "9: audit.file: 'pipe' is no file; name a file"],
+    [
+      { more: 'audit: { file: audit.jsonl, hash: true }' },
+      `9: audit.key: is missing, and without it there are no hashes; ${howToHash}`,
+    ],
+    [
+      { more: 'audit: { file: audit.jsonl, key: 0123456789abcdef }' },
+      '9: audit.key: is there, and hash is not true: JIDs would be written as they are; add hash: true, or remove key',
+    ],
+    [
+      { more: 'audit: { file: audit.jsonl, hash: true, key: short }' },
+      '9: audit.key: what is written is not a key of at least 16 characters; write for example ${STANZAGATE_AUDIT_KEY}',
+    ],
+    [
+      { more: "audit: { file: audit.jsonl, hash: true, key: '${NOT_SET}' }" },
+      '9: audit.key: stands for the variable NOT_SET, which is not set; set NOT_SET in the environment',
+    ],
+    [
+      { more: 'audit: { file: audit.jsonl, hash: yes }' },
+      "9: audit.hash: 'yes' is not true or false; write for example true",
+    ],
+    [{ more: 'audit: { file: audit.jsonl, hsah: true }' }, "9: audit.hsah: is not a known key; did you mean 'hash'?"],
     // Variables
     [
       { admin: "{ address: 127.0.0.1, port: 1, token: '${NOT_SET}' }" },
@@ -444,6 +511,7 @@ t.test('values that are refused', t => {
     [{ more: 'log: *nowhere' }, '9: log: is an alias whose anchor does not stand before it; write the value itself'],
     [{ more: 'log: &loop { level: *loop }' }, '9: log.level: contains itself; write the value itself'],
   ]
+  spawnSync('mkfifo', [join(folder, 'pipe')])
   process.env.PORT_SET = '5280'
   process.env.ADDRESS_SET = '192.0.2.1'
   for (const [parts, ...expected] of bad) {
@@ -463,7 +531,7 @@ t.test('files that are no configuration', t => {
     `${line}: upstreams: is missing; add a map with at least one upstream, by name`,
     `${line}: routes: is missing; add a list with at least one route`,
   ]
-  const notKey = 'is not a known key; known are listeners, admin, upstreams, routes, rules, log'
+  const notKey = 'is not a known key; known are listeners, admin, upstreams, routes, rules, limits, audit, log'
   const notMap = "is not a map with listeners, upstreams and routes; write 'key: value' entries"
   const laughs = ['a', 'b', 'c', 'd', 'e', 'f'].map(
     (name, i, names) => `${name}: &${name} [${Array(10).fill(i === 0 ? 'x' : `*${names[i - 1]}`)}]`,
@@ -526,6 +594,127 @@ t.test('files that are no configuration', t => {
   t.end()
 })
 
+/** Days that some certificates have, seen from the one moment that all these tests take for now. */
+const now = Date.UTC(2030, 0, 1)
+const day = 86_400_000
+const days = (from: number, to: number) => ({
+  keyType: 'ec' as const,
+  notBeforeDate: new Date(now + from * day),
+  notAfterDate: new Date(now + to * day),
+})
+
+/** One line for each warning, with the file's own name. */
+function warningsOf(text: string): string[] {
+  writeFileSync(file, text)
+  const told: string[] = []
+  readConfig(file, ruleNames, warning => told.push(formatWarning(warning).replaceAll(`${folder}/`, '')), now)
+  return told
+}
+
+t.test('what may be wrong soon is told, and keeps nobody from starting', async t => {
+  const ages = {
+    past: days(-90, -1),
+    ending: days(-90, 14),
+    fresh: days(-1, 15),
+    coming: days(2, 90),
+    last: days(-1, 0),
+  }
+  for (const [name, age] of Object.entries(ages)) {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], age)
+    writeFileSync(join(folder, `${name}.pem`), cert)
+    writeFileSync(join(folder, `${name}-key.pem`), key, { mode: 0o600 })
+  }
+  const pems = ['fresh.pem', 'past.pem'].map(name => readFileSync(join(folder, name), 'utf8'))
+  writeFileSync(join(folder, 'fresh-chain.pem'), pems.join('\n'))
+  for (const mode of [0o600, 0o640, 0o660, 0o644, 0o604, 0o602]) {
+    const key = join(folder, `key-${mode.toString(8)}.pem`)
+    writeFileSync(key, readFileSync(join(folder, 'fresh-key.pem')))
+    // Not at once: the umask would have its say.
+    chmodSync(key, mode)
+  }
+  const taken = 'run chmod o= on it, and have a new key made if anybody may have taken it'
+  const clearly = 'let nothing but a trusted network reach it, and use TLS as soon as you can'
+  const rows: [Parts, ...string[]][] = [
+    [pem('fresh.pem', 'fresh-key.pem')],
+    [
+      pem('ending.pem', 'ending-key.pem'),
+      "2: warning: listeners[0].tls.cert: 'ending.pem' expires on 2030-01-15; renew it: the gate reads it anew by itself",
+    ],
+    [
+      pem('past.pem', 'past-key.pem'),
+      "2: warning: listeners[0].tls.cert: 'past.pem' expired on 2029-12-31; renew it: clients refuse it",
+    ],
+    [
+      pem('last.pem', 'last-key.pem'),
+      "2: warning: listeners[0].tls.cert: 'last.pem' expired on 2030-01-01; renew it: clients refuse it",
+    ],
+    [
+      websocket(', tls: { cert: coming.pem, key: coming-key.pem }'),
+      "2: warning: listeners[0].tls.cert: 'coming.pem' is not valid before 2030-01-03; correct this machine's clock, or wait",
+    ],
+    [
+      pem('fresh-chain.pem', 'fresh-key.pem'),
+      "2: warning: listeners[0].tls.cert: 'fresh-chain.pem' expired on 2029-12-31 (certificate 2 in it); renew it: clients refuse it",
+    ],
+    [
+      upstream('tls: { mode: direct, ca: past.pem }'),
+      "5: warning: upstreams.main.tls.ca: 'past.pem' expired on 2029-12-31; renew it: clients refuse it",
+    ],
+    [pem('fresh.pem', 'key-600.pem')],
+    [pem('fresh.pem', 'key-640.pem')], // of root and a group of its own
+    [
+      pem('fresh.pem', 'key-660.pem'),
+      "2: warning: listeners[0].tls.key: 'key-660.pem' is a private key that its whole group may replace; run chmod g-w on it",
+    ],
+    ...['644', '604'].map((mode): [Parts, string] => [
+      pem('fresh.pem', `key-${mode}.pem`),
+      `2: warning: listeners[0].tls.key: 'key-${mode}.pem' is a private key that everybody on this machine may read; ${taken}`,
+    ]),
+    [
+      pem('fresh.pem', 'key-602.pem'),
+      `2: warning: listeners[0].tls.key: 'key-602.pem' is a private key that everybody on this machine may replace; ${taken}`,
+    ],
+    [
+      tcp('tls: { mode: none }, plaintext: allowed', '0.0.0.0'),
+      `2: warning: listeners[0].plaintext: is allowed, and ${clear('0.0.0.0')}; ${clearly}`,
+    ],
+    [
+      websocket(', plaintext: allowed', '::'),
+      `2: warning: listeners[0].plaintext: is allowed, and ${clear('::')}; ${clearly}`,
+    ],
+    [tcp('tls: { mode: none }, plaintext: allowed')],
+    [websocket(', plaintext: allowed')],
+    [tcp('tls: { mode: starttls, cert: fresh.pem, key: fresh-key.pem }, plaintext: allowed', '0.0.0.0')],
+  ]
+  const good = pem('fresh.pem', 'fresh-key.pem')
+  for (const [parts, ...expected] of rows) {
+    t.strictSame(
+      warningsOf(fileWith({ ...good, ...parts })),
+      expected.map(line => `stanzagate.yaml:${line}`),
+      JSON.stringify(parts),
+    )
+  }
+  process.env.STANZAGATE_TEST_TOKEN = 's3cret'
+  const tokens: [mode: number, token: string, warned: boolean][] = [
+    [0o644, 's3cret', true],
+    [0o644, "'${STANZAGATE_TEST_TOKEN}'", false],
+    [0o640, 's3cret', false],
+  ]
+  for (const [mode, token, warned] of tokens) {
+    chmodSync(file, mode)
+    const told = warningsOf(fileWith({ ...good, admin: `{ address: 127.0.0.1, port: 1, token: ${token} }` }))
+    const words =
+      'stanzagate.yaml:3: warning: admin.token: stands in a file that everybody on this machine may read; write ${NAME} and set that variable, or run chmod o= on this file'
+    t.strictSame(told, warned ? [words] : [], `${mode.toString(8)} ${token}`)
+  }
+  chmodSync(file, 0o644)
+  t.match(
+    warningsOf(fileWith({ ...good, more: "audit: { file: audit.jsonl, hash: true, key: '0123456789abcdef' }" })),
+    [/^stanzagate\.yaml:9: warning: audit\.key: stands in a file that everybody on this machine may read/],
+  )
+  chmodSync(file, 0o600)
+})
+
 t.test('all problems are told at once, in the order of the file', t => {
   writeFileSync(
     file,
@@ -579,6 +768,8 @@ t.test('a secret is in no message', t => {
     fileWith({ more: "log: { level: '${STANZAGATE_TEST_TOKEN}' }" }),
     fileWith(pem("'${STANZAGATE_TEST_TOKEN}'", 'key.pem')),
     fileWith({ admin: "{ address: 0.0.0.0, port: 's3cret', token: s3cret }" }),
+    fileWith({ more: "audit: { file: audit.jsonl, key: 's3cret value of many characters' }" }),
+    fileWith({ more: 'audit: { file: s3cret/audit.jsonl, hash: true, key: s3cret/audit.jsonl }' }),
   ]
   for (const text of bad) {
     writeFileSync(file, text)
@@ -625,6 +816,7 @@ routes:
   - { domain: my_host.example., upstream: plain }
   - { domain: '*', upstream: main }
 rules: { default: observe, roster-set-one-item: off, subscribed-needs-request: 'enforce', trustedDomains: [gateway.example] }
+audit: { file: ./audit.jsonl, all: true, hash: true, key: '\${STANZAGATE_TEST_TOKEN}' }
 log: { level: silent }
 `)
   const none = { mode: 'none' } as const
@@ -702,9 +894,13 @@ log: { level: silent }
       ]),
       trustedDomains: ['gateway.example'],
     },
+    limits: defaultLimits,
+    audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },
     log: { level: 'silent' },
   }
   t.strictSame(config, expected)
+  const { audit } = read(fileWith({ more: 'audit: { file: audit.jsonl }' }))
+  t.strictSame(audit, { file: join(folder, 'audit.jsonl'), all: false, key: undefined })
   t.end()
 })
 
@@ -765,6 +961,65 @@ routes: [{ domain: localhost, upstream: main }]
   t.end()
 })
 
+t.test('limits', t => {
+  const bad: [limits: string, ...problems: string[]][] = [
+    [
+      '{ client: { bytes: 9999 } }',
+      '9: limits.client.bytes: 9999 is not a whole number of bytes from 10000 to 1073741824; write for example 262144',
+    ],
+    [
+      '{ seconds: { header: 0.5 } }',
+      '9: limits.seconds.header: 0.5 is not a whole number of seconds from 1 to 86400; write for example 5',
+    ],
+    ['{ seconds: { headers: 5 } }', "9: limits.seconds.headers: is not a known key; did you mean 'header'?"],
+    [
+      '{ exempt: [10.0.0.0/33] }',
+      "9: limits.exempt[0]: '10.0.0.0/33' is not an IP address or a block of them in CIDR notation; write for example 10.0.0.0/8",
+    ],
+    [
+      '{ resources: "20" }',
+      "9: limits.resources: '20' is not a whole number of sessions from 1 to 100000; write it without quotes",
+    ],
+    [
+      '{ client: 5 }',
+      "9: limits.client: 5 is not a map with what one element of a client may have; write 'key: value' entries",
+    ],
+  ]
+  for (const [limits, ...expected] of bad) {
+    writeFileSync(file, fileWith({ more: `limits: ${limits}` }))
+    t.strictSame(
+      problemsOf(file),
+      expected.map(line => `stanzagate.yaml:${line}`),
+      limits,
+    )
+  }
+  const limitsOf = (limits: string) => read(fileWith({ more: `limits: ${limits}` })).limits
+  t.strictSame(limitsOf('{}'), defaultLimits)
+  t.match(limitsOf('{ seconds: { header: 7 }, client: { depth: 9 }, overload: { heapPercent: 70 }, exempt: [] }'), {
+    times: { ...defaultLimits.times, header: 7_000 },
+    client: { ...defaultLimits.client, depth: 9 },
+    overload: { ...defaultLimits.overload, refuseAt: 0.7 },
+    exempt: [],
+  })
+  t.match(limitsOf('{ rate: { stanzas: 5, byteBurst: 20000 } }')?.rate, {
+    stanzas: { perSecond: 5, burst: 50 },
+    bytes: { perSecond: defaultLimits.rate.bytes.perSecond, burst: 20_000 },
+  })
+  t.end()
+})
+
+t.test('the example tells every limit, with its default', t => {
+  const root = resolve(import.meta.dirname, '../..')
+  const example = readFileSync(join(root, 'stanzagate.example.yaml'), 'utf8')
+  const block = /^# limits:\n(?:# .*\n)+/m.exec(example)?.[0].replaceAll(/^# /gm, '') ?? ''
+  t.strictSame(read(fileWith({ more: block })).limits, defaultLimits)
+  const { limits } = JSON.parse(readFileSync(join(root, 'schemas/config.schema.json'), 'utf8')).properties
+  const keys = (schema: { properties?: Record<string, object> }, at: string): string[] =>
+    Object.entries(schema.properties ?? {}).flatMap(([name, part]) => [`${at}.${name}`, ...keys(part, `${at}.${name}`)])
+  for (const key of keys(limits, 'limits')) t.match(block, new RegExp(`\\b${key.replace(/.*\./, '')}:`), key)
+  t.end()
+})
+
 t.test('the least that a file must say, in YAML and in JSON', t => {
   const least = {
     listeners: [{ kind: 'websocket', address: '127.0.0.1', port: 0 }],
@@ -775,6 +1030,8 @@ t.test('the least that a file must say, in YAML and in JSON', t => {
   t.equal(config.admin, undefined)
   t.strictSame(config.rules, { default: 'enforce', modes: new Map(), trustedDomains: [] })
   t.strictSame(config.log, { level: 'info' })
+  const areas = { sessions: 'debug', rules: 'silent' }
+  t.strictSame(read(JSON.stringify({ ...least, log: { areas } })).log, { level: 'info', areas })
   t.strictSame(read(`\ufeff${JSON.stringify(least, null, '\t').replaceAll('\n', '\r\n')}`), config)
   t.strictSame(read(`%YAML 1.1\n---\n${JSON.stringify(least)}\n`), config)
   const withoutToken = read(JSON.stringify({ ...least, admin: { address: '::1', port: 0 } }))
@@ -799,7 +1056,8 @@ t.test('the example is a good one, and the schema knows the words of the code', 
   )
   t.strictSame(config.rules.trustedDomains, ['gateway.example'])
   const schema = JSON.parse(readFileSync(join(root, 'schemas/config.schema.json'), 'utf8'))
-  t.strictSame(schema.properties.log.properties.level.enum, logLevels)
+  t.strictSame(schema.definitions.logLevel.enum, logLevels)
+  t.strictSame(Object.keys(schema.properties.log.properties.areas.properties), logAreas)
   t.strictSame(schema.definitions.mode.enum, modes)
   t.end()
 })

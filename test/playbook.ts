@@ -3,7 +3,7 @@
  *
  *   client: <presence/>                     the client sends this (on TCP as bytes of its stream, on WebSocket as one message)
  *   upstream: <presence from='...'/>        the server sends this
- *   connected | refused timeout | secured client | closed upstream | deadline | stop
+ *   connected | refused timeout | secured client | closed upstream | deadline | late | stalled client | stop
  *                                           what else can happen to a session
  *   -> upstream: <presence/>                the session wants exactly this written
  *   -> client ~ type="subscribed"           ... or something that holds this
@@ -17,6 +17,7 @@
  * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
+import { defaultLimits } from '../src/config/limits.ts'
 import type { Mode } from '../src/rules/mode.ts'
 import { activeRules } from '../src/rules/table.ts'
 import { Accounts } from '../src/session/accounts.ts'
@@ -35,6 +36,10 @@ export interface Stage {
   readonly upstreamStarttls?: boolean
   readonly modes?: Readonly<Record<string, Mode>>
   readonly trustedDomains?: readonly string[]
+  /** The account has as many sessions as it may have. */
+  readonly crowded?: boolean
+  /** What is told for counting alone is said too; default: it goes unsaid. */
+  readonly counting?: boolean
 }
 
 const cuts: Readonly<Record<Wire, readonly number[]>> = { tcp: [Infinity, 7, 1], websocket: [Infinity] }
@@ -68,6 +73,7 @@ class Theatre {
   private readonly said: string[] = []
   private readonly wire: Wire
   private readonly size: number
+  private readonly counting: boolean
   private readonly accounts: Accounts<Theatre>
   private readonly resumptions: Resumptions<Theatre>
   /** What comes from these sides is TLS's. */
@@ -78,6 +84,7 @@ class Theatre {
   constructor(wire: Wire, stage: Stage, size: number, accounts: Accounts<Theatre>, resumptions: Resumptions<Theatre>) {
     this.wire = wire
     this.size = size
+    this.counting = stage.counting ?? false
     this.accounts = accounts
     this.resumptions = resumptions
     this.session = new Session(optionsOf(stage), this.now)
@@ -138,8 +145,12 @@ class Theatre {
   }
 
   private spread({ tell, reports }: ReturnType<Accounts<Theatre>['tell']>): void {
-    for (const report of reports) this.said.push(reportLine(report))
+    for (const report of reports) this.tells(report)
     for (const [theatre, news] of tell) theatre.receive({ event: 'told', news })
+  }
+
+  private tells(report: Report): void {
+    if (this.counting || !counts.has(report.report)) this.said.push(reportLine(report))
   }
 
   private perform(effect: Effect): void {
@@ -154,8 +165,7 @@ class Theatre {
         return
       }
       case 'report':
-        this.said.push(reportLine(effect.report))
-        return
+        return this.tells(effect.report)
       case 'restart':
         this.framings[effect.side].restart()
         this.said.push(`restart ${effect.side}`)
@@ -206,12 +216,15 @@ class Theatre {
         this.said.push('leave')
         return
       case 'tell': {
-        this.said.push(newsLine(effect.news))
+        if (this.counting || effect.news.news !== 'subscription') this.said.push(newsLine(effect.news))
         this.spread(this.accounts.tell(effect.account, this, effect.news))
       }
     }
   }
 }
+
+/** Reports that only count what other lines show. */
+const counts: ReadonlySet<Report['report']> = new Set(['decided', 'subscription', 'negotiation-failed'])
 
 const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
 
@@ -230,7 +243,10 @@ function optionsOf(stage: Stage): SessionOptions {
     starttls: stage.starttls ?? false,
     rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
     trustedDomains: new Set(stage.trustedDomains ?? []),
-    maxBytes: clientLimits.bytes,
+    maxBytes: { beforeLogin: strangerLimits.bytes, client: clientLimits.bytes },
+    times: defaultLimits.times,
+    loginFailures: defaultLimits.loginFailures,
+    isCrowded: () => stage.crowded ?? false,
     newStreamId: () => `gate-${++ids}`,
     destinationOf: domain => {
       const route = foldDomain(domain)
@@ -243,14 +259,18 @@ function optionsOf(stage: Stage): SessionOptions {
 function eventOf(line: string): SessionEvent {
   const [word, rest = ''] = line.split(' ')
   switch (word) {
-    case 'connected':
     case 'stop':
+      return { event: 'stop', within: 5_000 }
+    case 'connected':
+    case 'shed':
+    case 'late':
     case 'deadline':
     case 'superseded':
       return { event: word }
     case 'refused':
       return { event: 'refused', reason: rest as ConnectFailure }
     case 'secured':
+    case 'stalled':
     case 'closed':
       return { event: word, side: rest as Side }
     default:
@@ -263,6 +283,8 @@ function newsLine(news: News): string {
     case 'asked':
     case 'gave-up':
       return `tell ${news.news} ${news.contact}`
+    case 'subscription':
+      return `tell ${news.direction} ${news.type} ${news.contact}`
     case 'push':
       return `tell push ${news.item.jid}`
     default:
@@ -301,8 +323,13 @@ function reportLine(report: Report): string {
       return `nonza ${report.verdict} from ${report.from}`
     case 'resumption':
       return `resumption ${report.outcome}`
+    case 'decided':
     case 'undecided':
-      return `undecided ${report.type}`
+      return `${report.report} ${report.type}`
+    case 'subscription':
+      return `subscription ${report.event}${report.seconds === undefined ? '' : ` after ${report.seconds}`}`
+    case 'negotiation-failed':
+      return `negotiation-failed ${report.stage} ${report.condition}`
     case 'request-failed':
       return `request-failed ${report.condition}`
   }

@@ -1,17 +1,33 @@
-/** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz. */
+/** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+
+interface Numbers {
+  readonly contentType: string
+  metrics(): Promise<string>
+}
 
 export interface AdminOptions {
-  /** The bearer token that /metrics asks for; `undefined`: nobody is asked. */
+  /** The bearer token that /metrics and /api ask for; `undefined`: nobody is asked. */
   readonly token: string | undefined
-  readonly metrics: { readonly contentType: string; metrics(): Promise<string> }
+  readonly metrics: Numbers
+  /** For a scraper that accepts OpenMetrics; left out: it gets `metrics`. */
+  readonly openMetrics?: Numbers
+  /** What /api/offenders answers, as JSON; left out: there is no such route. */
+  offenders?(): unknown
   /** Whether clients are served: 200 or 503. */
   ready(): boolean
+  /** A request had no right token. */
+  refused?(): void
 }
 
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  const { token, metrics } = options
+  const { token, metrics, openMetrics } = options
+  const preHandler = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (token === undefined || isBearer(request.headers.authorization, token)) return
+    options.refused?.()
+    return reply.code(401).header('www-authenticate', 'Bearer').type('text/plain').send('a bearer token is required\n')
+  }
   // What a probe needs is open; what tells of traffic is not.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
@@ -21,16 +37,22 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .type('text/plain')
       .send(ready ? 'ready\n' : 'not ready\n')
   })
-  app.get('/metrics', async (request, reply) => {
-    if (token !== undefined && !isBearer(request.headers.authorization, token))
-      return reply
-        .code(401)
-        .header('www-authenticate', 'Bearer')
-        .type('text/plain')
-        .send('a bearer token is required\n')
-    return reply.type(metrics.contentType).send(await metrics.metrics())
+  app.get('/metrics', { preHandler }, async (request, reply) => {
+    const isOpen = openMetrics !== undefined && openMetricsWanted.test(request.headers.accept ?? '')
+    const { contentType } = isOpen ? openMetrics : metrics
+    return reply
+      .header('vary', 'accept')
+      .type(contentType)
+      .send(await (isOpen ? openMetrics : metrics).metrics())
   })
+  if (options.offenders !== undefined)
+    app.get('/api/offenders', { preHandler }, async (_request, reply) =>
+      reply.header('cache-control', 'no-store').send(options.offenders?.()),
+    )
 }
+
+/** Prometheus names several versions of it, in the order of its liking; 1.0.0 is what there is. */
+const openMetricsWanted = /application\/openmetrics-text\s*(?:,|$|;(?:[^,]*;)?\s*version=1\.0\.0)/i
 
 /** Compared in constant time: hashes have one length. */
 function isBearer(header: string | undefined, token: string): boolean {

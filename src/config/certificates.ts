@@ -2,6 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { serverTls } from '../transport/tls.ts'
 import { type Flaw, fileFlaw } from './file.ts'
 
 /** What is wrong with a file of one or more certificates. */
@@ -18,17 +19,46 @@ export function keyFlaw(file: string): Flaw | undefined {
 
 /** What is wrong between two files that are good each by itself. */
 export function pairFlaw(certFile: string, keyFile: string): Flaw | undefined {
+  const read = readPair(certFile, keyFile)
+  return 'flaw' in read && read.between ? read.flaw : undefined
+}
+
+/** A chain and its key, read at one time and found to belong together. */
+export interface Pair {
+  readonly cert: string
+  readonly key: string
+  /** The chain, the server's own certificate first. */
+  readonly certificates: readonly X509Certificate[]
+}
+
+/** A file that cannot be used; `between`: it is good by itself, and not the other's partner. */
+export interface BadFile {
+  readonly file: string
+  readonly flaw: Flaw
+  readonly between: boolean
+}
+
+export function readPair(certFile: string, keyFile: string): Pair | BadFile {
   const cert = readPem(certFile, certificatesOf)
+  if ('flaw' in cert) return { file: certFile, flaw: cert.flaw, between: false }
   const key = readPem(keyFile, keyOf)
-  if ('flaw' in cert || 'flaw' in key) return undefined
-  if (cert.value[0]?.checkPrivateKey(key.value) !== true) return notThePair
+  if ('flaw' in key) return { file: keyFile, flaw: key.flaw, between: false }
+  const bad = (flaw: Flaw) => ({ file: keyFile, flaw, between: true })
+  if (cert.value[0]?.checkPrivateKey(key.value) !== true) return bad(notThePair)
   try {
     // What is left are OpenSSL's own demands, as on the length of keys.
-    createSecureContext({ cert: cert.text, key: key.text })
-    return undefined
+    createSecureContext(serverTls({ cert: cert.text, key: key.text }))
+    return { cert: cert.text, key: key.text, certificates: cert.value }
   } catch (error) {
-    return [`is refused by OpenSSL (${reasonOf(error)})`, 'have key and certificate made anew']
+    return bad([`is refused by OpenSSL (${reasonOf(error)})`, 'have key and certificate made anew'])
   }
+}
+
+/** The text of a file of certificates. */
+export function readCertificates(file: string): Pick<Pair, 'cert' | 'certificates'> | BadFile {
+  const read = readPem(file, certificatesOf)
+  if ('flaw' in read) return { file, flaw: read.flaw, between: false }
+  return { cert: read.text, certificates: read.value }
 }
 
 const notThePair: Flaw = [

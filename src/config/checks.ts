@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { foldDomain } from '../stanza/jid.ts'
 import { hostMetaPaths } from '../transport/host-meta.ts'
 import { certificatesFlaw, keyFlaw, pairFlaw } from './certificates.ts'
-import type { Flaw } from './file.ts'
+import { appendFlaw, type Flaw } from './file.ts'
 import { foldAddress, isLoopback } from './formats.ts'
 import { didYouMean } from './problem.ts'
 import { lastOf, type Source } from './source.ts'
@@ -19,13 +19,17 @@ export function check(source: Source, folder: string): void {
   checkNames(source)
   checkPorts(source)
   checkRoutes(source)
+  checkAudit(source, folder)
 }
 
 function checkListener(source: Source, at: string, folder: string): void {
   const kind = source.text(`${at}/kind`)
-  if (kind === 'tcp') refuseClearText(source, at)
-  if (kind === 'websocket' && source.place(`${at}/tls`) === undefined && isExposed(source, at)) {
-    report(source, `${at}/tls`, [`is missing, and ${clearText(source, at)}`, `add tls: { cert, key }, or ${stay}`])
+  // Whoever wrote a word there has been told what belongs there, and meant to say so.
+  const isAllowed = source.place(`${at}/plaintext`) !== undefined
+  if (kind === 'tcp' && !isAllowed) refuseClearText(source, at, allow)
+  if (kind === 'websocket' && !isAllowed && source.place(`${at}/tls`) === undefined && isExposed(source, at)) {
+    const remedy = `add tls: { cert, key }, ${stay}, or ${allow}`
+    report(source, `${at}/tls`, [`is missing, and ${clearText(source, at)}`, remedy])
   }
   const isTaken = hostMetaPaths.some(path => path === source.text(`${at}/path`))
   if (isTaken && source.place(`${at}/url`) !== undefined) {
@@ -59,28 +63,50 @@ function goodFile(
   return flaw === undefined ? file : undefined
 }
 
-function refuseClearText(source: Source, at: string): void {
+function refuseClearText(source: Source, at: string, wayOut?: string): void {
   if (source.text(`${at}/tls/mode`) !== 'none' || !isExposed(source, at)) return
-  const remedy = `set mode to starttls or direct, or ${stay}`
+  const tls = 'set mode to starttls or direct'
+  const remedy = wayOut === undefined ? `${tls}, or ${stay}` : `${tls}, ${stay}, or ${wayOut}`
   report(source, `${at}/tls/mode`, [`'none' is for loopback alone, and ${clearText(source, at)}`, remedy])
 }
 
-/** A faulty address is told by itself, and may be anything. */
-function isExposed(source: Source, at: string): boolean {
+/** Reachable from elsewhere. A faulty address is told by itself, and may be anything. */
+export function isExposed(source: Source, at: string): boolean {
   const address = source.text(`${at}/address`)
   return address !== undefined && !source.isFaulty(`${at}/address`) && !isLoopback(address)
 }
 
-function clearText(source: Source, at: string): string {
+/** What is wrong with a leg in clear text. */
+export function clearText(source: Source, at: string): string {
   return `to ${source.shown(`${at}/address`)} passwords would travel in clear text`
 }
 
 const stay = 'use 127.0.0.1'
+const allow = "write 'plaintext: allowed' beside the address if only a trusted network leads there"
 
 function checkAdmin(source: Source): void {
   if (source.place('/admin/token') !== undefined || !isExposed(source, '/admin')) return
   const message = `is missing, and ${source.shown('/admin/address')} is not loopback: anybody could read what is there`
   report(source, '/admin/token', [message, `add a token, or ${stay}`])
+}
+
+function checkAudit(source: Source, folder: string): void {
+  const isHashed = source.place('/audit/hash')?.value === true
+  const hasKey = source.place('/audit/key') !== undefined
+  if (isHashed && !hasKey) {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
+    const remedy = 'add key: ${NAME}, and set that variable to what nobody can guess (openssl rand -hex 32)'
+    report(source, '/audit/key', ['is missing, and without it there are no hashes', remedy])
+  }
+  if (!isHashed && hasKey && !source.isFaulty('/audit/hash'))
+    report(source, '/audit/key', [
+      'is there, and hash is not true: JIDs would be written as they are',
+      'add hash: true, or remove key',
+    ])
+  const path = source.text('/audit/file')
+  if (path === undefined || path === '' || source.isFaulty('/audit/file')) return
+  const flaw = appendFlaw(resolve(folder, path))
+  if (flaw !== undefined) report(source, '/audit/file', [`${source.shown('/audit/file')} ${flaw[0]}`, flaw[1]])
 }
 
 /** Names are labels of metrics: two listeners of one name would be counted as one. */

@@ -1,6 +1,7 @@
 /** A configuration file's way to its parts: bytes, text, YAML (of which JSON is a part). */
 import { isUtf8 } from 'node:buffer'
-import { readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type ErrorCode, isScalar, Lexer, LineCounter, parseDocument, type YAMLError } from 'yaml'
 import { Source } from './source.ts'
 import { type Environment, valuesOf } from './values.ts'
@@ -34,6 +35,25 @@ const fileFlaws = new Map<string, Flaw>([
   ['EACCES', ['may not be read by this user', 'correct its permissions']],
   ['EISDIR', ['is a folder', 'name a file']],
 ])
+
+/** Why nothing could be appended to a file, which need not be there yet. */
+export function appendFlaw(file: string): Flaw | undefined {
+  const folder = dirname(file)
+  let what = 'its folder'
+  try {
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+      return ['has no folder to be in', 'make it, or correct the path']
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (found?.isDirectory()) return ['is a folder', 'name a file in it']
+    // A pipe takes little when nobody reads it, and a socket nothing.
+    if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) return ['is no file', 'name a file']
+    if (found !== undefined) what = 'it'
+    accessSync(found === undefined ? folder : file, constants.W_OK)
+    return undefined
+  } catch {
+    return ['may not be written by this user', `let the user that the gate runs as write to ${what}`]
+  }
+}
 
 function textOf(file: string): string | Flaw {
   try {

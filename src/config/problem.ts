@@ -27,8 +27,16 @@ export class ConfigError extends Error {
 
 /** One line: `stanzagate.yaml:7: log.level: 'inof' is not one of ...; did you mean 'info'?`. */
 export function formatProblem(problem: Problem): string {
-  const key = problem.key === '' ? '' : `${problem.key}: `
-  return `${problem.file}:${problem.line}: ${key}${problem.message}; ${problem.remedy}`
+  return format(problem, '')
+}
+
+/** The same of what is only a warning: `stanzagate.yaml:7: warning: listeners[0].tls.key: ...`. */
+export function formatWarning(problem: Problem): string {
+  return format(problem, 'warning: ')
+}
+
+function format({ file, line, key, message, remedy }: Problem, kind: string): string {
+  return `${file}:${line}: ${kind}${key === '' ? '' : `${key}: `}${message}; ${remedy}`
 }
 
 /** `did you mean 'x'?` with the nearest of the known words, or else the other remedy. */

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
-import type { CertificateFiles, LogLevel, Route, TcpListener, TrustedProxies, Upstream } from '../config.ts'
+import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from '../config.ts'
 import type { Mode } from '../rules/mode.ts'
 import type { ProxyVersion } from '../transport/proxy-protocol.ts'
 import { type Annotated, explain } from './explain.ts'
 import { formats } from './formats.ts'
+import type { LimitsFile } from './limits.ts'
 import type { Source } from './source.ts'
 
 /** A file that the schema has nothing against. */
@@ -14,7 +15,16 @@ export interface ConfigFile {
   readonly upstreams: Readonly<Record<string, UpstreamFile>>
   readonly routes: readonly Route[]
   readonly rules?: RulesFile
-  readonly log?: { readonly level?: LogLevel }
+  readonly limits?: LimitsFile
+  readonly audit?: AuditFile
+  readonly log?: Partial<LogConfig>
+}
+
+export interface AuditFile {
+  readonly file: string
+  readonly all?: boolean
+  readonly hash?: boolean
+  readonly key?: string
 }
 
 type TcpFile = Omit<TcpListener, 'name'> & { readonly name?: string }
@@ -26,6 +36,7 @@ interface WebsocketFile {
   readonly port: number
   readonly path?: string
   readonly tls?: CertificateFiles
+  readonly plaintext?: 'allowed'
   readonly origins?: readonly string[]
   readonly proxyProtocol?: TrustedProxies
   readonly forwardedFor?: TrustedProxies

@@ -13,8 +13,8 @@ export interface Place {
   readonly written: unknown
 }
 
-/** The one part that is a secret. */
-const secret = '/admin/token'
+/** The parts that are secrets. */
+const secrets = ['/admin/token', '/audit/key']
 
 /**
  * A configuration file as parts with their places, and what was found wrong with them so far: whatever finds a fault later can
@@ -56,7 +56,9 @@ export class Source {
   shown(pointer: string): string {
     const written = this.places.get(pointer)?.written
     if (written === undefined) return Array.isArray(this.places.get(pointer)?.value) ? 'a list' : 'a map'
-    const isSecret = pointer === secret || (written !== null && written === this.places.get(secret)?.written)
+    const isSecret = secrets.some(
+      secret => pointer === secret || (written !== null && written === this.places.get(secret)?.written),
+    )
     if (isSecret) return 'what is written'
     if (typeof written !== 'string') return String(written)
     const text = written.length > 60 ? `${written.slice(0, 60)}...` : written
@@ -77,6 +79,17 @@ export class Source {
 
   /** Reports a part, which need not be in the file: then its line is that of the nearest part around it. */
   report(pointer: string, message: string, remedy: string): void {
+    this.faults.add(pointer)
+    this.found.push(this.problem(pointer, message, remedy))
+  }
+
+  /** Reports a position; no part becomes faulty by it. */
+  reportAt(offset: number, key: string, message: string, remedy: string): void {
+    this.found.push(this.problemAt(offset, key, message, remedy))
+  }
+
+  /** What could be reported of a part, and is left to the caller. */
+  problem(pointer: string, message: string, remedy: string): Problem {
     const missing: string[] = []
     let around = pointer
     while (around !== '' && !this.places.has(around)) {
@@ -84,16 +97,14 @@ export class Source {
       around = around.slice(0, around.lastIndexOf('/'))
     }
     const place = this.places.get(around)
-    this.faults.add(pointer)
-    this.reportAt(place?.offset ?? 0, missing.reduce(dotted, place?.key ?? ''), message, remedy)
+    return this.problemAt(place?.offset ?? 0, missing.reduce(dotted, place?.key ?? ''), message, remedy)
   }
 
-  /** Reports a position; no part becomes faulty by it. */
-  reportAt(offset: number, key: string, message: string, remedy: string): void {
+  private problemAt(offset: number, key: string, message: string, remedy: string): Problem {
     const { line, col } = this.lines.linePos(offset)
     // Where no line was counted, the file could not be read: that is said of its first.
     const [shown, column] = line === 0 ? [1, 1] : [line, col]
-    this.found.push({ file: this.file, line: shown, column, key, message, remedy })
+    return { file: this.file, line: shown, column, key, message, remedy }
   }
 
   lineOf(offset: number): number {

@@ -1,6 +1,6 @@
 /** The metrics' table in words: docs/metrics.md and the README's rows. `node scripts/metrics.mjs` writes the one and shows the other. */
 import { processMetrics } from './process.ts'
-import { type LabelValues, type MetricInfo, metrics } from './table.ts'
+import { eventMeanings, type LabelValues, type MetricInfo, metrics } from './table.ts'
 
 /** The text of docs/metrics.md. */
 export function metricsDocument(): string {
@@ -14,6 +14,21 @@ condition), all that is unknown is \`other\`.
 - **Verdicts.** A stanza is counted once in \`stanzagate_stanzas_total\`: under the rule that decided, else the first that would have
   (\`mode="observe"\`: it was forwarded all the same), else the last that rewrote it, else \`rule="none"\`.
   \`stanzagate_rule_decisions_total\` counts every rule that spoke.
+- **Four points.** \`stanzagate_stanzas_received_total\` is what clients and upstreams said and the gate took, each stanza once: the sum of
+  \`stanzagate_stanzas_total\` over its other labels. What comes before a stream is ready, or after its end was said, is not taken.
+  \`stanzagate_stanzas_sent_total\` is what the gate wrote, forwarded or its own. So what a side said less what the other side got is
+  what was rejected, dropped or ended its stream, less the gate's own stanzas to that other side (answers to what that side itself was
+  refused, and those sent again after a resumption).
+- **Subscriptions.** Events are counted once for each account, by the roster pushes to its leading session and the stanzas before them;
+  what each of them means is below. What happens while no session of the account sees its roster is counted at the next login only if
+  it answers a request. After a restart of the gate a request that waits is counted anew.
+- **Time to a decision.** From the user's \`subscribe\`, or the first time that a roster shows the request, to the push, roster or stanza
+  that shows the answer; it is kept in memory for as long as the account is remembered. A request that the user takes back has none.
+- **From a number to a decision.** To a scraper that asks for OpenMetrics, as Prometheus does, the counters of
+  \`stanzagate_rule_decisions_total\` bear the last decision's name as an exemplar, \`decision_id\`: it is in the log's line and in the
+  audit's. Prometheus keeps exemplars with \`--enable-feature=exemplar-storage\`.
+- **Who it was** no label says. \`/api/offenders\` on the admin listener, behind the same token, names the accounts, contacts and addresses
+  with most decisions against them: \`[{ kind, key, count, error, rule, mode }]\`, where the count is too high by \`error\` at most.
 - **Invariants.** \`stanzagate_sessions_active\` is \`stanzagate_sessions_opened_total\` - \`stanzagate_sessions_closed_total\`, at every
   scrape and for each listener and route; the same holds for streams.
 - **Zeros.** What is configured is there at 0 before it has happened, so that \`rate\` and \`increase\` see the first event: the four
@@ -28,6 +43,14 @@ scrape_configs:
     authorization: { credentials: THE-TOKEN }
     static_configs: [{ targets: ['127.0.0.1:9464'] }]
 \`\`\`
+
+## Events of subscriptions
+
+| \`event\` | Counted when |
+|---|---|
+${Object.entries(eventMeanings)
+  .map(([event, meaning]) => `| \`${event}\` | ${meaning} |`)
+  .join('\n')}
 
 ## The gate
 

@@ -3,9 +3,9 @@
  * first event, for some alerts the only one that matters, would be lost.
  */
 import type { ActiveRule } from '../rules/judge.ts'
-import { type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
+import { kinds, type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
-import { type Direction, type Half, next, visible } from '../subscription/state.ts'
+import { visibleSteps } from '../subscription/state.ts'
 import { type MetricKey, metrics, sides, stateLabel, states, type verdicts } from './table.ts'
 
 /** The configured names that labels have. */
@@ -42,6 +42,8 @@ export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
   ['roster-set-one-item', [says('client', 'reject')]],
   ['roster-version-held', [says('client', 'forward')]],
   ['roster-push-from-account', [says('upstream', 'reject')]],
+  ['carbons-from-account', [says('upstream', 'drop')]],
+  ['iq-answer-needs-request', [says('upstream', 'drop')]],
   ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
 ])
@@ -52,6 +54,9 @@ const routesAtMost = 10
 /** What can happen wherever clients come in. */
 export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<Initial> {
   yield ['faults']
+  yield ['waiting']
+  yield ['adminRefused']
+  for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]
   for (const side of sides) for (const way of metrics.bytes.labels.way) yield ['bytes', side, way]
   yield ['nonzas', 'client', 'reject']
   for (const from of sides) yield ['nonzas', from, 'drop']
@@ -62,7 +67,13 @@ export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<In
   }
   for (const upstream of upstreams)
     for (const reason of metrics.connectErrors.labels.reason) yield ['connectErrors', upstream, reason]
+  for (const upstream of few(upstreams)) for (const leap of leaps) yield ['illegal', ...leap, upstream]
   for (const route of few(routes)) {
+    for (const side of sides)
+      for (const kind of kinds) {
+        yield ['received', side, kind, route]
+        yield ['sent', side, kind, route]
+      }
     yield* ofSubscriptions(route)
     for (const active of rules) yield* ofRule(active, route)
   }
@@ -71,6 +82,7 @@ export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<In
 /** What can happen at one listener. */
 export function* initialOfListener(listener: string, { routes }: Pick<Known, 'routes'>): Iterable<Initial> {
   const { cause: causes } = metrics.streamsClosed.labels
+  for (const reason of metrics.rejected.labels.reason) yield ['rejected', listener, reason]
   for (const side of sides) {
     yield ['streamsOpened', side, listener]
     yield ['streamsActive', side, listener]
@@ -80,6 +92,7 @@ export function* initialOfListener(listener: string, { routes }: Pick<Known, 'ro
     yield ['sessionsOpened', listener, route]
     yield ['sessionsActive', listener, route]
     for (const cause of causes) yield ['sessionsClosed', listener, route, cause]
+    yield ['negotiation', 'sasl', 'not-authorized', listener, route]
   }
 }
 
@@ -88,11 +101,21 @@ export function* initialOfFront(listener: string): Iterable<Initial> {
   for (const reason of metrics.refused.labels.reason) yield ['refused', listener, reason]
 }
 
+/** What can happen where a listener has a certificate. */
+export function* initialOfCertificate(listener: string): Iterable<Initial> {
+  for (const outcome of metrics.reloads.labels.outcome) yield ['reloads', listener, outcome]
+}
+
 function* ofSubscriptions(route: string): Iterable<Initial> {
   for (const type of subscriptionTypes)
     for (const from of sides) yield ['stanzas', 'presence', type, from, 'forward', 'none', 'enforce', route]
-  for (const [before, after] of transitions) yield ['transitions', before, after, route]
-  for (const type of metrics.undecided.labels.type) yield ['undecided', type, route]
+  for (const [before, after] of steps) yield ['transitions', before, after, route]
+  for (const before of states) yield ['transitions', before, 'removed', route]
+  for (const event of metrics.subscriptions.labels.event) yield ['subscriptions', event, route]
+  for (const type of metrics.undecided.labels.type) {
+    yield ['decided', type, route]
+    yield ['undecided', type, route]
+  }
   for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
 }
 
@@ -103,27 +126,16 @@ function* ofRule({ rule: { name }, mode }: Known['rules'][number], route: string
   }
 }
 
-/** What one stanza turns a visible state into (RFC 6121 appendix A), and removal. */
-const transitions: readonly (readonly [before: string, after: string])[] = [...oneStep()]
+/** What one stanza brings a roster from and to; removal comes besides. */
+const steps = visibleSteps.map(([before, after]) => [stateLabel(before), stateLabel(after)] as const)
+const leaps = states.flatMap(before =>
+  states
+    .filter(after => after !== before && !steps.some(step => step[0] === before && step[1] === after))
+    .map(after => [before, after] as const),
+)
 
-function* oneStep(): Iterable<[string, string]> {
-  const halves: readonly Half[] = ['none', 'pending', 'active']
-  const directions: readonly Direction[] = ['outbound', 'inbound']
-  const pairs = new Set<string>()
-  for (const to of halves)
-    for (const from of halves)
-      for (const direction of directions)
-        for (const type of subscriptionTypes) {
-          const before = stateLabel(visible({ to, from }))
-          const after = stateLabel(visible(next({ to, from }, direction, type).state))
-          if (before === after || pairs.has(`${before} ${after}`)) continue
-          pairs.add(`${before} ${after}`)
-          yield [before, after]
-        }
-  for (const before of states) yield [before, 'removed']
-}
-
-function few(routes: readonly string[]): readonly string[] {
+/** Those whose series are there from the beginning. */
+export function few(routes: readonly string[]): readonly string[] {
   return routes.length > routesAtMost ? [] : routes
 }
 

@@ -1,41 +1,70 @@
 /** The one place where reports become numbers; `table.ts` says which numbers there are. */
 import { Histogram, Registry } from 'prom-client'
 import type { Report } from '../session/event.ts'
+import { decidingOf } from '../session/judged.ts'
+import type { Kind } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
-import type { Refusal } from '../transport/front.ts'
-import type { About, Watcher } from '../transport/relay.ts'
+import { isStep } from '../subscription/state.ts'
+import type { Rejection } from '../transport/admission.ts'
+import type { reloadOutcomes } from '../transport/certificates.ts'
+import { type Refusal, refusals } from '../transport/front.ts'
+import type { About, StreamState, Watcher } from '../transport/relay.ts'
 import { version } from '../version.ts'
-import { type Initial, initialOfFront, initialOfListener, initialSeries, type Known } from './initial.ts'
+import type { AuditOutcome } from './audit-file.ts'
+import {
+  few,
+  type Initial,
+  initialOfCertificate,
+  initialOfFront,
+  initialOfListener,
+  initialSeries,
+  type Known,
+} from './initial.ts'
 import { type ProcessKey, ProcessWatch, processMetrics } from './process.ts'
-import { type MetricInfo, type MetricKey, metrics, stateLabel } from './table.ts'
-import { expose, Tally } from './tally.ts'
+import { type MetricInfo, type MetricKey, metrics, negotiationConditions, stateLabel } from './table.ts'
+import { expose, type Series, Tally } from './tally.ts'
 
 /** Seconds, from a few microseconds, which a stanza takes, to a tenth of a second, at which something is wrong. */
 const buckets = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.1]
+/** Seconds, from a minute to four weeks: people decide. */
+const decisionBuckets = [60, 600, 3_600, 21_600, 86_400, 259_200, 604_800, 2_419_200]
 
 /** Whoever makes Metrics calls `stop` in the end. */
 export class Metrics implements Watcher {
   readonly registry = new Registry()
+  /** The same numbers; those of the rules lead to the decision that was counted last. */
+  readonly openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = new Registry()
   private readonly known: Known
   private readonly tallies = new Map<MetricKey, Tally>()
   private readonly receive: Histogram
+  private readonly decision: Histogram<'outcome' | 'route'>
   private readonly process = new ProcessWatch()
+  private readonly time: () => number
+  private clientStreams: () => Iterable<StreamState> = () => []
 
-  /** `known`: what is configured, whose series are then there from the beginning. */
-  constructor(known: Known = { routes: [], upstreams: [], rules: [] }) {
+  /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
+  constructor(known: Known = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
     this.known = known
-    const { name, help } = metrics.receive
-    this.receive = new Histogram({ name, help, buckets, registers: [this.registry] })
+    this.time = time
+    this.openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    const registers = [this.registry, this.openMetrics]
+    const { receive, decision } = metrics
+    this.receive = new Histogram({ name: receive.name, help: receive.help, buckets, registers })
+    const labelNames = ['outcome', 'route'] as const
+    const { name, help } = decision
+    this.decision = new Histogram({ name, help, labelNames, buckets: decisionBuckets, registers })
     for (const [key, info] of Object.entries(metrics) as [MetricKey, MetricInfo][]) {
       if (info.kind === 'histogram') continue
       const tally = new Tally()
       this.tallies.set(key, tally)
-      expose(this.registry, info, () => tally.series)
+      expose(registers, info, this.readerOf(key, tally))
     }
     for (const [key, info] of Object.entries(processMetrics) as [ProcessKey, MetricInfo][])
-      expose(this.registry, info, () => this.process.read(key))
+      expose(registers, info, () => this.process.read(key))
     this.add('build', [version, process.version])
     this.begin(initialSeries(known))
+    for (const route of few(known.routes))
+      for (const outcome of metrics.decision.labels.outcome) this.decision.zero({ outcome, route })
   }
 
   /** This listener's series are there from now on. */
@@ -48,12 +77,43 @@ export class Metrics implements Watcher {
     this.begin(initialOfFront(listener))
   }
 
+  /** Whom to ask, at each scrape, for the clients' streams that there are. */
+  counts(clientStreams: () => Iterable<StreamState>): void {
+    this.clientStreams = clientStreams
+  }
+
+  /** At this listener TLS did not come about before there was a stream. */
+  handshakeFailed(listener: string): void {
+    this.add('negotiation', ['tls', 'handshake', listener, ''])
+  }
+
+  /** A listener's certificate in use expires then; seconds since 1970. */
+  certified(listener: string, expiry: number): void {
+    this.begin(initialOfCertificate(listener))
+    this.tallies.get('expiry')?.set([listener], expiry)
+  }
+
+  /** What became of a listener's certificate that was read anew. */
+  reloaded(listener: string, outcome: (typeof reloadOutcomes)[number]): void {
+    this.add('reloads', [listener, outcome])
+  }
+
+  /** A request to the admin listener had no right token. */
+  adminRefused(): void {
+    this.add('adminRefused', [])
+  }
+
+  /** So many lines of the audit were written, or lost. */
+  audited(outcome: AuditOutcome, lines: number): void {
+    this.add('audit', [outcome], lines)
+  }
+
   report(report: Report, about: About): void {
     const { listener } = about
     const route = about.route ?? ''
     switch (report.report) {
       case 'judged':
-        return this.judged(report, route)
+        return this.judged(report, route, about.decision)
       case 'stream-opened':
         this.add('streamsActive', [report.side, listener])
         return this.add('streamsOpened', [report.side, listener])
@@ -78,17 +138,24 @@ export class Metrics implements Watcher {
         return this.add('nonzas', [report.from, report.verdict])
       case 'resumption':
         return this.add('resumptions', [report.outcome, route])
+      case 'decided':
       case 'undecided':
-        return this.add('undecided', [report.type, route])
+        return this.add(report.report, [report.type, route])
       case 'transition':
-        return this.add('transitions', [
-          report.before === undefined ? 'unknown' : stateLabel(report.before),
-          report.after === undefined ? 'removed' : stateLabel(report.after),
-          route,
-        ])
+        return this.moved(report, route, about.upstream ?? '')
+      case 'subscription':
+        return this.happened(report, route)
+      case 'negotiation-failed': {
+        const { stage, condition } = report
+        return this.add('negotiation', [stage, oneOf(negotiationConditions[stage], condition), listener, route])
+      }
       case 'request-failed':
         return this.add('failed', [oneOf(metrics.failed.labels.condition, report.condition), route])
     }
+  }
+
+  sent(to: Side, kind: Kind, route = ''): void {
+    this.add('sent', [to, kind, route])
   }
 
   bytes(side: Side, way: 'received' | 'sent', count: number): void {
@@ -99,8 +166,13 @@ export class Metrics implements Watcher {
     this.receive.observe(seconds)
   }
 
-  refused(reason: Refusal, listener: string): void {
-    this.add('refused', [listener, reason])
+  refused(reason: Refusal | Rejection, listener: string): void {
+    this.add(isOfHeader(reason) ? 'refused' : 'rejected', [listener, reason])
+  }
+
+  /** So many more connections wait to be served. */
+  waits(change: number): void {
+    this.add('waiting', [], change)
   }
 
   fault(): void {
@@ -113,12 +185,13 @@ export class Metrics implements Watcher {
   }
 
   /** One stanza, one count: under the rule that decided, else the first that would have, else the last that rewrote. */
-  private judged({ from, kind, type, verdict, said }: Extract<Report, { report: 'judged' }>, route: string): void {
-    for (const each of said) this.add('rules', [each.rule, each.verdict, each.mode, from, route])
-    const deciding =
-      said.find(each => each.mode === 'enforce' && each.verdict !== 'forward') ??
-      said.find(each => each.mode === 'observe' && each.verdict !== 'forward') ??
-      said.at(-1)
+  private judged(
+    { from, kind, type, verdict, said }: Extract<Report, { report: 'judged' }>,
+    route: string,
+    decision: string | undefined,
+  ): void {
+    for (const each of said) this.decided([each.rule, each.verdict, each.mode, from, route], decision)
+    const deciding = decidingOf(said)
     this.add('stanzas', [
       kind,
       type,
@@ -130,6 +203,50 @@ export class Metrics implements Watcher {
     ])
   }
 
+  private decided(values: readonly string[], decision: string | undefined): void {
+    const labelSet = decision === undefined ? undefined : { decision_id: decision }
+    const exemplar = labelSet && { labelSet, value: 1, timestamp: this.time() / 1_000 }
+    this.tallies.get('rules')?.add(values, 1, exemplar)
+  }
+
+  private moved({ before, after }: Extract<Report, { report: 'transition' }>, route: string, upstream: string): void {
+    const was = before === undefined ? 'unknown' : stateLabel(before)
+    const is = after === undefined ? 'removed' : stateLabel(after)
+    this.add('transitions', [was, is, route])
+    if (before !== undefined && !isStep(before, after)) this.add('illegal', [was, is, upstream])
+  }
+
+  private happened({ event, seconds }: Extract<Report, { report: 'subscription' }>, route: string): void {
+    this.add('subscriptions', [event, route])
+    if (seconds === undefined) return
+    this.decision.observe({ outcome: event === 'approval-in' ? 'approved' : 'denied', route }, seconds)
+  }
+
+  private readerOf(key: MetricKey, tally: Tally): () => Iterable<Series> {
+    if (key === 'received') return () => this.readReceived(tally)
+    if (key === 'clientStreams') return () => this.readStreams(tally)
+    return () => tally.series
+  }
+
+  /** What was judged was received: it need not be counted twice. `tally`: what is there at 0. */
+  private readReceived(tally: Tally): Iterable<Series> {
+    const read = new Tally()
+    for (const { values } of tally.series) read.add(values, 0)
+    for (const { values, count } of this.tallies.get('stanzas')?.series ?? []) {
+      const [kind, , from, , , , route] = values as [string, string, string, string, string, string, string]
+      read.add([from, kind, route], count)
+    }
+    return read.series
+  }
+
+  /** What was there once is there at 0 later. */
+  private readStreams(tally: Tally): Iterable<Series> {
+    for (const series of tally.series) series.count = 0
+    const { tls: versions } = metrics.clientStreams.labels
+    for (const { wire, tls, phase } of this.clientStreams()) tally.add([wire, oneOf(versions, tls), phase], 1)
+    return tally.series
+  }
+
   private begin(series: Iterable<Initial>): void {
     for (const [key, ...values] of series) this.add(key, values, 0)
   }
@@ -137,6 +254,10 @@ export class Metrics implements Watcher {
   private add(key: MetricKey, values: readonly string[], amount = 1): void {
     this.tallies.get(key)?.add(values, amount)
   }
+}
+
+function isOfHeader(reason: Refusal | Rejection): reason is Refusal {
+  return (refusals as readonly string[]).includes(reason)
 }
 
 function oneOf(all: readonly string[], value: string): string {

@@ -157,8 +157,8 @@ function openFiles(): number | undefined {
   }
 }
 
-/** Set before the process began; Node has raised it to the hard limit. */
-const maxFiles = readMaxFiles()
+/** Descriptors that the process may open, set before it began; Node has raised it to the hard limit. `undefined`: not known. */
+export const maxFiles = readMaxFiles()
 
 function readMaxFiles(): number | undefined {
   try {

@@ -4,13 +4,18 @@
  */
 import { modes } from '../rules/mode.ts'
 import { rules } from '../rules/table.ts'
-import { causes, connectFailures, resumptionOutcomes } from '../session/event.ts'
+import { causes, connectFailures, resumptionOutcomes, stages } from '../session/event.ts'
+import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import { streamErrors } from '../stream/item.ts'
-import type { Visible } from '../subscription/state.ts'
+import { type Happening, happenings } from '../subscription/funnel.ts'
+import { seesContact, type Visible } from '../subscription/state.ts'
+import { rejections } from '../transport/admission.ts'
+import { reloadOutcomes } from '../transport/certificates.ts'
 import { refusals } from '../transport/front.ts'
+import { auditOutcomes } from './audit-file.ts'
 
 /** A label's values: a closed set, or where in the configuration they are named. */
 export type LabelValues = readonly string[] | { readonly configured: string }
@@ -39,6 +44,26 @@ const types = [
     'other',
   ]),
 ]
+/** RFC 6120 section 6.5. */
+const saslConditions = [
+  'aborted',
+  'account-disabled',
+  'credentials-expired',
+  'encryption-required',
+  'incorrect-encoding',
+  'invalid-authzid',
+  'invalid-mechanism',
+  'malformed-request',
+  'mechanism-too-weak',
+  'not-authorized',
+  'temporary-auth-failure',
+] as const
+/** By stage; whatever a server says besides is `other`. */
+export const negotiationConditions = {
+  tls: ['handshake', 'not-offered'],
+  sasl: [...saslConditions, 'other'],
+  bind: [...definedConditions, 'other'],
+} as const satisfies Record<(typeof stages)[number], readonly string[]>
 const ruleNames = rules.map(rule => rule.name)
 const carriedOut = modes.filter(mode => mode !== 'off')
 const route = { configured: '`routes[].domain`' }
@@ -61,6 +86,23 @@ export const metrics = {
       route,
     },
     example: 'sum by (type) (rate(stanzagate_stanzas_total{kind="presence",from="client"}[5m]))',
+  },
+  received: {
+    name: 'stanzagate_stanzas_received_total',
+    kind: 'counter',
+    unit: 'stanzas',
+    help: 'Stanzas that the gate took from clients and from upstreams: each is judged once.',
+    labels: { from: sides, kind: kinds, route },
+    example:
+      'sum by (kind) (rate(stanzagate_stanzas_received_total{from="client"}[5m])) - sum by (kind) (rate(stanzagate_stanzas_sent_total{to="upstream"}[5m]))',
+  },
+  sent: {
+    name: 'stanzagate_stanzas_sent_total',
+    kind: 'counter',
+    unit: 'stanzas',
+    help: 'Stanzas that the gate wrote to clients and to upstreams: what it forwarded, and answers of its own.',
+    labels: { to: sides, kind: kinds, route },
+    example: 'sum by (to, kind) (rate(stanzagate_stanzas_sent_total[5m]))',
   },
   rules: {
     name: 'stanzagate_rule_decisions_total',
@@ -85,6 +127,41 @@ export const metrics = {
     help: 'Roster pushes that moved an item from one subscription state to another, once for each account.',
     labels: { before: ['unknown', ...states], after: [...states, 'removed'], route },
     example: 'sum by (before, after) (increase(stanzagate_subscription_transitions_total[1h]))',
+  },
+  illegal: {
+    name: 'stanzagate_subscription_illegal_transitions_total',
+    kind: 'counter',
+    unit: 'transitions',
+    help: 'Roster pushes that moved an item as no single stanza does (RFC 6121 appendix A), once for each account.',
+    labels: { before: states, after: states, upstream },
+    example: 'sum by (upstream, before, after) (increase(stanzagate_subscription_illegal_transitions_total[1d])) > 0',
+  },
+  subscriptions: {
+    name: 'stanzagate_subscription_events_total',
+    kind: 'counter',
+    unit: 'events',
+    help: 'Requests, approvals, denials and ends of subscriptions, once for each account; out: by the user, in: by the contact.',
+    labels: { event: happenings, route },
+    example:
+      'sum(increase(stanzagate_subscription_events_total{event="approval-in"}[1d])) / sum(increase(stanzagate_subscription_events_total{event="request-out"}[1d]))',
+  },
+  decision: {
+    name: 'stanzagate_subscription_decision_seconds',
+    kind: 'histogram',
+    unit: 'seconds',
+    help: "Time from a user's subscription request to the contact's answer as the gate saw it.",
+    labels: { outcome: ['approved', 'denied'], route },
+    example:
+      'histogram_quantile(0.5, sum by (le, outcome) (rate(stanzagate_subscription_decision_seconds_bucket[1d])))',
+  },
+  decided: {
+    name: 'stanzagate_subscription_decided_total',
+    kind: 'counter',
+    unit: 'stanzas',
+    help: 'Approvals and denials of contacts whose state the gate knew, whatever came of them.',
+    labels: { type: ['subscribed', 'unsubscribed'], route },
+    example:
+      'sum(rate(stanzagate_subscription_undecided_total[1h])) / (sum(rate(stanzagate_subscription_undecided_total[1h])) + sum(rate(stanzagate_subscription_decided_total[1h])))',
   },
   undecided: {
     name: 'stanzagate_subscription_undecided_total',
@@ -158,6 +235,31 @@ export const metrics = {
     labels: { side: sides, listener },
     example: 'sum by (side) (stanzagate_streams_active)',
   },
+  clientStreams: {
+    name: 'stanzagate_client_streams',
+    kind: 'gauge',
+    unit: 'streams',
+    help: "Clients' streams at present, by wire, the gate's TLS and how far they have come.",
+    labels: {
+      wire: ['tcp', 'websocket'],
+      tls: ['none', 'TLSv1.2', 'TLSv1.3', 'other'],
+      phase: [...phases, 'closing'],
+    },
+    example: 'sum by (wire, tls) (stanzagate_client_streams{phase="bound"})',
+  },
+  negotiation: {
+    name: 'stanzagate_negotiation_failures_total',
+    kind: 'counter',
+    unit: 'failures',
+    help: "Steps of clients to a session that failed: TLS, SASL (the condition is the server's), binding a resource.",
+    labels: {
+      stage: stages,
+      condition: [...new Set(Object.values(negotiationConditions).flat())],
+      listener,
+      route,
+    },
+    example: 'sum by (condition) (rate(stanzagate_negotiation_failures_total{stage="sasl"}[5m]))',
+  },
   streamErrors: {
     name: 'stanzagate_stream_errors_total',
     kind: 'counter',
@@ -181,6 +283,54 @@ export const metrics = {
     help: 'Connections closed for their PROXY header: sent by an address that is not trusted; or by a trusted one missing, malformed or late.',
     labels: { listener, reason: refusals },
     example: 'sum by (listener, reason) (increase(stanzagate_proxy_protocol_refused_total[5m])) > 0',
+  },
+  expiry: {
+    name: 'stanzagate_certificate_expiry_timestamp_seconds',
+    kind: 'gauge',
+    unit: 'seconds since 1970',
+    help: "When the certificate in use at a listener with TLS expires; the server's own, not those of its chain.",
+    labels: { listener },
+    example: 'stanzagate_certificate_expiry_timestamp_seconds - time() < 14 * 86400',
+  },
+  reloads: {
+    name: 'stanzagate_certificate_reloads_total',
+    kind: 'counter',
+    unit: 'reloads',
+    help: 'Certificates read anew, because their files have changed or on SIGHUP: loaded, or refused, and the old one stays.',
+    labels: { listener, outcome: reloadOutcomes },
+    example: 'increase(stanzagate_certificate_reloads_total{outcome="refused"}[1h]) > 0',
+  },
+  audit: {
+    name: 'stanzagate_audit_lines_total',
+    kind: 'counter',
+    unit: 'lines',
+    help: 'Lines of the audit: written, or lost because the file could not be written or the disk was too slow.',
+    labels: { outcome: auditOutcomes },
+    example: 'increase(stanzagate_audit_lines_total{outcome="lost"}[1h]) > 0',
+  },
+  adminRefused: {
+    name: 'stanzagate_admin_refused_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Requests to the admin listener that were refused for want of the right token.',
+    labels: {},
+    example: 'increase(stanzagate_admin_refused_total[1h]) > 0',
+  },
+  rejected: {
+    name: 'stanzagate_connections_refused_total',
+    kind: 'counter',
+    unit: 'connections',
+    help: 'Connections not served: too many of one address, at a time or new ones; too many in all; the event loop late, or the heap nearly full; too many waiting.',
+    labels: { listener, reason: rejections },
+    example: 'sum by (listener, reason) (rate(stanzagate_connections_refused_total[5m])) > 0',
+  },
+  waiting: {
+    name: 'stanzagate_connections_waiting',
+    kind: 'gauge',
+    unit: 'connections',
+    help: 'Connections that wait to be served, when more come at once than are served well.',
+    labels: {},
+    example: 'stanzagate_connections_waiting > 0',
   },
   bytes: {
     name: 'stanzagate_transport_bytes_total',
@@ -219,9 +369,31 @@ export const metrics = {
   },
 } as const satisfies Record<string, MetricInfo>
 
+/** What counts as which event of a subscription, and what tells of it. */
+export const eventMeanings: Readonly<Record<Happening, string>> = {
+  'request-out':
+    "The user's `subscribe` goes out, and none is open: repeating one, or acknowledging what was granted, counts nothing.",
+  'request-in':
+    "A contact's `subscribe` reaches a client, the first time: other resources and later logins count nothing until it is answered, withdrawn, or the roster shows the contact as subscribed.",
+  'approval-out': "A roster push shows that the contact sees the user's presence from now on.",
+  'approval-in': "A roster push shows that the user sees the contact's presence from now on, and a request was open.",
+  'denial-out': "The user's `unsubscribed` answers a request of the contact's.",
+  'denial-in': 'A roster push takes back `ask` without granting anything, and the user has not given up.',
+  'withdrawal-out':
+    "A roster push ends the user's request or subscription after the user's `unsubscribe`, or removes the item.",
+  'withdrawal-in':
+    'The contact takes its request back, or a roster push ends its subscription and the user has not cancelled it.',
+  'cancellation-out':
+    "A roster push ends the contact's subscription after the user's `unsubscribed`, or removes the item.",
+  'cancellation-in': "A roster push ends the user's subscription, and the user has not given up.",
+  mutual: 'A roster push shows `both`, and what was before was not. It is counted besides the approval.',
+  'pre-approval':
+    "A roster push shows `approved` after the user's `subscribed`, which nobody had asked for (RFC 6121 section 3.4).",
+}
+
 export type MetricKey = keyof typeof metrics
 
-/** One of `states`. */
-export function stateLabel({ subscription, ask }: Visible): string {
-  return ask ? `${subscription}+ask` : subscription
+/** One of `states`; a request for what is granted already is none. */
+export function stateLabel(state: Visible): string {
+  return state.ask && !seesContact(state) ? `${state.subscription}+ask` : state.subscription
 }

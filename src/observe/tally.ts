@@ -9,6 +9,16 @@ import type { MetricInfo } from './table.ts'
 export interface Series {
   readonly values: readonly string[]
   count: number
+  /** The last event of the series that has a name. */
+  exemplar?: Exemplar
+}
+
+/** What leads from a number to one of the events that it counts; shown in OpenMetrics alone. */
+export interface Exemplar {
+  readonly labelSet: Readonly<Record<string, string>>
+  readonly value: number
+  /** Seconds since 1970. */
+  readonly timestamp: number
 }
 
 interface Branch {
@@ -22,7 +32,7 @@ export class Tally {
   private readonly all: Series[] = []
 
   /** `values` in the order of the metric's labels. Adding 0 lets a series be there before anything has happened. */
-  add(values: readonly string[], amount: number): void {
+  add(values: readonly string[], amount: number, exemplar?: Exemplar): void {
     let branch = this.root
     for (const value of values) {
       let next = branch.next.get(value)
@@ -37,6 +47,14 @@ export class Tally {
       this.all.push(branch.series)
     }
     branch.series.count += amount
+    if (exemplar !== undefined) branch.series.exemplar = exemplar
+  }
+
+  /** For what is no count of events. */
+  set(values: readonly string[], count: number): void {
+    this.add(values, 0)
+    const series = this.all.find(each => each.values.every((value, i) => value === values[i]))
+    if (series !== undefined) series.count = count
   }
 
   get series(): readonly Series[] {
@@ -44,25 +62,51 @@ export class Tally {
   }
 }
 
-/** Lets the registry ask for a metric's series, once for each scrape. */
-export function expose(registry: Registry, info: MetricInfo, read: () => Iterable<Series>): void {
+type AnyRegistry = Registry | Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>
+
+/** Lets the registries ask for a metric's series, once for each scrape. */
+export function expose(registries: readonly AnyRegistry[], info: MetricInfo, read: () => Iterable<Series>): void {
   const labelNames = Object.keys(info.labels)
-  const fill = (metric: Counter | Gauge) => {
-    metric.reset()
-    for (const { values, count } of read())
-      metric.inc(Object.fromEntries(labelNames.map((label, i) => [label, values[i] as string])), count)
+  const values = () =>
+    [...read()].map(({ values, count: value, exemplar }) => {
+      const labels = Object.fromEntries(labelNames.map((label, i) => [label, values[i] as string]))
+      return exemplar === undefined ? { labels, value } : { labels, value, exemplar }
+    })
+  // A registry of OpenMetrics takes `_total` off the names of its counters: each has its own.
+  for (const registry of registries) {
+    const shape = { name: info.name, help: info.help, labelNames, registers: [registry] }
+    if (info.kind === 'counter') new ReadCounter(shape, values)
+    else new ReadGauge(shape, values)
   }
-  const shape = {
-    name: info.name,
-    help: info.help,
-    labelNames,
-    registers: [registry],
-    collect(this: Counter | Gauge) {
-      fill(this)
-    },
+}
+
+type Shape = ConstructorParameters<typeof Counter>[0]
+type Value = Awaited<ReturnType<Counter['get']>>['values'][number] & { readonly exemplar?: Exemplar }
+
+class ReadCounter extends Counter {
+  private readonly values: () => Value[]
+
+  constructor(shape: Shape, values: () => Value[]) {
+    super(shape)
+    this.values = values
   }
-  if (info.kind === 'counter') new Counter(shape)
-  else new Gauge(shape)
+
+  override async get() {
+    return { ...(await super.get()), values: this.values() }
+  }
+}
+
+class ReadGauge extends Gauge {
+  private readonly values: () => Value[]
+
+  constructor(shape: Shape, values: () => Value[]) {
+    super(shape)
+    this.values = values
+  }
+
+  override async get() {
+    return { ...(await super.get()), values: this.values() }
+  }
 }
 
 function newBranch(): Branch {

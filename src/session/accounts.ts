@@ -5,6 +5,7 @@
  * Accounts outlive their sessions, a bounded number of them, so that a roster version can be recognised at the next login.
  */
 import { bareOf, foldBare } from '../stanza/jid.ts'
+import { Funnel, type Happened } from '../subscription/funnel.ts'
 import { Ledger, type Snapshot } from '../subscription/roster.ts'
 import type { News, Recalled, Report } from './event.ts'
 
@@ -24,6 +25,7 @@ interface Account<M> {
   leader: M | undefined
   /** The roster that the leader has seen. */
   readonly ledger: Ledger
+  readonly funnel: Funnel
 }
 
 const told: Told<never> = { tell: [], reports: [] }
@@ -44,7 +46,13 @@ export class Accounts<M extends Member> {
     return { snapshot: snapshot(account.ledger), live: isLed(account) }
   }
 
-  tell(jid: string, member: M, news: News): Told<M> {
+  /** Sessions that the account has at present. */
+  sessionsOf(jid: string): number {
+    return this.accounts.get(keyOf(jid))?.members.size ?? 0
+  }
+
+  /** `time`: milliseconds since 1970; left out: how long a request has waited is not told. */
+  tell(jid: string, member: M, news: News, time?: number): Told<M> {
     const account = this.account(jid)
     if (!account.members.has(member)) return told
     const others = [...account.members].filter(other => other !== member)
@@ -52,18 +60,32 @@ export class Accounts<M extends Member> {
       account.interested.add(member)
       if (!isLed(account)) account.leader = member
     }
-    if (news.news === 'asked' || news.news === 'gave-up')
-      return { tell: others.map(other => [other, news]), reports: [] }
+    const { funnel } = account
+    if (news.news === 'subscription') {
+      const { direction, type, contact } = news
+      const context = { hasPushes: account.leader !== undefined, time }
+      return { tell: [], reports: reportsOf(funnel.passed(direction, type, contact, context)) }
+    }
+    if (news.news === 'gave-up') funnel.gaveUp(news.contact)
+    if (news.news === 'asked' || news.news === 'gave-up') {
+      const happened = news.news === 'asked' ? funnel.asked(news.contact, time) : []
+      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+    }
     account.leader ??= member
     if (account.leader !== member) return told
-    if (news.news === 'roster') account.ledger.replace(news.items, news.ver)
+    if (news.news === 'roster') {
+      const happened = funnel.replaced(news.items, contact => account.ledger.stateOf(contact), time)
+      account.ledger.replace(news.items, news.ver)
+      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+    }
     if (news.news !== 'push') return { tell: others.map(other => [other, news]), reports: [] }
     const { item, before, ver } = news
     const after = item.removed ? undefined : { subscription: item.subscription, ask: item.ask }
     // Without the whole roster before it, a push says nothing of the roster's other items, whatever its version.
     if (isLed(account)) account.ledger.push(item, ver)
     const heard = isLed(account) ? others : []
-    return { tell: heard.map(other => [other, news]), reports: [{ report: 'transition', before, after }] }
+    const happened = reportsOf(funnel.pushed(item, before, time))
+    return { tell: heard.map(other => [other, news]), reports: [{ report: 'transition', before, after }, ...happened] }
   }
 
   /** A session of this account is over. */
@@ -87,7 +109,13 @@ export class Accounts<M extends Member> {
     const key = keyOf(jid)
     let account = this.accounts.get(key)
     if (account === undefined) {
-      account = { members: new Set(), interested: new Set(), leader: undefined, ledger: new Ledger() }
+      account = {
+        members: new Set(),
+        interested: new Set(),
+        leader: undefined,
+        ledger: new Ledger(),
+        funnel: new Funnel(),
+      }
       this.accounts.set(key, account)
     }
     return account
@@ -99,6 +127,10 @@ export class Accounts<M extends Member> {
       if (account.members.size === 0) this.accounts.delete(key)
     }
   }
+}
+
+function reportsOf(happened: readonly Happened[]): Report[] {
+  return happened.map(each => ({ report: 'subscription', ...each }))
 }
 
 function isLed<M>(account: Account<M>): boolean {

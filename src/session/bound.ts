@@ -2,13 +2,14 @@
  * A session whose resource is bound: every stanza is judged, counted for stream management, watched for what it says of the roster,
  * and passed on, answered or left out. It survives its stream when stream management lets it be resumed.
  */
-import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
-import type { Facts, RosterView } from '../rules/rule.ts'
+import { type ActiveRule, type Decision, type Judgement, judge } from '../rules/judge.ts'
+import type { Facts } from '../rules/rule.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import { other, type Side, type StreamError } from '../stream/item.ts'
 import type { Element } from '../xml/element.ts'
+import { Asked } from './asked.ts'
 import type { Cause, News, Recalled, Report, Said } from './event.ts'
 import { judgedReport } from './judged.ts'
 import type { Management, Repeated } from './management.ts'
@@ -32,11 +33,13 @@ export interface BoundOptions {
   readonly domain: string
 }
 
+/** What the session has seen and a rule may ask for. */
+type Known = Pick<Facts, 'roster' | 'asked'>
+
 /** What a stanza that was forwarded before is judged by: what was believed then is believed again. */
-const believing: RosterView = {
-  answersRequest: () => 'accept',
-  endsSubscription: () => 'accept',
-  holdsVersion: () => true,
+const believing: Known = {
+  roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
+  asked: () => 'accept',
 }
 
 export class Bound {
@@ -47,12 +50,16 @@ export class Bound {
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   management: Management | undefined
   private readonly options: BoundOptions
+  private readonly requests: Asked
+  private readonly known: Known
 
   constructor(options: BoundOptions, jid: string) {
     this.options = options
     this.jid = jid
     this.bare = bareOf(jid)
     this.watch = new RosterWatch(this.bare)
+    this.requests = new Asked(jid)
+    this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
 
   stanza(from: Side, stanza: Stanza, voice: Voice): void {
@@ -80,16 +87,19 @@ export class Bound {
   }
 
   private fresh(from: Side, stanza: Stanza, voice: Voice): void {
-    const { watch } = this
-    const { verdict, said } = this.judge(from, stanza, watch, voice)
+    const { watch, requests } = this
+    const { verdict, said } = this.judge(from, stanza, this.known, voice)
     switch (verdict.verdict) {
       case 'forward':
+        if (from === 'client') requests.sent(verdict.stanza)
+        else requests.received(stanza)
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), voice)
         this.management?.passed(from, stanza)
         return voice.send(other[from], verdict.stanza.element)
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, voice)
       case 'drop':
+        this.spread(watch.refused(from, stanza), voice)
         return this.leaveOut(from, stanza, said, voice)
       case 'close':
         return voice.fail(verdict.error, `${from}-error`, verdict.text)
@@ -133,34 +143,43 @@ export class Bound {
   private judge(
     from: Side,
     stanza: Stanza,
-    roster: RosterView,
+    known: Known,
     voice: Voice,
   ): { verdict: Judgement['verdict']; said: Said[] } {
-    const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, roster, voice))
-    const said = decisions.map(({ rule, mode, verdict }) => ({
-      rule: rule.name,
-      clause: rule.clause,
-      mode,
-      verdict: verdict.verdict,
-    }))
-    voice.report(judgedReport(from, stanza, verdict.verdict, said, this.bare))
+    const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, known, voice))
+    const said = decisions.map(saidOf)
+    voice.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))
     return { verdict, said }
   }
 
-  private facts(from: Side, roster: RosterView, voice: Voice): Facts {
+  private facts(from: Side, known: Known, voice: Voice): Facts {
     const { jid, bare } = this
-    return { from, jid, bare, lang: voice.langOf(from), roster, trusts: contact => this.trusts(contact) }
-  }
-
-  private trusts(contact: string): boolean {
-    const { trustedDomains } = this.options
-    const domain = trustedDomains.size === 0 ? undefined : parseJid(bareOf(contact))?.domain
-    const folded = domain === undefined ? undefined : foldDomain(domain)
-    return folded !== undefined && trustedDomains.has(folded)
+    const trusts = (contact: string) => isTrusted(contact, this.options.trustedDomains)
+    return { from, jid, bare, lang: voice.langOf(from), ...known, trusts }
   }
 
   private spread({ news, reports }: Seen, voice: Voice): void {
     for (const item of news) voice.tell(item)
     for (const report of reports) voice.report(report)
+  }
+}
+
+/** Whether a contact's domain is one of these, which are folded. */
+export function isTrusted(contact: string, domains: ReadonlySet<string>): boolean {
+  const domain = domains.size === 0 ? undefined : parseJid(bareOf(contact))?.domain
+  const folded = domain === undefined ? undefined : foldDomain(domain)
+  return folded !== undefined && domains.has(folded)
+}
+
+/** A decision as those who watch are told it: no text in it is a peer's. */
+export function saidOf({ rule: { name: rule, clause }, mode, verdict }: Decision): Said {
+  const said = { rule, clause, mode, verdict: verdict.verdict }
+  switch (verdict.verdict) {
+    case 'reject':
+      return { ...said, error: verdict.error.condition }
+    case 'close':
+      return { ...said, error: verdict.error }
+    default:
+      return said
   }
 }

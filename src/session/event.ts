@@ -1,10 +1,11 @@
 /** All that can happen to a session, all that it can want, and all that it tells those who watch. */
 import type { Mode } from '../rules/mode.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
-import type { Kind } from '../stanza/stanza.ts'
+import type { Kind, SubscriptionType } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
+import type { Happened } from '../subscription/funnel.ts'
 import type { Snapshot } from '../subscription/roster.ts'
-import type { Visible } from '../subscription/state.ts'
+import type { Direction, Visible } from '../subscription/state.ts'
 import type { Bound } from './bound.ts'
 
 export type SessionEvent =
@@ -24,8 +25,14 @@ export type SessionEvent =
   | { readonly event: 'fetched'; readonly found: Bound | undefined }
   /** Another stream has resumed the session. */
   | { readonly event: 'superseded' }
-  /** The gate shuts down. */
-  | { readonly event: 'stop' }
+  /** The gate shuts down, and waits for so many milliseconds. */
+  | { readonly event: 'stop'; readonly within: number }
+  /** The gate is short of memory, and does without this session. */
+  | { readonly event: 'shed' }
+  /** The client has begun an element and does not end it. */
+  | { readonly event: 'late' }
+  /** This side takes nothing of what waits to be written to it. */
+  | { readonly event: 'stalled'; readonly side: Side }
   | { readonly event: 'deadline' }
 
 export type Effect =
@@ -68,6 +75,13 @@ export type News =
       readonly ver: string | undefined
       readonly before: Visible | undefined
     }
+  /** Any other subscription stanza has passed; no other session wants to know. */
+  | {
+      readonly news: 'subscription'
+      readonly direction: Direction
+      readonly type: SubscriptionType
+      readonly contact: string
+    }
   /** No session sees the account's roster pushes any longer. */
   | { readonly news: 'blind' }
   /** This session leads from now on: it tells the roster that it has seen. */
@@ -106,11 +120,19 @@ export const causes = [
   'shutdown',
   'superseded',
   'timeout',
+  'upstream-silent',
+  'slow-client',
+  'slow-upstream',
+  'overload',
 ] as const
 export type Cause = (typeof causes)[number]
 
 export const resumptionOutcomes = ['resumed', 'refused', 'unknown'] as const
 export type Resumption = (typeof resumptionOutcomes)[number]
+
+/** Where the negotiation of a client's stream fails; also the metrics' label. */
+export const stages = ['tls', 'sasl', 'bind'] as const
+export type Stage = (typeof stages)[number]
 
 /** The `type` attribute as a label: what the schema enumerates, the defaults by name, and `other`. */
 export type TypeLabel = string
@@ -120,6 +142,8 @@ export interface Said {
   readonly clause: string
   readonly mode: Exclude<Mode, 'off'>
   readonly verdict: 'forward' | 'reject' | 'drop' | 'close'
+  /** The condition of a stanza or stream error, of `reject` and `close`. */
+  readonly error?: string
 }
 
 export type Report =
@@ -141,13 +165,22 @@ export type Report =
       /** Bare JIDs, for the log and the audit. */
       readonly account: string | undefined
       readonly contact: string | undefined
+      /**
+       * What was known of the contact's subscription before, where a rule has spoken or the stanza is about a subscription; `unknown`:
+       * nothing. Left out: nobody has looked.
+       */
+      readonly state?: Visible | 'unknown'
     }
   /** A first-level element that is no stanza was answered or left out by the gate. */
   | { readonly report: 'nonza'; readonly from: Side; readonly verdict: 'reject' | 'drop' }
-  /** Nothing is known of the contact, so the notification passed unverified. */
-  | { readonly report: 'undecided'; readonly type: 'subscribed' | 'unsubscribed' }
+  /** What is known of the contact has decided on the notification; or nothing is, and it passed unverified. */
+  | { readonly report: 'decided' | 'undecided'; readonly type: 'subscribed' | 'unsubscribed' }
   /** A roster push moved an item, counted once for the account. `before` is `undefined` when it was not known. */
   | { readonly report: 'transition'; readonly before: Visible | undefined; readonly after: Visible | undefined }
+  /** What has come of a subscription, counted once for the account. */
+  | ({ readonly report: 'subscription' } & Happened)
+  /** A client did not get on: the condition of the server's answer, of RFC 6120 section 6.5 or a stanza error's, or the gate's own. */
+  | { readonly report: 'negotiation-failed'; readonly stage: Stage; readonly condition: string }
   /** A client asked to resume a stream: `unknown` to the gate, which has no counts of it; `refused` by the server. */
   | { readonly report: 'resumption'; readonly outcome: Resumption }
   /** A subscription request was answered with an error (RFC 6121 section 3.1.2). */

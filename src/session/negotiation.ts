@@ -15,16 +15,18 @@ import type { Stanza } from '../stanza/stanza.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, elements, text } from '../xml/element.ts'
 
-export type Phase =
-  | 'opening'
-  | 'securing'
-  | 'connecting'
-  | 'negotiating'
-  | 'authenticating'
-  | 'authenticated'
-  | 'binding'
-  | 'resuming'
-  | 'bound'
+export const phases = [
+  'opening',
+  'securing',
+  'connecting',
+  'negotiating',
+  'authenticating',
+  'authenticated',
+  'binding',
+  'resuming',
+  'bound',
+] as const
+export type Phase = (typeof phases)[number]
 
 const held: ReadonlySet<Phase> = new Set<Phase>(['connecting', 'authenticating', 'binding', 'resuming'])
 
@@ -107,6 +109,11 @@ export function boundJidOf(stanza: Stanza): string | undefined {
   const bind = child(stanza.element, 'bind', ns.bind)
   const jid = bind && child(bind, 'jid', ns.bind)
   return jid && text(jid)
+}
+
+/** The condition in a SASL failure (RFC 6120 section 6.5; XEP-0388 has the same) or in an error: an element of this namespace. */
+export function failureOf(failure: Element, uri: string): string | undefined {
+  return elements(failure).find(node => node.ns === uri && node.name !== 'text')?.name
 }
 
 /** The full JID in a SASL2 success that bound a resource (XEP-0386); `undefined` when classic binding is to follow. */

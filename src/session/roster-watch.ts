@@ -9,9 +9,11 @@ import type { RosterView } from '../rules/rule.ts'
 import { isAccountItself } from '../stanza/account.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
-import { type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
+import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Answer, Ledger, type Snapshot } from '../subscription/roster.ts'
+import type { Direction, Visible } from '../subscription/state.ts'
 import { child, elements } from '../xml/element.ts'
 import type { News, Recalled, Report } from './event.ts'
 
@@ -22,6 +24,8 @@ export interface Seen {
 
 const nothing: Seen = { news: [], reports: [] }
 /** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
+/** UTF-16 units of an id and of a roster version or a JID (RFC 7622 section 3.1) together. */
+const rememberedLength = 5_000
 const awaitedAtMost = 1_000
 
 export class RosterWatch implements RosterView {
@@ -46,6 +50,11 @@ export class RosterWatch implements RosterView {
 
   endsSubscription(contact: string): Answer {
     return this.ask(ledger => ledger.endsSubscription(contact))
+  }
+
+  /** What is known of a contact's subscription, or `undefined`. */
+  stateOf(contact: string): Visible | undefined {
+    return this.own.stateOf(contact) ?? this.followed?.stateOf(contact)
   }
 
   holdsVersion(ver: string): boolean {
@@ -77,6 +86,8 @@ export class RosterWatch implements RosterView {
       case 'push':
         this.followed?.push(news.item, news.ver)
         return nothing
+      case 'subscription':
+        return nothing
       case 'blind':
         this.kept = snapshotOf(this.followed) ?? this.kept
         this.followed = undefined
@@ -106,8 +117,9 @@ export class RosterWatch implements RosterView {
       return { news: removed.map(item => this.gaveUp(item.jid)), reports: [] }
     }
     const type = subscriptionTypeOf(stanza)
-    if (stanza.to === undefined || (type !== 'subscribe' && type !== 'unsubscribe')) return nothing
+    if (stanza.to === undefined || type === undefined) return nothing
     if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
+    if (type !== 'subscribe') return { news: [passed('outbound', type, stanza.to)], reports: [] }
     remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
     return this.asked(stanza.to)
   }
@@ -129,24 +141,45 @@ export class RosterWatch implements RosterView {
     return { news, reports: [] }
   }
 
-  private presence(stanza: Stanza): Seen {
-    const { type, from, id } = stanza
-    if (from === undefined) return nothing
-    if (type === 'error') return this.failed(stanza, id ?? '')
-    if (type === 'subscribed') return this.took(type, this.answersRequest(from), ledger => ledger.tookSubscribed(from))
-    if (type === 'unsubscribed')
-      return this.took(type, this.endsSubscription(from), ledger => ledger.tookUnsubscribed(from))
-    return nothing
+  /** A stanza of this side's that was left out. */
+  refused(from: Side, stanza: Stanza): Seen {
+    const type = from === 'upstream' ? subscriptionTypeOf(stanza) : undefined
+    if (type !== 'subscribed' && type !== 'unsubscribed') return nothing
+    const isKnown = stanza.from !== undefined && this.stateOf(stanza.from) !== undefined
+    return isKnown ? { news: [], reports: [{ report: 'decided', type }] } : nothing
   }
 
-  private took(type: 'subscribed' | 'unsubscribed', answer: Answer, take: (ledger: Ledger) => void): Seen {
-    if (answer === 'unknown') return { news: [], reports: [{ report: 'undecided', type }] }
+  private presence(stanza: Stanza): Seen {
+    const { from, id } = stanza
+    if (from === undefined) return nothing
+    if (stanza.type === 'error') return this.failed(stanza, id ?? '')
+    const type = subscriptionTypeOf(stanza)
+    switch (type) {
+      case undefined:
+        return nothing
+      case 'subscribed':
+        return this.took(type, from, this.answersRequest(from), ledger => ledger.tookSubscribed(from))
+      case 'unsubscribed':
+        return this.took(type, from, this.endsSubscription(from), ledger => ledger.tookUnsubscribed(from))
+      default:
+        return { news: [passed('inbound', type, from)], reports: [] }
+    }
+  }
+
+  private took(
+    type: 'subscribed' | 'unsubscribed',
+    from: string,
+    answer: Answer,
+    take: (ledger: Ledger) => void,
+  ): Seen {
+    const report = answer === 'unknown' ? 'undecided' : 'decided'
     // What passed although the roster refuses it (observed, or a trusted domain's) answers no request.
+    const news = answer === 'refuse' ? [] : [passed('inbound', type, from)]
     if (answer === 'accept') {
       take(this.own)
       if (this.followed !== undefined) take(this.followed)
     }
-    return nothing
+    return { news, reports: [{ report, type }] }
   }
 
   /** RFC 3921 section 8.2: the error to a request bears the request's id. */
@@ -211,6 +244,10 @@ export class RosterWatch implements RosterView {
   }
 }
 
+function passed(direction: Direction, type: SubscriptionType, contact: string): News {
+  return { news: 'subscription', direction, type, contact }
+}
+
 function rosterNews(snapshot: Snapshot): News {
   const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
   return { news: 'roster', items, ver: snapshot.ver }
@@ -221,8 +258,9 @@ function snapshotOf(ledger: Ledger | undefined): Snapshot | undefined {
   return { ver: ledger.ver, items: ledger.visibleItems() }
 }
 
-/** Maps keep the order of insertion: the first key is the oldest. */
-function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+/** Maps keep the order of insertion: the first key is the oldest. What no client writes is not kept: its answer tells nothing then. */
+function remember<Value extends string | undefined>(map: Map<string, Value>, key: string, value: Value): void {
+  if (key.length + (value?.length ?? 0) > rememberedLength) return
   map.delete(key)
   if (map.size >= awaitedAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
   map.set(key, value)

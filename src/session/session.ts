@@ -4,19 +4,28 @@
  * of stanzas then is in `bound.ts`, stream management in `managing.ts`, how streams are opened and ended in `streams.ts`.
  */
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { foldDomain, parseJid } from '../stanza/jid.ts'
+import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { isKind, readdressed, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
 import { type Header, other, type Side, type StreamItem } from '../stream/item.ts'
-import { strangerLimits } from '../stream/limits.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
 import { Bound, type BoundOptions, type Voice } from './bound.ts'
-import type { ConnectFailure, Effect, SessionEvent } from './event.ts'
+import type { ConnectFailure, Effect, SessionEvent, Stage } from './event.ts'
 import { judgedReport } from './judged.ts'
 import { isStreamManagement } from './management.ts'
 import { Managing, type Progress } from './managing.ts'
-import { boundInlineOf, boundJidOf, earlyIqOf, isHeld, isVersionServed, nonzaOf } from './negotiation.ts'
+import {
+  boundInlineOf,
+  boundJidOf,
+  earlyIqOf,
+  failureOf,
+  isHeld,
+  isVersionServed,
+  nonzaOf,
+  type Phase,
+} from './negotiation.ts'
+import { Patience, type Times, type Turn } from './patience.ts'
 import { conditionOf, Streams } from './streams.ts'
 
 /** Where a domain's streams go. */
@@ -31,21 +40,23 @@ export interface Destination {
 export interface SessionOptions extends Omit<BoundOptions, 'domain'> {
   /** STARTTLS is offered and required before anything else; otherwise the transport is as private as it gets. */
   readonly starttls: boolean
-  /** Bytes of one element that a client that has authenticated may send. */
-  readonly maxBytes: number
+  /** Bytes of one element that a client may send before it has authenticated, and after. */
+  readonly maxBytes: { readonly beforeLogin: number; readonly client: number }
+  readonly times: Times
+  /** Failed logins of one stream; the last of them ends it (RFC 6120 section 6.4.5 has 2 to 5 retries). */
+  readonly loginFailures: number
+  /** The account has as many sessions as it may have; bare JID. */
+  isCrowded(account: string): boolean
   destinationOf(domain: string): Destination | undefined
   /** A stream id that cannot be guessed (RFC 6120 section 4.7.3). */
   newStreamId(): string
 }
 
-/** Milliseconds from the transport's beginning to a bound resource; long enough for someone filling in a registration form. */
-const untilBound = 300_000
-/** Milliseconds that a peer has to close its side. */
+/** Milliseconds that a peer has to close its side, and to take what waits for it. */
 const untilClosed = 5_000
 /** Bind requests of one stream (RFC 6120 section 7.7.3 has 5 to 10). */
 const bindsAtMost = 10
-/** Failed authentications of one stream (RFC 6120 section 6.4.5 has 2 to 5 retries). */
-const failuresAtMost = 5
+const crowded = 'the account has too many sessions'
 
 export class Session {
   /** The time of the next `deadline` event that is wanted, in milliseconds; `undefined`: none. */
@@ -66,14 +77,20 @@ export class Session {
   /** STARTTLS with the upstream is still to be done. */
   private upstreamPlain = false
   private upstreamLang: string | undefined
-  private bindId: string | undefined
+  private bindRequest: Stanza | undefined
   private binds = 0
   private failures = 0
+  private readonly patience: Patience
+  private closeWithin = untilClosed
+  private isSecuring = false
+  /** A stream header went to the server, and its features have not come. */
+  private featuresDue = false
 
   constructor(options: SessionOptions, now: number) {
     this.options = options
     this.secured = !options.starttls
-    this.deadline = now + untilBound
+    this.patience = new Patience(options.times, now)
+    this.deadline = this.patience.until('header', now)
     this.streams = new Streams(() => ({
       from: this.route === undefined ? '' : this.at.domain,
       id: options.newStreamId(),
@@ -110,6 +127,16 @@ export class Session {
     return this.streams.isClosed
   }
 
+  /** The name of the upstream, once one was chosen. */
+  get upstream(): string | undefined {
+    return this.at.upstream === '' ? undefined : this.at.upstream
+  }
+
+  /** How far it has come; `closing` from the first word of its end. */
+  get phase(): Phase | 'closing' {
+    return this.streams.isOpen ? this.at.phase : 'closing'
+  }
+
   /** The full JID of the resource, once one was bound. */
   get boundTo(): string | undefined {
     return this.at.bound?.jid
@@ -120,9 +147,17 @@ export class Session {
     const wasOpen = this.streams.isOpen
     this.on(event)
     if (wasOpen && !this.streams.isOpen) this.managing.ended()
-    if (this.closing) this.deadline = Math.min(this.deadline ?? Infinity, now + untilClosed)
     if (this.over) this.deadline = undefined
+    else if (this.closing)
+      this.deadline = Math.min(wasOpen ? Infinity : (this.deadline ?? Infinity), now + this.closeWithin)
+    else this.deadline = this.at.phase === 'bound' ? undefined : this.patience.until(this.turn, now)
     return this.streams.out
+  }
+
+  private get turn(): Turn {
+    if (this.isSecuring) return 'tls'
+    if (isHeld(this.at.phase) || this.featuresDue) return 'server'
+    return this.headerDue ? 'header' : 'client'
   }
 
   private on(event: SessionEvent): void {
@@ -147,7 +182,14 @@ export class Session {
       case 'superseded':
         return this.managing.superseded()
       case 'stop':
+        this.closeWithin = event.within
         return this.fail('system-shutdown', 'shutdown')
+      case 'shed':
+        return this.fail('resource-constraint', 'overload', 'the gate is short of memory')
+      case 'late':
+        return this.fail('connection-timeout', 'timeout', 'an element was begun and not ended')
+      case 'stalled':
+        return this.onStalled(event.side)
       case 'deadline':
         return this.onDeadline()
     }
@@ -204,6 +246,7 @@ export class Session {
 
   private onClientSecured(): void {
     this.secured = true
+    this.isSecuring = false
     this.at.phase = 'opening'
     this.headerDue = true
   }
@@ -234,11 +277,13 @@ export class Session {
   private onStarttls(): void {
     if (this.at.phase !== 'securing') {
       // RFC 6120 section 5.4.2.2: failure, then the end of the stream.
+      this.failed('tls', 'not-offered')
       this.streams.sendElement('client', element('failure', ns.tls))
       return this.streams.close('client')
     }
     this.streams.sendElement('client', element('proceed', ns.tls))
     this.streams.beginAnew('client')
+    this.isSecuring = true
     this.out({ effect: 'secure', side: 'client' })
   }
 
@@ -264,8 +309,10 @@ export class Session {
         ? bound.refuse(stanza, { condition: 'unexpected-request' }, voice)
         : bound.stanza('client', stanza, voice)
     }
-    if (this.at.phase === 'negotiating' && iq === 'registration' && this.isToServer(stanza))
+    if (this.at.phase === 'negotiating' && iq === 'registration' && this.isToServer(stanza)) {
+      this.patience.fills()
       return this.pass('client', stanza)
+    }
     if (this.at.phase === 'negotiating' && iq === 'legacy-auth')
       return this.refuse(stanza, { condition: 'service-unavailable' })
     if (this.at.phase === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) return this.onBind(stanza)
@@ -282,7 +329,7 @@ export class Session {
     if (++this.binds > bindsAtMost)
       return this.fail('policy-violation', 'client-error', 'too many attempts to bind a resource')
     this.at.phase = 'binding'
-    this.bindId = stanza.id ?? ''
+    this.bindRequest = stanza
     this.pass('client', stanza)
   }
 
@@ -303,6 +350,7 @@ export class Session {
       if (value !== undefined) header.set(name, value)
     }
     header.set('version', '1.0')
+    this.featuresDue = true
     this.streams.send('upstream', { item: 'open', header })
   }
 
@@ -343,8 +391,10 @@ export class Session {
     if (!this.streams.isSpeakingTo('client')) return this.fail('internal-server-error', 'upstream-error')
     const stanza = stanzaOf(received)
     if (stanza !== undefined) return this.onUpstreamStanza(stanza)
-    if (received.ns === ns.stream && received.name === 'features')
+    if (received.ns === ns.stream && received.name === 'features') {
+      this.featuresDue = false
       return this.streams.sendElement('client', rewriteFeatures(received, this.maxBytes))
+    }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onSaslAnswer(received)
     if (isStreamManagement(received)) return this.managing.upstream(received)
     // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one.
@@ -354,9 +404,8 @@ export class Session {
 
   /** Bytes of one element that the client may send at present. */
   private get maxBytes(): number {
-    return this.at.phase === 'negotiating'
-      ? Math.min(strangerLimits.bytes, this.options.maxBytes)
-      : this.options.maxBytes
+    const { beforeLogin, client } = this.options.maxBytes
+    return this.at.phase === 'negotiating' ? beforeLogin : client
   }
 
   private onUpstreamError(received: Element): void {
@@ -393,9 +442,12 @@ export class Session {
     if (received.name !== 'success') {
       this.at.phase = 'negotiating'
       this.streams.sendElement('client', received)
+      // XEP-0388: a task is for somebody to do.
+      if (received.name === 'continue') this.patience.fills()
       if (received.name !== 'failure') return
+      this.failed('sasl', failureOf(received, ns.sasl))
       this.managing.refused()
-      if (++this.failures > failuresAtMost)
+      if (++this.failures >= this.options.loginFailures)
         this.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
       return
     }
@@ -412,12 +464,16 @@ export class Session {
 
   private onUpstreamStanza(stanza: Stanza): void {
     if (this.at.bound !== undefined) return this.at.bound.stanza('upstream', stanza, this.voice)
-    this.pass('upstream', stanza)
     const isAnswer = stanza.kind === 'iq' && (stanza.type === 'result' || stanza.type === 'error')
-    if (this.at.phase !== 'binding' || !isAnswer || (stanza.id ?? '') !== this.bindId) return
-    const jid = stanza.type === 'result' ? boundJidOf(stanza) : undefined
-    if (jid === undefined) this.at.phase = 'authenticated'
-    else this.bind(jid)
+    const isBinding = this.at.phase === 'binding' && isAnswer && (stanza.id ?? '') === (this.bindRequest?.id ?? '')
+    const jid = isBinding && stanza.type === 'result' ? boundJidOf(stanza) : undefined
+    if (jid !== undefined && this.options.isCrowded(bareOf(jid))) return this.refuseResource(stanza)
+    this.pass('upstream', stanza)
+    if (!isBinding) return
+    if (jid !== undefined) return this.bind(jid)
+    this.at.phase = 'authenticated'
+    const error = child(stanza.element, 'error', ns.client)
+    this.failed('bind', error && failureOf(error, ns.stanzaErrors))
   }
 
   /** Before a stream is bound nobody is judged: what may pass was decided by its phase. Nor has a client an address to speak from. */
@@ -426,6 +482,16 @@ export class Session {
     const isAddressed = from === 'client' && stanza.from !== undefined
     const passed = isAddressed ? readdressed(stanza, { from: undefined }) : stanza
     this.streams.sendElement(other[from], passed.element)
+  }
+
+  /** RFC 6120 section 7.6.2.1. The server has bound a resource by then, which goes with its stream. */
+  private refuseResource(answer: Stanza): void {
+    this.streams.report(judgedReport('upstream', answer, 'close', [], undefined))
+    this.failed('bind', 'resource-constraint')
+    const error = { condition: 'resource-constraint', text: crowded } as const
+    const reply = this.bindRequest && errorReply(this.bindRequest, error, { by: this.at.domain })
+    if (reply !== undefined) this.streams.sendElement('client', reply)
+    this.fail('policy-violation', 'client-error', crowded)
   }
 
   // A bound resource.
@@ -449,9 +515,13 @@ export class Session {
   private onSasl2Success(received: Element): void {
     const success = this.managing.success(received)
     if (success === undefined) return
+    const jid = boundInlineOf(received)
+    if (jid !== undefined && this.options.isCrowded(bareOf(jid))) {
+      this.failed('bind', 'resource-constraint')
+      return this.fail('policy-violation', 'client-error', crowded)
+    }
     this.streams.sendElement('client', success)
     this.out({ effect: 'admit' })
-    const jid = boundInlineOf(received)
     if (jid === undefined) return
     this.bind(jid)
     this.managing.boundInline(received)
@@ -462,6 +532,7 @@ export class Session {
   private onClosed(side: Side): void {
     const { streams } = this
     if (!streams.hasTransport(side)) return
+    if (side === 'client' && this.isSecuring) this.failed('tls', 'handshake')
     // An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`.
     const isUnreached = side === 'upstream' && this.at.phase === 'connecting' && streams.isOpen
     const reason = streams.isSpeakingTo('upstream') ? 'lost' : 'tls'
@@ -481,8 +552,28 @@ export class Session {
 
   private onDeadline(): void {
     this.deadline = undefined
-    if (this.streams.isOpen) this.fail('connection-timeout', 'timeout', 'the stream was not negotiated in time')
-    else this.streams.abort()
+    if (!this.streams.isOpen) return this.streams.abort()
+    // In the middle of a handshake nothing can be said.
+    if (this.isSecuring) {
+      this.streams.cut('timeout')
+      return this.streams.abort()
+    }
+    if (this.patience.late === 'client')
+      return this.fail('connection-timeout', 'timeout', 'the stream was not negotiated in time')
+    this.fail('internal-server-error', 'upstream-silent', 'the server does not answer')
+  }
+
+  /** A peer takes nothing of what waits for it, and may not be waited for. */
+  private onStalled(side: Side): void {
+    const { streams } = this
+    if (side === 'client' || this.managing.isResumable) streams.cut(side === 'client' ? 'slow-client' : 'slow-upstream')
+    else this.fail('internal-server-error', 'slow-upstream', 'the server does not take what is sent to it')
+    this.out({ effect: 'abort', side })
+  }
+
+  /** `condition`: `undefined` when the server has named none. */
+  private failed(stage: Stage, condition = 'other'): void {
+    this.streams.report({ report: 'negotiation-failed', stage, condition })
   }
 
   private fail(...reason: Parameters<Streams['fail']>): void {

@@ -10,6 +10,7 @@ const types = {
   'not-acceptable': 'modify',
   'not-allowed': 'cancel',
   'policy-violation': 'modify',
+  'resource-constraint': 'wait',
   'service-unavailable': 'cancel',
   'unexpected-request': 'modify',
 } as const

@@ -21,6 +21,8 @@ export interface RosterItem {
   readonly subscription: 'none' | 'to' | 'from' | 'both'
   readonly ask: boolean
   readonly removed: boolean
+  /** The user has approved a request that the contact has yet to make (RFC 6121 section 3.4). */
+  readonly approved?: boolean
 }
 
 /**
@@ -34,7 +36,9 @@ export function rosterItemsOf(query: Element): RosterItem[] {
     const subscription = item.attrs.get('subscription') ?? 'none'
     if (subscription === 'remove') return [{ jid, subscription: 'none', ask: false, removed: true }]
     if (!isSubscription(subscription)) return []
-    return [{ jid, subscription, ask: item.attrs.get('ask') === 'subscribe', removed: false }]
+    const read = { jid, subscription, ask: item.attrs.get('ask') === 'subscribe', removed: false }
+    const approved = item.attrs.get('approved')
+    return [approved === 'true' || approved === '1' ? { ...read, approved: true } : read]
   })
 }
 

@@ -18,6 +18,11 @@ export interface Stanza {
   readonly id: string | undefined
 }
 
+/** What kind of stanza an element is, or `undefined` for a nonza. */
+export function kindOf({ ns: uri, name }: Element): Kind | undefined {
+  return uri === ns.client && isKind(name) ? name : undefined
+}
+
 /** The stanza that an element is, or `undefined` for a nonza. */
 export function stanzaOf(element: Element): Stanza | undefined {
   if (element.ns !== ns.client || !isKind(element.name)) return undefined

@@ -51,7 +51,7 @@ export class Ledger {
   /** What is known of a contact, or `undefined`. */
   stateOf(jid: string): Visible | undefined {
     const key = keyOf(jid)
-    if (key === undefined || !(this.complete || this.seen.has(key))) return undefined
+    if (!this.complete && !this.seen.has(key)) return undefined
     return this.contacts.get(key)?.visible ?? nothing
   }
 
@@ -131,8 +131,7 @@ export class Ledger {
     const left = new Set(this.visibleItems().keys())
     for (const item of items) {
       this.show(item)
-      const key = keyOf(item.jid)
-      if (key !== undefined) left.delete(key)
+      left.delete(keyOf(item.jid))
     }
     for (const jid of left) this.show({ ...nothing, jid, removed: true })
     this.complete = true
@@ -154,9 +153,8 @@ export class Ledger {
 
   private show(item: RosterItem): void {
     const contact = this.contact(item.jid)
-    const key = keyOf(item.jid)
-    if (contact === undefined || key === undefined) return
-    this.seen.add(key)
+    if (contact === undefined) return
+    this.seen.add(keyOf(item.jid))
     const before = contact.visible
     const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
     contact.visible = after
@@ -164,13 +162,11 @@ export class Ledger {
   }
 
   private find(jid: string): Contact | undefined {
-    const key = keyOf(jid)
-    return key === undefined ? undefined : this.contacts.get(key)
+    return this.contacts.get(keyOf(jid))
   }
 
   private contact(jid: string): Contact | undefined {
     const key = keyOf(jid)
-    if (key === undefined) return undefined
     let contact = this.contacts.get(key)
     if (contact === undefined) {
       if (this.contacts.size >= contactsAtMost) return undefined
@@ -206,6 +202,6 @@ function move(contact: Contact, before: Visible, item: RosterItem): void {
 }
 
 /** What cannot be folded is compared as it is spelled: it is still another contact than all the others. */
-function keyOf(jid: string): string | undefined {
+export function keyOf(jid: string): string {
   return foldBare(bareOf(jid)) ?? bareOf(jid)
 }

@@ -2,7 +2,7 @@
  * The nine subscription states of RFC 6121 appendix A (RFC 3921 section 9) as two halves of three: what the user sees of the contact
  * (`to`) and what the contact sees of the user (`from`), each `none`, `pending` or `active`. A stanza moves one half.
  */
-import type { SubscriptionType } from '../stanza/stanza.ts'
+import { type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
 
 export type Half = 'none' | 'pending' | 'active'
 
@@ -67,4 +67,36 @@ export function seesContact(state: Visible): boolean {
 
 export function isSeenByContact(state: Visible): boolean {
   return state.subscription === 'from' || state.subscription === 'both'
+}
+
+/** What one stanza turns a visible state into (RFC 6121 appendix A), each pair once and none that stays as it is. */
+export const visibleSteps: readonly (readonly [before: Visible, after: Visible])[] = [...oneStep()]
+const stepsByName = new Set(visibleSteps.map(([before, after]) => `${nameOf(before)} ${nameOf(after)}`))
+
+/** Whether one stanza can have brought a roster from one state to the other; removal can, from any. */
+export function isStep(before: Visible, after: Visible | undefined): boolean {
+  if (after === undefined) return true
+  const [from, to] = [nameOf(before), nameOf(after)]
+  return from === to || stepsByName.has(`${from} ${to}`)
+}
+
+function* oneStep(): Iterable<[Visible, Visible]> {
+  const all: readonly Half[] = ['none', 'pending', 'active']
+  const seen = new Set<string>()
+  for (const to of all)
+    for (const from of all)
+      for (const direction of ['outbound', 'inbound'] as const)
+        for (const type of subscriptionTypes) {
+          const before = visible({ to, from })
+          const after = visible(next({ to, from }, direction, type).state)
+          const name = `${nameOf(before)} ${nameOf(after)}`
+          if (nameOf(before) === nameOf(after) || seen.has(name)) continue
+          seen.add(name)
+          yield [before, after]
+        }
+}
+
+/** A request for what is granted already is none. */
+function nameOf(state: Visible): string {
+  return state.ask && !seesContact(state) ? `${state.subscription}+ask` : state.subscription
 }

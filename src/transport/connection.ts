@@ -6,12 +6,16 @@ export interface Connection {
   readonly wire: Wire
   /** Of the client, by the word of a trusted proxy if there was one; `undefined`: not known, or an upstream's. */
   readonly addresses: Addresses | undefined
-  /** The relay takes over: reading begins. */
-  start(handlers: ConnectionHandlers): void
+  /** The version of TLS, as Node names it; left out, or `undefined`: there is none. */
+  readonly tls?: string | undefined
+  /** The relay takes over: reading begins. Without times the peer may be silent, and slow, for ever. */
+  start(handlers: ConnectionHandlers, times?: ConnectionTimes): void
   /** Each text is a whole message where the wire has messages; one write for all of them where it has none. */
   write(texts: readonly string[]): void
-  /** More waits to be written than should; `drained` says when that is over. */
-  readonly full: boolean
+  /** Bytes that wait to be written; `drained` says when there are none any more. */
+  readonly waiting: number
+  /** Bytes of a message that has begun and not ended; 0 where the wire has no messages. */
+  readonly pending: number
   pause(): void
   resume(): void
   /** Negotiates TLS; `rest` is what was read and belongs to TLS. `secured` follows, or `closed`. */
@@ -24,7 +28,12 @@ export interface Connection {
 
 export interface ConnectionHandlers {
   data(bytes: Uint8Array): void
+  /** A part of a message has come, where the wire has messages. */
+  partly?(): void
+  /** Nothing waits to be written any more. */
   drained(): void
+  /** The peer has taken nothing of what waits for it, for longer than it may. */
+  stalled(): void
   secured(): void
   /** The peer will send no more. */
   ended(): void
@@ -34,5 +43,10 @@ export interface ConnectionHandlers {
   wrote(bytes: number): void
 }
 
-/** Bytes that may wait to be written before the other side is no longer read. */
-export const fullAt = 64 * 1024
+/** Milliseconds. */
+export interface ConnectionTimes {
+  /** Of silence, after which the kernel asks whether the peer is still there. */
+  readonly idle: number
+  /** In which a peer takes nothing of what waits for it. */
+  readonly slow: number
+}

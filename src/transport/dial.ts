@@ -5,6 +5,7 @@ import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
 import { encodeProxyHeader, type ProxyVersion } from './proxy-protocol.ts'
 import { alpn, TcpConnection } from './tcp.ts'
+import { upstreamTls } from './tls.ts'
 
 /** Where an upstream is, ready to be dialled. */
 export interface Target {
@@ -34,8 +35,7 @@ export function dial(
   failed: (reason: ConnectFailure) => void,
 ): () => void {
   const name = target.servername ?? domain
-  const tls: ConnectionOptions = { minVersion: 'TLSv1.2', ALPNProtocols: [alpn] }
-  if (target.ca !== undefined) tls.ca = target.ca
+  const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn] }
   // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target

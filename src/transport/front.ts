@@ -51,6 +51,11 @@ export class Front {
     })
   }
 
+  /** Whether a header is required of this peer, and believed. */
+  trusts(peer: string): boolean {
+    return this.options.trusts(peer)
+  }
+
   /** The client's address and the one that it asked for, be the socket the connection itself or TLS on it. */
   addressesOf(socket: Socket): Addresses | undefined {
     return this.told.get(keyOf(socket)) ?? addressesOf(socket)

@@ -7,17 +7,19 @@
  * All that one read produced leaves in one write: writes are by far the dearest part of a stanza's way. When a side takes no more,
  * the other is no longer read. If the session throws, both streams end, and the other sessions go on.
  */
+import type { Limits } from '../config/limits.ts'
 import type { Accounts } from '../session/accounts.ts'
 import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../session/event.ts'
 import type { Resumptions } from '../session/resumptions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
-import { type Framing, makeFraming } from '../stream/framing.ts'
-import { other, type Side, type StreamItem } from '../stream/item.ts'
-import { clientLimits, strangerLimits, upstreamLimits } from '../stream/limits.ts'
+import { type Kind, kindOf } from '../stanza/stanza.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
 import type { Addresses } from './address.ts'
+import type { Rejection } from './admission.ts'
 import type { Connection } from './connection.ts'
+import { End } from './end.ts'
 import type { Refusal } from './front.ts'
-import { type Clock, Nudge } from './nudge.ts'
+import type { Clock } from './nudge.ts'
 
 /** What a session's reports are about. */
 export interface About {
@@ -27,8 +29,19 @@ export interface About {
   readonly wire: 'tcp' | 'websocket'
   /** As configured; `undefined` as long as no domain was asked for. */
   readonly route: string | undefined
+  /** Its name; `undefined`: none was asked for yet. */
+  readonly upstream?: string | undefined
   /** The client's IP address, for the log; `undefined`: not known. */
   readonly client?: string | undefined
+  /** The name of the decision that a `judged` report is about; `undefined`: the stanza just went on. */
+  readonly decision?: string | undefined
+}
+
+export interface StreamState {
+  readonly wire: About['wire']
+  /** The version, as Node names it: `TLSv1.3`; `none`: not encrypted, or not by the gate. */
+  readonly tls: string
+  readonly phase: Session['phase']
 }
 
 /** Those who watch. They are told, and decide nothing. */
@@ -36,19 +49,24 @@ export interface Watcher {
   report(report: Report, about: About): void
   /** Bytes that crossed the transport of that side. */
   bytes(side: Side, way: 'received' | 'sent', count: number): void
+  /** The gate has written a stanza to this side, one that it forwards or one of its own. */
+  sent?(to: Side, kind: Kind, route: string | undefined): void
   /** The time that the session took for one event. Seconds. */
   took(seconds: number): void
   /** The session threw: a bug of ours. */
   fault(error: unknown, about: About): void
-  /** A connection was closed for its PROXY header; `address` is the peer's own, `undefined`: it is gone. */
-  refused(reason: Refusal, listener: string, address: string | undefined): void
+  /** A connection was not served: for its PROXY header (`address` is the peer's own), or for what `Admission` says (the client's). */
+  refused(reason: Refusal | Rejection, listener: string, address: string | undefined): void
 }
 
 /** What all relays of a gate share. */
 export interface Surroundings {
   readonly accounts: Accounts<Relay>
   readonly resumptions: Resumptions<Relay>
+  readonly limits: Limits
   readonly watcher: Watcher
+  /** Milliseconds since 1970. */
+  time(): number
   /** See `dial`. */
   dial(
     upstream: string,
@@ -68,17 +86,6 @@ export interface Incoming {
   readonly session: SessionOptions
 }
 
-interface End {
-  readonly connection: Connection
-  readonly framing: Framing
-  readonly outbox: string[]
-  /** From the bound resource on, where white space may stand between stanzas. */
-  nudge: Nudge | undefined
-  paused: boolean
-  /** TLS is being negotiated: nothing is read as XML. */
-  securing: boolean
-}
-
 export class Relay {
   private readonly incoming: Incoming
   private readonly around: Surroundings
@@ -87,6 +94,9 @@ export class Relay {
   private giveUp: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
   private wanted: number | undefined
+  /** The client has used up its rate, and is read again then. */
+  private thaw: NodeJS.Timeout | undefined
+  private idle: NodeJS.Timeout | undefined
   private account: string | undefined
   private finished = false
   private readonly open = new Set<Side>()
@@ -104,10 +114,29 @@ export class Relay {
     this.begin('client', connection)
   }
 
-  /** The gate shuts down. */
-  stop(): void {
-    this.receive({ event: 'stop' })
+  /** The gate shuts down; what waits for the peers is waited for so many milliseconds. */
+  stop(within: number): void {
+    this.receive({ event: 'stop', within })
     this.flush()
+  }
+
+  /** The gate has to do without this session. */
+  shed(): void {
+    this.receive({ event: 'shed' })
+    this.flush()
+  }
+
+  /** Bytes that wait to be written, to either side; `undefined`: it is about to end, or has ended. */
+  get waiting(): number | undefined {
+    const { client, upstream } = this.ends
+    if (this.broken || this.session.closing || this.session.over) return undefined
+    return client.connection.waiting + (upstream?.connection.waiting ?? 0)
+  }
+
+  /** What its client's stream is at present. */
+  get state(): StreamState {
+    const { wire, tls = 'none' } = this.incoming.connection
+    return { wire, tls, phase: this.session.phase }
   }
 
   /** Another stream has resumed the session. */
@@ -127,22 +156,29 @@ export class Relay {
   }
 
   private makeEnd(side: Side, connection: Connection): End {
-    const framing = makeFraming(connection.wire, side, side === 'client' ? strangerLimits : upstreamLimits)
-    return { connection, framing, outbox: [], nudge: undefined, paused: false, securing: false }
+    const { limits } = this.around
+    const late = () => {
+      this.receive({ event: 'late' })
+      this.flush()
+    }
+    return new End({ side, connection, limits, clock, late })
   }
 
   private begin(side: Side, connection: Connection): void {
-    const { watcher } = this.around
+    const { watcher, limits } = this.around
     this.open.add(side)
-    connection.start({
-      data: bytes => {
+    const handlers = {
+      data: (bytes: Uint8Array) => {
         watcher.bytes(side, 'received', bytes.byteLength)
-        const end = this.ends[side]
-        if (end === undefined) return
-        end.framing.push(bytes)
+        this.ends[side]?.push(bytes)
         this.pump(side)
       },
+      partly: () => this.ends[side]?.rest(),
       drained: () => this.regulate(),
+      stalled: () => {
+        this.receive({ event: 'stalled', side })
+        this.flush()
+      },
       secured: () => {
         const end = this.ends[side]
         if (end !== undefined) end.securing = false
@@ -155,34 +191,36 @@ export class Relay {
       },
       closed: () => {
         this.open.delete(side)
-        this.ends[side]?.nudge?.stop()
+        this.ends[side]?.stop()
         this.receive({ event: 'closed', side })
         this.flush()
       },
-      wrote: count => watcher.bytes(side, 'sent', count),
-    })
+      wrote: (count: number) => watcher.bytes(side, 'sent', count),
+    }
+    connection.start(handlers, limits.times)
   }
 
   /** Reads what is there, as far as it may be read; then what was held back for the answer. */
   private pump(side: Side): void {
     this.read(side)
     if (side === 'upstream') this.read('client')
+    this.ends[side]?.rest()
     this.flush()
   }
 
   private read(side: Side): void {
     for (;;) {
       const end = this.ends[side]
-      if (end === undefined || end.securing || this.broken || (side === 'client' && this.session.holding)) return
-      const item = this.next(end.framing)
+      if (end === undefined || this.broken || (side === 'client' && this.session.holding)) return
+      const item = this.next(end)
       if (item === undefined) return
       this.receive({ event: 'item', from: side, item })
     }
   }
 
-  private next(framing: Framing): StreamItem | undefined {
+  private next(end: End): StreamItem | undefined {
     try {
-      return framing.next()
+      return end.next()
     } catch (error) {
       this.fail(error)
       return undefined
@@ -206,7 +244,7 @@ export class Relay {
   private perform(effect: Effect): void {
     switch (effect.effect) {
       case 'send':
-        return this.write(effect.to, effect.item)
+        return this.send(effect.to, effect.item)
       case 'report':
         return this.watch(effect.report)
       case 'connect':
@@ -214,15 +252,13 @@ export class Relay {
       case 'restart':
         return this.ends[effect.side]?.framing.restart()
       case 'secure':
-        return this.secure(effect.side)
+        return this.ends[effect.side]?.secure()
       case 'admit':
-        return this.ends.client.framing.limit(clientLimits)
+        return this.ends.client.framing.limit(this.around.limits.client)
       case 'settle':
         return this.settle()
       case 'close':
-        this.flushEnd(effect.side)
-        this.ends[effect.side]?.nudge?.stop()
-        return this.ends[effect.side]?.connection.close()
+        return this.ends[effect.side]?.close()
       case 'abort':
         return this.ends[effect.side]?.connection.abort()
       case 'recall':
@@ -239,22 +275,27 @@ export class Relay {
       case 'leave':
         return this.around.resumptions.leave(this)
       case 'tell':
-        return this.spread(this.around.accounts.tell(effect.account, this, effect.news))
+        return this.spread(this.around.accounts.tell(effect.account, this, effect.news, this.around.time()))
     }
+  }
+
+  private send(to: Side, item: StreamItem): void {
+    this.ends[to]?.write(item)
+    const kind = item.item === 'element' ? kindOf(item.element) : undefined
+    if (kind !== undefined) this.around.watcher.sent?.(to, kind, this.session.route)
   }
 
   private settle(): void {
-    for (const side of ['client', 'upstream'] as const) {
-      const end = this.ends[side]
-      if (end === undefined) continue
-      end.framing.settle()
-      if (end.connection.wire === 'tcp') end.nudge = new Nudge(clock, space => end.connection.write([space]))
-    }
+    for (const side of ['client', 'upstream'] as const) this.ends[side]?.settle()
+    this.watchSilence()
   }
 
-  private write(to: Side, item: StreamItem): void {
-    const end = this.ends[to]
-    if (end !== undefined) end.outbox.push(end.framing.write(item))
+  /** A silent client is pinged; a WebSocket has pings of its own. */
+  private watchSilence(): void {
+    const { client } = this.ends
+    const { idle } = this.around.limits.times
+    if (client.silence >= idle) client.ping()
+    this.idle = setTimeout(() => this.watchSilence(), Math.max(idle - client.silence, 1_000))
   }
 
   private connect(upstream: string, domain: string): void {
@@ -277,50 +318,31 @@ export class Relay {
     )
   }
 
-  private secure(side: Side): void {
-    const end = this.ends[side]
-    if (end === undefined) return
-    this.flushEnd(side)
-    end.securing = true
-    const rest = end.framing.takeRest()
-    end.framing.restart()
-    // A line break behind <starttls/> or <proceed/> is no TLS; anything else is TLS, or an attack that TLS does not survive.
-    const first = rest.findIndex(byte => byte !== 0x0a && byte !== 0x0d && byte !== 0x20)
-    end.connection.secure(first === -1 ? Buffer.alloc(0) : rest.subarray(first))
-  }
-
   private spread({ tell, reports }: ReturnType<Accounts<Relay>['tell']>): void {
     for (const report of reports) this.watch(report)
     for (const [relay, news] of tell) relay.told(news)
   }
 
   private flush(): void {
-    this.flushEnd('client')
-    this.flushEnd('upstream')
+    this.ends.client.flush()
+    this.ends.upstream?.flush()
     this.regulate()
-  }
-
-  private flushEnd(side: Side): void {
-    const end = this.ends[side]
-    if (end === undefined || end.outbox.length === 0) return
-    end.connection.write(end.outbox)
-    end.nudge?.wrote(end.outbox)
-    end.outbox.length = 0
   }
 
   /** A side is read while the session wants to hear it and the other side takes what comes of it. */
   private regulate(): void {
-    for (const side of ['client', 'upstream'] as const) {
-      const end = this.ends[side]
-      if (end === undefined || end.securing) continue
-      // A client that does not take the gate's own answers gets to say no more that has to be answered.
-      const isDeaf = side === 'client' && (this.session.holding || end.connection.full)
-      const paused = isDeaf || this.ends[other[side]]?.connection.full === true
-      if (paused === end.paused) continue
-      end.paused = paused
-      if (paused) end.connection.pause()
-      else end.connection.resume()
-    }
+    const { client, upstream } = this.ends
+    const { buffer } = this.around.limits
+    const isFull = (end: End | undefined) => end !== undefined && end.connection.waiting > buffer
+    const wait = client.wait
+    // A client that does not take the gate's own answers gets to say no more that has to be answered.
+    client.hold(wait > 0 || this.session.holding || isFull(client) || isFull(upstream))
+    upstream?.hold(isFull(client))
+    if (wait === 0 || this.thaw !== undefined || this.finished) return
+    this.thaw = setTimeout(() => {
+      this.thaw = undefined
+      this.pump('client')
+    }, wait)
   }
 
   private setTimer(): void {
@@ -346,15 +368,16 @@ export class Relay {
   private get about(): About {
     const { id, listener, connection } = this.incoming
     const { wire, addresses } = connection
-    return { id, listener, wire, route: this.session.route, client: addresses?.source.address }
+    const { route, upstream } = this.session
+    return { id, listener, wire, route, upstream, client: addresses?.source.address }
   }
 
   /** Fail closed, one session at a time. */
   private fail(error: unknown): void {
     this.broken = true
     this.around.watcher.fault(error, this.about)
-    this.write('client', { item: 'error', condition: 'internal-server-error' })
-    this.write('client', { item: 'close' })
+    this.ends.client.write({ item: 'error', condition: 'internal-server-error' })
+    this.ends.client.write({ item: 'close' })
     this.flush()
     for (const side of ['client', 'upstream'] as const) this.ends[side]?.connection.close()
     clearTimeout(this.timer)
@@ -373,7 +396,8 @@ export class Relay {
   private finish(): void {
     if (this.finished) return
     this.finished = true
-    clearTimeout(this.timer)
+    for (const timer of [this.timer, this.thaw, this.idle]) clearTimeout(timer)
+    for (const side of ['client', 'upstream'] as const) this.ends[side]?.stop()
     this.giveUp?.()
     this.around.resumptions.leave(this)
     if (this.account !== undefined) this.spread(this.around.accounts.detach(this.account, this))

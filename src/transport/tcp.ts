@@ -1,8 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type SecureContext, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type SecureContext, TLSSocket, type Server as TlsServer } from 'node:tls'
 import { type Addresses, addressesOf } from './address.ts'
-import { type Connection, type ConnectionHandlers, fullAt } from './connection.ts'
+import type { Connection, ConnectionHandlers, ConnectionTimes } from './connection.ts'
 import type { Front } from './front.ts'
+import { type Pem, serverTls } from './tls.ts'
+
+/** What stands before a listener's server. */
+export type Guard = Pick<Front, 'guard' | 'addressesOf'>
 
 /** How TLS is laid over a plain socket, whose buffered input is TLS's then. */
 export interface Securing {
@@ -14,76 +18,79 @@ export interface Securing {
 /** The name of XMPP in TLS (XEP-0368). */
 export const alpn = 'xmpp-client'
 
-/** Milliseconds for a TLS handshake. */
-const handshake = 10_000
-
 /** A client listener with STARTTLS, or without TLS at all when `context` is left out. */
 export function plainServer(
   context: (() => SecureContext) | undefined,
   serve: (connection: Connection) => void,
-  front?: Front,
+  guard?: Guard,
 ): Server {
   const securing: Securing | undefined = context && {
     lay: socket => new TLSSocket(socket, { isServer: true, secureContext: context(), ALPNProtocols: [alpn] }),
     event: 'secure',
   }
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-    serve(new TcpConnection(socket, securing, addressesBy(front, socket)))
+    serve(new TcpConnection(socket, securing, addressesBy(guard, socket)))
   })
-  front?.guard(server)
+  guard?.guard(server)
   return server
 }
 
-/** A client listener where TLS comes first (XEP-0368). A client that names no protocol is served too. */
+/** A client listener where TLS comes first (XEP-0368), within so many milliseconds. A client that names no protocol is served too. */
 export function directServer(
-  pem: { cert: string; key: string },
+  pem: Pem,
+  handshakeTimeout: number,
   serve: (connection: Connection) => void,
-  front?: Front,
-): Server {
+  guard?: Guard,
+): TlsServer {
   const options = {
-    ...pem,
-    minVersion: 'TLSv1.2',
-    handshakeTimeout: handshake,
+    ...serverTls(pem),
+    handshakeTimeout,
     ALPNProtocols: [alpn],
     allowHalfOpen: true,
     noDelay: true,
-  } as const
+  }
   const server = createTlsServer(options, socket => {
-    serve(new TcpConnection(socket, undefined, addressesBy(front, socket)))
+    serve(new TcpConnection(socket, undefined, addressesBy(guard, socket)))
   })
-  front?.guard(server)
-  // A handshake that fails is the peer's affair; the socket is gone already.
-  server.on('tlsClientError', () => {})
+  guard?.guard(server)
+  // A handshake that fails is the peer's affair; one that has taken too long leaves its socket to us.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
 }
 
-function addressesBy(front: Front | undefined, socket: Socket): Addresses | undefined {
-  return front === undefined ? addressesOf(socket) : front.addressesOf(socket)
+function addressesBy(guard: Guard | undefined, socket: Socket): Addresses | undefined {
+  return guard === undefined ? addressesOf(socket) : guard.addressesOf(socket)
 }
 
 export class TcpConnection implements Connection {
   readonly wire = 'tcp'
+  readonly pending = 0
   readonly addresses: Addresses | undefined
+  tls: string | undefined
   private socket: Socket
   private readonly securing: Securing | undefined
   private handlers: ConnectionHandlers | undefined
+  private times: ConnectionTimes | undefined
   private over = false
 
   constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses | undefined) {
     this.socket = socket
     this.securing = securing
     this.addresses = addresses
+    this.tls = versionOf(socket)
     // What goes wrong with a transport ends it, and its end is told.
     socket.on('error', () => {})
   }
 
-  start(handlers: ConnectionHandlers): void {
+  start(handlers: ConnectionHandlers, times?: ConnectionTimes): void {
     this.handlers = handlers
+    this.times = times
+    if (times !== undefined) this.socket.setKeepAlive(true, times.idle)
     this.listen(this.socket)
   }
 
-  get full(): boolean {
-    return this.socket.writableLength > fullAt
+  get waiting(): number {
+    return this.socket.writableLength
   }
 
   write(texts: readonly string[]): void {
@@ -104,13 +111,17 @@ export class TcpConnection implements Connection {
   secure(rest: Buffer): void {
     if (this.securing === undefined) return this.abort()
     const plain = this.socket
-    plain.removeAllListeners('data').removeAllListeners('drain').removeAllListeners('end').removeAllListeners('close')
+    for (const event of ['data', 'drain', 'end', 'close', 'timeout']) plain.removeAllListeners(event)
+    plain.setTimeout(0)
     plain.pause()
     if (rest.length > 0) plain.unshift(rest)
     const tls = this.securing.lay(plain)
     this.socket = tls
     tls.on('error', () => tls.destroy())
-    tls.once(this.securing.event, () => this.handlers?.secured())
+    tls.once(this.securing.event, () => {
+      this.tls = versionOf(tls)
+      this.handlers?.secured()
+    })
     this.listen(tls)
   }
 
@@ -126,6 +137,10 @@ export class TcpConnection implements Connection {
     socket.on('data', bytes => this.handlers?.data(bytes))
     socket.on('drain', () => this.handlers?.drained())
     socket.on('end', () => this.handlers?.ended())
+    // Node's timeout knows what the kernel has taken, also of one long write.
+    socket.setTimeout(this.times?.slow ?? 0, () => {
+      if (this.waiting > 0) this.handlers?.stalled()
+    })
     const closed = () => {
       if (this.over) return
       this.over = true
@@ -134,4 +149,9 @@ export class TcpConnection implements Connection {
     socket.on('close', closed)
     if (socket.closed) setImmediate(closed)
   }
+}
+
+/** The version of TLS that a socket has negotiated; `undefined`: none. */
+export function versionOf(socket: Socket): string | undefined {
+  return socket instanceof TLSSocket ? (socket.getProtocol() ?? undefined) : undefined
 }

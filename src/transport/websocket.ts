@@ -5,8 +5,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { ns } from '../stream/namespaces.ts'
 import { type Addresses, addressesOf, endpoint } from './address.ts'
-import { type Connection, type ConnectionHandlers, fullAt } from './connection.ts'
+import type { Connection, ConnectionHandlers, ConnectionTimes } from './connection.ts'
+import type { Answer } from './door.ts'
 import { type Pinged, Pinger, pingEvery } from './pinger.ts'
+import { versionOf } from './tcp.ts'
 
 export interface WebsocketOptions {
   readonly path: string
@@ -14,9 +16,13 @@ export interface WebsocketOptions {
   readonly origins: readonly string[] | undefined
   /** Bytes of a message; beyond it the socket closes with 1009. The stream's own limit is lower and answers in XML. */
   readonly maxMessage: number
+  /** Fragments of a message; beyond it the socket closes with 1008. Default: what ws has. */
+  readonly maxFragments?: number
   serve(connection: Connection): void
   /** Who the client of a request is. Default: whom the application takes it for (Fastify's `trustProxy`). */
   addressesOf?(request: FastifyRequest): Addresses | undefined
+  /** Asked before an upgrade that would be granted, for the client of the request. Default: everybody is let in. */
+  admit?(request: FastifyRequest, client: Addresses | undefined): Promise<Answer>
   /** Calls back every so many milliseconds, until the function returned is called. Default: a timer. */
   every?(milliseconds: number, callback: () => void): () => void
 }
@@ -24,6 +30,8 @@ export interface WebsocketOptions {
 const subprotocol = 'xmpp'
 /** Milliseconds for the closing handshake; a client that never answers would hold the listener open. */
 const closing = 1_000
+/** Seconds after which a client that was not let in may ask again. */
+const retryAfter = 10
 /** RFC 7395 has no codes of its own; these are RFC 6455's. */
 const codes = { done: 1000, binary: 1003 } as const
 
@@ -31,6 +39,7 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
   await app.register(websocket, {
     options: {
       maxPayload: options.maxMessage,
+      ...(options.maxFragments === undefined ? {} : { maxFragments: options.maxFragments }),
       perMessageDeflate: false,
       closeTimeout: closing,
       handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false),
@@ -52,6 +61,15 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => {
     const refused = refusal(request, options)
     if (refused !== undefined) return reply.code(refused.status).type('text/plain').send(`${refused.text}\n`)
+    if (options.admit === undefined || !isUpgrade(request)) return
+    const answer = await options.admit(request, whoIs(request))
+    if (answer === 'granted') return
+    const isOwnDoing = answer === 'address' || answer === 'address-rate'
+    return reply
+      .code(isOwnDoing ? 429 : 503)
+      .header('retry-after', retryAfter)
+      .type('text/plain')
+      .send(isOwnDoing ? 'too many connections from this address\n' : 'not now\n')
   }
   app.route({
     method: 'GET',
@@ -70,12 +88,16 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
 
 /** Why an upgrade is not granted (RFC 7395 section 3.1: the subprotocol is required). */
 function refusal(request: FastifyRequest, options: WebsocketOptions): { status: number; text: string } | undefined {
-  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return undefined
+  if (!isUpgrade(request)) return undefined
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
   if (!offered.includes(subprotocol)) return { status: 400, text: `the subprotocol '${subprotocol}' is required` }
   const { origin } = request.headers
   if (origin === undefined || options.origins === undefined || options.origins.includes(origin)) return undefined
   return { status: 403, text: 'this origin may not connect' }
+}
+
+function isUpgrade({ headers }: FastifyRequest): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 function byApplication({ ip, raw }: FastifyRequest): Addresses | undefined {
@@ -93,20 +115,34 @@ function timer(milliseconds: number, callback: () => void): () => void {
 class WebsocketConnection implements Connection, Pinged {
   readonly wire = 'websocket'
   readonly addresses: Addresses | undefined
+  readonly tls: string | undefined
   private readonly socket: WebSocket
   private readonly raw: Socket
   private handlers: ConnectionHandlers | undefined
-  private waiting = 0
+  waiting = 0
+  /** Bytes that came, and of those what was there at the end of the last message or control frame. */
+  private came = 0
+  private whole = 0
+  private isWhole = false
 
   constructor(socket: WebSocket, raw: Socket, addresses: Addresses | undefined) {
     this.socket = socket
     this.raw = raw
     this.addresses = addresses
+    this.tls = versionOf(raw)
     socket.on('error', () => {})
   }
 
-  start(handlers: ConnectionHandlers): void {
+  start(handlers: ConnectionHandlers, times?: ConnectionTimes): void {
     this.handlers = handlers
+    this.watchMessages()
+    if (times !== undefined) {
+      this.raw.setKeepAlive(true, times.idle)
+      // Node's timeout knows what the kernel has taken, also of one long write.
+      this.raw.setTimeout(times.slow, () => {
+        if (this.waiting > 0) handlers.stalled()
+      })
+    }
     this.socket.on('message', (data: Buffer, isBinary: boolean) => {
       // RFC 7395 section 3.2: text alone.
       if (isBinary) this.socket.close(codes.binary)
@@ -116,8 +152,8 @@ class WebsocketConnection implements Connection, Pinged {
     if (this.socket.readyState === this.socket.CLOSED) setImmediate(() => handlers.closed())
   }
 
-  get full(): boolean {
-    return this.waiting > fullAt
+  get pending(): number {
+    return this.came - this.whole
   }
 
   write(texts: readonly string[]): void {
@@ -163,9 +199,23 @@ class WebsocketConnection implements Connection, Pinged {
     if (this.socket.readyState === this.socket.OPEN) this.socket.ping()
   }
 
+  /** ws tells of whole messages alone: what has come since the last one is one that has begun. */
+  private watchMessages(): void {
+    const ended = () => {
+      this.isWhole = true
+    }
+    this.socket.on('message', ended).on('ping', ended).on('pong', ended)
+    // Called after ws has had the same bytes.
+    this.raw.on('data', (bytes: Buffer) => {
+      this.came += bytes.length
+      if (this.isWhole) this.whole = this.came
+      this.isWhole = false
+      if (this.pending > 0) this.handlers?.partly?.()
+    })
+  }
+
   private written(bytes: number): void {
-    const wasFull = this.full
     this.waiting -= bytes
-    if (wasFull && !this.full) this.handlers?.drained()
+    if (this.waiting === 0) this.handlers?.drained()
   }
 }

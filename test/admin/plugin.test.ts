@@ -43,7 +43,8 @@ t.test('/metrics is what Prometheus reads', async t => {
 })
 
 t.test('a token guards /metrics', async t => {
-  const app = await made(t, { token })
+  let refused = 0
+  const app = await made(t, { token, refused: () => refused++ })
   const rows: readonly (readonly [authorization: string | undefined, status: number])[] = [
     [undefined, 401],
     ['', 401],
@@ -65,6 +66,8 @@ t.test('a token guards /metrics', async t => {
     const headers = authorization === undefined ? {} : { authorization }
     const response = await app.inject({ url: '/metrics', headers })
     t.equal(response.statusCode, status, authorization ?? 'no header')
+    t.equal(refused, status === 401 ? 1 : 0, 'and it is told')
+    refused = 0
     t.equal(response.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined)
     t.equal(response.body.includes('stanzagate_'), status === 200, 'the numbers only for who may see them')
   }

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
+import { defaultLimits } from '../../src/config.ts'
 import type { RawClient } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { Gate, makeCertificate, makeProsody, type WireName, wires } from './gate.ts'
@@ -199,7 +200,9 @@ t.test('an upstream that does not read', async t => {
 })
 
 t.test('200 sessions come and go', async t => {
-  const gate = await Gate.start(t, certificate, prosody, { upstream: { port: prosody.ports.directTls ?? 0, tls: own } })
+  const upstream = { port: prosody.ports.directTls ?? 0, tls: own }
+  const limits = { ...defaultLimits, resources: 200 }
+  const gate = await Gate.start(t, certificate, prosody, { upstream, limits })
   const before = await gate.metrics()
   t.equal(before.sum('streams_opened_total'), 0)
   const count = 200

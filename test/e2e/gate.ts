@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
-import type { Config, Upstream } from '../../src/config.ts'
+import { type Config, defaultLimits, type Limits, type Upstream } from '../../src/config.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import type { Watcher } from '../../src/transport/relay.ts'
 import { Inbox } from '../clients/inbox.ts'
@@ -28,6 +28,7 @@ export interface GateOptions {
   readonly upstream?: Partial<Upstream>
   readonly rules?: Partial<Config['rules']>
   readonly origins?: readonly string[]
+  readonly limits?: Partial<Limits>
   readonly watchers?: readonly Watcher[]
 }
 
@@ -76,6 +77,7 @@ export class Gate {
         upstreams: new Map([['main', { name: 'main', address, port, tls, ...options.upstream }]]),
         routes: [{ domain: 'localhost', upstream: 'main' }],
         rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
+        limits: { ...defaultLimits, ...options.limits },
         log: { level: 'silent' },
       },
       options.watchers,

@@ -3,6 +3,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 /** As much of a server as it takes to bind a resource. */
 export class Upstream {
+  /** What it binds; as XML has it. */
+  jid = 'juliet@localhost/x'
   socket: Socket | undefined
   readonly server = createServer(socket => this.serve(socket.on('error', () => {}))).listen(0, '127.0.0.1')
 
@@ -33,7 +35,7 @@ export class Upstream {
       [/<stream:stream .*>/, `${header}<stream:features><mechanisms ${sasl}/></stream:features>`],
       [/<\/auth>/, `<success ${sasl}/>`],
       [/<stream:stream .*>/, `${header}<stream:features><bind ${bindNs}/></stream:features>`],
-      [/<\/iq>/, `<iq type='result' id='bind'><bind ${bindNs}><jid>juliet@localhost/x</jid></bind></iq>`],
+      [/<\/iq>/, `<iq type='result' id='bind'><bind ${bindNs}><jid>${this.jid}</jid></bind></iq>`],
     ]
     let heard = ''
     socket.on('data', bytes => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -9,16 +10,16 @@ import { sayings } from '../../src/observe/initial.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import { metrics, verdicts } from '../../src/observe/table.ts'
 import { activeRules, rules } from '../../src/rules/table.ts'
-import { type Cause, causes, connectFailures, type Report, type Said } from '../../src/session/event.ts'
+import { type Cause, causes, connectFailures, type Report, type Said, stages } from '../../src/session/event.ts'
 import { kinds, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { typeLabel } from '../../src/stanza/type-label.ts'
 import type { Side } from '../../src/stream/item.ts'
-import type { About } from '../../src/transport/relay.ts'
+import type { About, StreamState } from '../../src/transport/relay.ts'
 import { promtool, Scrape } from './scrape.ts'
 import { playAtRandom } from './sessions.ts'
 
 const root = new URL('../../../', import.meta.url)
-const about: About = { id: 1, listener: 'tcp-5222', wire: 'tcp', route: 'im.example' }
+const about: About = { id: 1, listener: 'tcp-5222', wire: 'tcp', route: 'im.example', upstream: 'main' }
 const seeded = { seed: 6121 }
 
 type Judged = Extract<Report, { report: 'judged' }>
@@ -28,6 +29,7 @@ t.test('reports become numbers', async t => {
   const asked = { subscription: 'none', ask: true } as const
   const both = { subscription: 'both', ask: false } as const
   const jid = 'nurse@im.example/balcony'
+  const received = 'stanzas_received_total client presence im.example: 1'
   const rows: readonly Row[] = [
     [
       { report: 'stream-opened', side: 'client' },
@@ -60,9 +62,42 @@ t.test('reports become numbers', async t => {
     ],
     [{ report: 'nonza', from: 'client', verdict: 'reject' }, 'nonzas_total client reject: 1'],
     [{ report: 'undecided', type: 'subscribed' }, 'subscription_undecided_total subscribed im.example: 1'],
+    [{ report: 'decided', type: 'unsubscribed' }, 'subscription_decided_total unsubscribed im.example: 1'],
+    [
+      { report: 'transition', before: asked, after: { subscription: 'to', ask: false } },
+      'subscription_transitions_total none+ask to im.example: 1',
+    ],
     [
       { report: 'transition', before: asked, after: both },
       'subscription_transitions_total none+ask both im.example: 1',
+      'subscription_illegal_transitions_total none+ask both main: 1',
+    ],
+    [
+      { report: 'transition', before: both, after: { subscription: 'both', ask: true } }, // a server's slip
+      'subscription_transitions_total both both im.example: 1',
+    ],
+    [{ report: 'subscription', event: 'mutual' }, 'subscription_events_total mutual im.example: 1'],
+    [
+      { report: 'subscription', event: 'approval-in', seconds: 60 },
+      'subscription_events_total approval-in im.example: 1',
+      ...decisionLines('approved', 60, 9),
+    ],
+    [
+      { report: 'subscription', event: 'denial-in', seconds: 86_401 },
+      'subscription_events_total denial-in im.example: 1',
+      ...decisionLines('denied', 86_401, 4),
+    ],
+    [
+      { report: 'negotiation-failed', stage: 'sasl', condition: 'not-authorized' },
+      'negotiation_failures_total sasl not-authorized tcp-5222 im.example: 1',
+    ],
+    [
+      { report: 'negotiation-failed', stage: 'bind', condition: 'not-authorized' },
+      'negotiation_failures_total bind not-authorized tcp-5222 im.example: 1',
+    ],
+    [
+      { report: 'negotiation-failed', stage: 'sasl', condition: 'resource-constraint' }, // no condition of SASL
+      'negotiation_failures_total sasl other tcp-5222 im.example: 1',
     ],
     [
       { report: 'transition', before: undefined, after: both },
@@ -80,25 +115,29 @@ t.test('reports become numbers', async t => {
       { report: 'request-failed', condition: 'Item-Not-Found' },
       'subscription_requests_failed_total other im.example: 1',
     ],
-    [judged([]), 'stanzas_total presence subscribe client forward none enforce im.example: 1'],
+    [judged([]), received, 'stanzas_total presence subscribe client forward none enforce im.example: 1'],
     [
       judged([], 'reject'), // by a session's phase, not by a rule
+      received,
       'stanzas_total presence subscribe client reject none enforce im.example: 1',
     ],
     [
       judged([said('a', 'forward'), said('b', 'drop')], 'drop'),
+      received,
       'stanzas_total presence subscribe client drop b enforce im.example: 1',
       'rule_decisions_total a forward enforce client im.example: 1',
       'rule_decisions_total b drop enforce client im.example: 1',
     ],
     [
       judged([said('a', 'reject', 'observe'), said('b', 'drop')], 'drop'), // what was done outranks what would have been
+      received,
       'stanzas_total presence subscribe client drop b enforce im.example: 1',
       'rule_decisions_total a reject observe client im.example: 1',
       'rule_decisions_total b drop enforce client im.example: 1',
     ],
     [
       judged([said('a', 'drop', 'observe'), said('b', 'reject', 'observe'), said('c', 'forward')]),
+      received,
       'stanzas_total presence subscribe client drop a observe im.example: 1',
       'rule_decisions_total a drop observe client im.example: 1',
       'rule_decisions_total b reject observe client im.example: 1',
@@ -106,6 +145,7 @@ t.test('reports become numbers', async t => {
     ],
     [
       judged([said('a', 'forward'), said('b', 'forward')]),
+      received,
       'stanzas_total presence subscribe client forward b enforce im.example: 1',
       'rule_decisions_total a forward enforce client im.example: 1',
       'rule_decisions_total b forward enforce client im.example: 1',
@@ -116,7 +156,7 @@ t.test('reports become numbers', async t => {
     gate.report(report, about)
     t.same((await Scrape.of(gate)).counted.toSorted(), counted.toSorted(), JSON.stringify(report))
     gate.report(report, about)
-    const doubled = counted.map(line => line.replace(/1$/, '2')).toSorted()
+    const doubled = counted.map(line => line.replace(/\d+$/, count => String(2 * Number(count)))).toSorted()
     t.same((await Scrape.of(gate)).counted.toSorted(), doubled, 'and again')
     gate.stop()
   }
@@ -128,12 +168,18 @@ t.test('what else is told', async t => {
   gate.bytes('client', 'received', 20)
   gate.bytes('upstream', 'sent', 5)
   gate.fault()
+  gate.sent('client', 'iq', 'im.example')
+  gate.sent('client', 'iq')
+  gate.handshakeFailed('tcp-5223')
   for (const microseconds of [1, 4, 4, 300, 2e6]) gate.took(microseconds / 1e6)
   gate.report({ report: 'undecided', type: 'subscribed' }, { ...about, route: undefined })
   const scrape = await Scrape.of(gate)
   t.equal(scrape.sum('transport_bytes_total', { side: 'client', way: 'received' }), 320)
   t.equal(scrape.sum('transport_bytes_total'), 325)
   t.equal(scrape.sum('session_faults_total'), 1)
+  t.equal(scrape.sum('stanzas_sent_total', { to: 'client', kind: 'iq' }), 2)
+  t.equal(scrape.sum('stanzas_sent_total', { route: 'im.example' }), 1)
+  t.equal(scrape.sum('negotiation_failures_total', { stage: 'tls', listener: 'tcp-5223', route: '' }), 1)
   const within = ['0.000002', '0.000005', '0.0005', '0.1', '+Inf'].map(le =>
     scrape.sum('session_receive_seconds_bucket', { le }),
   )
@@ -166,7 +212,8 @@ t.test('every stanza counts once, under one rule; every rule that spoke counts',
       gate.stop()
       const spoke = stanzas.reduce((total, { said }) => total + said.length, 0)
       for (const from of ['client', 'upstream'])
-        if (scrape.sum('stanzas_total', { from }) !== stanzas.filter(one => one.from === from).length) return false
+        for (const name of ['stanzas_total', 'stanzas_received_total'])
+          if (scrape.sum(name, { from }) !== stanzas.filter(one => one.from === from).length) return false
       return scrape.sum('rule_decisions_total') === spoke && scrape.strays.length === 0
     }),
     { ...seeded, numRuns: 100 },
@@ -222,11 +269,16 @@ t.test('nothing that a peer wrote becomes a series', async t => {
         gate.report({ ...judged([]), kind, type: typeLabel(kind, word), account: word, contact: word }, about)
       gate.report({ report: 'request-failed', condition: word }, about)
       gate.report({ report: 'stream-error', side: 'client', by: 'peer', condition: word }, about)
+      for (const stage of stages) gate.report({ report: 'negotiation-failed', stage, condition: word }, about)
       gate.report({ report: 'session-opened', jid: `${word}@im.example/${i}` }, about)
     }
   const scrape = await Scrape.of(gate)
   t.same(scrape.strays, [])
-  t.equal(scrape.samples.length, before + kinds.length, 'one series for the other types of each kind')
+  t.equal(
+    scrape.samples.length,
+    before + kinds.length + stages.length,
+    'one series for the other types of each kind, and for other conditions',
+  )
   t.equal(scrape.sum('subscription_requests_failed_total', { condition: 'other' }), 200 * (hostile.length + 1))
 })
 
@@ -271,6 +323,67 @@ t.test('what is configured is there at 0', async t => {
     Array.from({ length: 200 }, (_, i) => `im${i}.example`),
   )
   t.ok((await Scrape.of(many)).samples.length < 400, 'a gate of many domains begins without them')
+})
+
+t.test('streams are counted when somebody asks', async t => {
+  const gate = made(t)
+  const streams: StreamState[] = [
+    { wire: 'tcp', tls: 'TLSv1.3', phase: 'bound' },
+    { wire: 'tcp', tls: 'TLSv1.3', phase: 'bound' },
+    { wire: 'websocket', tls: 'none', phase: 'closing' },
+    { wire: 'websocket', tls: 'TLSv1.9', phase: 'opening' },
+  ]
+  gate.counts(() => streams)
+  t.same((await Scrape.of(gate)).counted, [
+    'client_streams tcp TLSv1.3 bound: 2',
+    'client_streams websocket none closing: 1',
+    'client_streams websocket other opening: 1',
+  ])
+  streams.splice(1)
+  const scrape = await Scrape.of(gate)
+  t.same(scrape.counted, ['client_streams tcp TLSv1.3 bound: 1'])
+  t.equal(scrape.samples.filter(({ name }) => name === 'stanzagate_client_streams').length, 3, 'the others are at 0')
+  t.same(scrape.strays, [])
+})
+
+t.test('OpenMetrics: the same numbers, and the way to the last decision', async t => {
+  const gate = made(t, ['im.example'])
+  gate.report(judged([said('presence-type', 'reject')], 'reject'), { ...about, decision: 'first' })
+  gate.report(judged([said('presence-type', 'reject'), said('b', 'forward')], 'reject'), {
+    ...about,
+    decision: 'second',
+  })
+  gate.report(judged([said('b', 'drop')], 'drop'), about)
+  gate.report({ report: 'subscription', event: 'approval-in', seconds: 5 }, about)
+  gate.sent('client', 'iq', 'im.example')
+  const open = await gate.openMetrics.metrics()
+  const found = [
+    ...open.matchAll(/^stanzagate_(\S+?)\{rule="([^"]+)",verdict="(\w+)".* (\d+) # \{(.*)\} (\S+) (\S+)$/gm),
+  ]
+  t.same(
+    found.map(([, ...rest]) => rest.join(' ')),
+    [
+      'rule_decisions_total presence-type reject 2 decision_id="second" 1 1795000000.25',
+      'rule_decisions_total b forward 1 decision_id="second" 1 1795000000.25',
+    ],
+  )
+  t.notMatch(await gate.registry.metrics(), 'decision_id', 'the text format has no place for it')
+
+  const numbers = (text: string) =>
+    new Map(
+      new Scrape(text.replaceAll(/ # \{.*$/gm, '')).samples
+        .filter(({ name }) => !/^stanzagate_(process|nodejs)_/.test(name))
+        .map(({ name, labels, value }) => [JSON.stringify([name, labels]), value]),
+    )
+  t.same(numbers(open), numbers(await gate.registry.metrics()), 'one has what the other has')
+
+  // Prometheus' own reader of the format wants a time for each sample when it reads a file.
+  const timed = open.replaceAll(/^(stanzagate_[^#]*?)(?= # |$)/gm, '$1 1795000001')
+  const dir = t.testdir({ 'open.txt': timed, 'wrong.txt': timed.replace('# EOF', '') })
+  const read = (file: string) =>
+    promtool(['tsdb', 'create-blocks-from', 'openmetrics', join(dir, file), join(dir, file, '..', 'out')])
+  t.equal(read('open.txt').status, 0, read('open.txt').said)
+  t.not(read('wrong.txt').status, 0, 'it looks')
 })
 
 t.test('initial series: what each rule says, as its source has it', async t => {
@@ -319,7 +432,7 @@ t.test('the documents are up to date', async t => {
 
 function made(t: Test, routes: readonly string[] = [], listeners = ['tcp-5222']): Metrics {
   const active = activeRules({ default: 'enforce', modes: new Map() })
-  const gate = new Metrics({ routes, upstreams: ['main'], rules: active })
+  const gate = new Metrics({ routes, upstreams: ['main'], rules: active }, () => 1_795_000_000_250)
   for (const listener of listeners) gate.serves(listener)
   t.teardown(() => gate.stop())
   return gate
@@ -333,6 +446,17 @@ function judged(all: readonly Said[], verdict: Said['verdict'] = 'forward'): Jud
 
 function said(rule: string, verdict: Said['verdict'], mode: Said['mode'] = 'enforce'): Said {
   return { rule, clause: '', mode, verdict }
+}
+
+/** What a histogram of decisions says of one: of its buckets only the widest are reached. */
+function decisionLines(outcome: string, seconds: number, reached: number): string[] {
+  const bounds = ['60', '600', '3600', '21600', '86400', '259200', '604800', '2419200', '+Inf']
+  const name = 'subscription_decision_seconds'
+  return [
+    ...bounds.slice(-reached).map(le => `${name}_bucket ${le} ${outcome} im.example: 1`),
+    `${name}_sum ${outcome} im.example: ${seconds}`,
+    `${name}_count ${outcome} im.example: 1`,
+  ]
 }
 
 function opensAndCloses(gate: Metrics, cause: Cause): void {

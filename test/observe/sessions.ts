@@ -2,6 +2,7 @@
  * A session to which anything happens: mostly a polite login, and between its steps and after it whatever a list of numbers chooses.
  * The world keeps its promises: what is dialled connects or is refused, and only what is open is closed.
  */
+import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/table.ts'
 import type { Effect, Report, SessionEvent } from '../../src/session/event.ts'
 import { Session } from '../../src/session/session.ts'
@@ -30,7 +31,8 @@ const anything: readonly SessionEvent[] = [
   { event: 'refused', reason: 'timeout' },
   { event: 'closed', side: 'client' },
   { event: 'closed', side: 'upstream' },
-  { event: 'stop' },
+  { event: 'stop', within: 5_000 },
+  { event: 'shed' },
   { event: 'deadline' },
   { event: 'item', from: 'client', item: { item: 'close' } },
   { event: 'item', from: 'upstream', item: { item: 'close' } },
@@ -71,7 +73,10 @@ class World {
         starttls: false,
         rules: activeRules({ default: 'enforce', modes: new Map() }),
         trustedDomains: new Set(),
-        maxBytes: 10_000,
+        maxBytes: { beforeLogin: 10_000, client: 10_000 },
+        times: defaultLimits.times,
+        loginFailures: 5,
+        isCrowded: () => false,
         newStreamId: () => 'id',
         destinationOf: () => ({ route: 'im.example', upstream: 'main', starttls: false }),
       },
@@ -89,7 +94,7 @@ class World {
   }
 
   end(): void {
-    this.happens({ event: 'stop' })
+    this.happens({ event: 'stop', within: 5_000 })
     this.happens({ event: 'refused', reason: 'timeout' })
     for (const side of ['client', 'upstream'] as const) this.happens({ event: 'closed', side })
   }

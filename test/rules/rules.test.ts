@@ -4,10 +4,12 @@
  * The roster of these tables is told by the contacts' names: `asked@` is awaited, `friend@` is subscribed to, of `unknown@` nothing
  * was seen, and everyone else is known to be a stranger.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import t from 'tap'
+import { carbonsFromAccount } from '../../src/rules/carbons-from-account.ts'
 import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
+import { iqAnswerNeedsRequest } from '../../src/rules/iq-answer-needs-request.ts'
 import { judge } from '../../src/rules/judge.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
@@ -49,6 +51,7 @@ const usual: Facts = {
   bare: 'romeo@im.example',
   lang: 'en',
   trusts: contact => contact.endsWith('gateway.example'),
+  asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
   roster: {
     answersRequest: contact => answers(contact, 'asked@'),
     endsSubscription: contact => answers(contact, 'friend@'),
@@ -259,11 +262,26 @@ judges(subscriptionBareJids, [
       `<presence type='${type}' from='a@im.example/x' to='romeo@im.example/orchard'/>`,
       `forward <presence type="${type}" from="a@im.example" to="romeo@im.example"/>`,
     ],
+    [
+      'upstream',
+      `<presence type='${type}' from='a@im.example' to='romeo@im.example/orchard'/>`,
+      `forward <presence type="${type}" from="a@im.example" to="romeo@im.example"/>`,
+    ],
+    [
+      'upstream',
+      `<presence type='${type}' from='a@im.example/x' to='romeo@im.example'/>`,
+      `forward <presence type="${type}" from="a@im.example" to="romeo@im.example"/>`,
+    ],
     // What the server left out is not added.
     [
       'upstream',
       `<presence type='${type}' from='a@im.example/x'/>`,
       `forward <presence type="${type}" from="a@im.example"/>`,
+    ],
+    [
+      'upstream',
+      `<presence type='${type}' to='romeo@im.example/orchard'/>`,
+      `forward <presence type="${type}" to="romeo@im.example"/>`,
     ],
   ]),
   // A JID's spelling stays, and so does what a subscription stanza carries.
@@ -319,6 +337,12 @@ judges(rosterVersionHeld, [
   ['client', get(` ver='other'`), emptied()],
   ['client', get(` ver='HELD'`), emptied()],
   ['client', get(` ver='other'`, ` to='romeo@im.example'`), emptied(' to="romeo@im.example"')],
+  // What stands beside the query stays as it is.
+  [
+    'client',
+    `<iq id='1' type='get'><x xmlns='urn:x' ver='other'/><query xmlns='jabber:iq:roster' ver='other'/></iq>`,
+    'forward <iq id="1" type="get"><x xmlns="urn:x" ver="other"/><query xmlns="jabber:iq:roster" ver=""/></iq>',
+  ],
   // The roster of somebody else (XEP-0321) is none of ours.
   ['client', get(` ver='other'`, ` to='juliet@im.example'`), 'pass'],
   ['client', set(`<item jid='a@im.example'/>`), 'pass'],
@@ -389,15 +413,89 @@ judges(unsubscribedNeedsSubscription, [
   ['client', `<presence type='unsubscribed' to='mallory@evil.example'/>`, 'pass'],
 ])
 
+const forwarded = `<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='a@im.example/x'><body>never said</body></message></forwarded>`
+const carbon = (from: string, name = 'received', version = 2) =>
+  `<message type='chat'${from}><${name} xmlns='urn:xmpp:carbons:${version}'>${forwarded}</${name}></message>`
+judges(carbonsFromAccount, [
+  ...['received', 'sent'].flatMap((name): Row[] => [
+    ['upstream', carbon(` from='romeo@im.example'`, name), 'pass'],
+    ['upstream', carbon(` from='Romeo@IM.EXAMPLE.'`, name), 'pass'],
+    ['upstream', carbon('', name), 'pass'],
+    ...[
+      'mallory@evil.example',
+      'im.example',
+      'romeo@im.example/orchard',
+      'romeo@im.example/other',
+      '',
+      'r\u043emeo@im.example',
+    ].map((from): Row => ['upstream', carbon(` from='${from}'`, name), 'drop']),
+    ['upstream', carbon(` from='mallory@evil.example'`, name, 1), 'drop'],
+    ['upstream', carbon(` from='mallory@evil.example'`, name, 0), 'drop'],
+    ['upstream', carbon(` from='mallory@evil.example'`, name, 9), 'pass'],
+    ['client', carbon(` from='mallory@evil.example'`, name), 'pass'],
+  ]),
+  ...['', 'normal', 'headline', 'groupchat', 'error'].map(
+    (type): Row => [
+      'upstream',
+      `<message type='${type}' from='mallory@evil.example'>words<x xmlns='urn:x'/><sent xmlns='urn:xmpp:carbons:2'/></message>`,
+      'drop',
+    ],
+  ),
+  // What the sender alone says of carbons, what others have forwarded, and what is deeper is no copy.
+  ['upstream', carbon(` from='mallory@evil.example'`, 'private'), 'pass'],
+  ['upstream', `<message from='mallory@evil.example'>${forwarded}</message>`, 'pass'],
+  ['upstream', `<message from='mallory@evil.example'><received xmlns='urn:xmpp:receipts' id='1'/></message>`, 'pass'],
+  [
+    'upstream',
+    `<message from='mallory@evil.example'><x xmlns='urn:x'><sent xmlns='urn:xmpp:carbons:2'/></x></message>`,
+    'pass',
+  ],
+  ['upstream', `<iq id='1' type='set' from='mallory@evil.example'><sent xmlns='urn:xmpp:carbons:2'/></iq>`, 'pass'],
+])
+
+const answer = (type: string, id: string) => `<iq type='${type}' id='${id}' from='mallory@evil.example/x'/>`
+judges(iqAnswerNeedsRequest, [
+  ...['result', 'error'].flatMap((type): Row[] => [
+    ['upstream', answer(type, 'asked'), 'pass'],
+    ['upstream', answer(type, 'forgotten'), 'pass'],
+    ['upstream', answer(type, 'other'), 'drop'],
+    ['upstream', `<iq type='${type}' from='mallory@evil.example/x'/>`, 'drop'],
+    // What is asked of the client it may answer, whatever the gate has seen.
+    ['client', answer(type, 'other'), 'pass'],
+    ['upstream', `<message type='${type}' id='other' from='mallory@evil.example/x'/>`, 'pass'],
+    ['upstream', `<presence type='${type}' id='other' from='mallory@evil.example/x'/>`, 'pass'],
+  ]),
+  ...['get', 'set', 'Result', ''].map((type): Row => ['upstream', answer(type, 'other'), 'pass']),
+])
+
+t.test('a refusal says what was wrong', async t => {
+  const rows: [Rule, xml: string, text: string][] = [
+    [
+      fromIsBoundJid,
+      `<presence from='juliet@im.example'/>`,
+      "the stanza's 'from' is not the JID that this stream is bound to",
+    ],
+    [subscriptionBareJids, `<presence type='subscribe'/>`, "a subscription stanza needs a 'to'"],
+    [subscriptionBareJids, `<presence type='subscribe' to='a b@im.example'/>`, "'to' is not a JID"],
+  ]
+  for (const [rule, xml, text] of rows) {
+    const verdict = rule.judge(read(xml), usual)
+    t.equal(verdict?.verdict === 'reject' ? verdict.error.text : verdict?.verdict === 'close' && verdict.text, text)
+  }
+})
+
 t.test('every rule has its file, its row of the table, and a table here that it passes and does not', async t => {
   const files = readdirSync(new URL('../../../src/rules', import.meta.url)).map(file => basename(file, '.ts'))
   const names = rules.map(rule => rule.name)
   t.same(files.filter(name => !['judge', 'mode', 'rule', 'table'].includes(name)).sort(), [...names].sort())
   t.equal(new Set(names).size, names.length)
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
+  const rowsOf = [...readme.matchAll(/^\| `([\w-]+)` \| (?:RFC|XEP)/gm)].map(row => row[1])
+  t.same(rowsOf, names, 'the README shows them in the order of asking')
   for (const { name, clause, about } of rules) {
     const expected = (tables.get(name) ?? []).map(row => row[2])
     t.ok(expected.includes('pass') && expected.some(word => word !== 'pass'), `${name} has a table`)
-    t.match(clause, /^(RFC|XEP) /, `${name} names its clause`)
+    t.match(clause, /^(RFC |XEP-)\d+ /, `${name} names its clause`)
     t.match(about, /^[a-z].*[^.]$/, `${name} says what it is about`)
   }
 })
@@ -415,6 +513,7 @@ const marks = (mark: string) =>
   })
 const refuses = over('refuses', () => ({ verdict: 'reject', error: { condition: 'bad-request' } }))
 const drops = over('drops', () => ({ verdict: 'drop' }))
+const closes = over('closes', () => ({ verdict: 'close', error: 'invalid-from' }))
 const silent = over('silent', () => undefined)
 
 t.test('judge: the rules in order', async t => {
@@ -479,6 +578,20 @@ t.test('judge: the rules in order', async t => {
       `<iq type='error' id='1'/>`,
       `forward <iq type="error" id="1"/>`,
       ['observe refuses drop'],
+    ],
+    [
+      '... but it may be rewritten',
+      [[marks('a'), 'enforce']],
+      `<iq type='error' id=''/>`,
+      'forward <iq type="error" id="a"/>',
+      ['enforce marks-a forward'],
+    ],
+    [
+      '... and end the stream',
+      [[closes, 'enforce']],
+      `<presence type='error'/>`,
+      'close invalid-from',
+      ['enforce closes close'],
     ],
     [
       '... but an IQ of no known type is',

@@ -129,7 +129,7 @@ for (const wire of wires) {
           ['<presence></message>', 'not-well-formed'],
           ['<x:presence/>', 'not-well-formed'],
           [`<c:presence xmlns:c='jabber:client'/>`, 'bad-namespace-prefix'],
-          [`<stream:stream to='im.example'><presence/></stream:stream>`, 'unsupported-stanza-type'],
+          [`<stream:stream to='im.example'><presence/></stream:stream>`, 'bad-format'],
         ]
       : [
           ['<presence><!-- x --></presence>', 'restricted-xml'],
@@ -431,24 +431,71 @@ for (const wire of wires) {
     -> close client
     ${gone('shutdown')}`,
   )
-  for (const [phase, script] of [
-    ['negotiating', opened(wire)],
-    ['binding', binding],
+  for (const [phase, script, condition, cause] of [
+    ['negotiating', opened(wire), 'connection-timeout', 'timeout'],
+    ['binding', binding, 'internal-server-error', 'upstream-silent'],
   ] as const)
     book(
       `${phase}: it has taken too long`,
       `${script}
       deadline
-      ${failed(wire, 'connection-timeout')}
+      ${failed(wire, condition)}
       deadline
       -> abort client
       -> abort upstream
       closed upstream
-      -> stream-closed upstream timeout
+      -> stream-closed upstream ${cause}
       -> close client
       closed client
-      -> stream-closed client timeout`,
+      -> stream-closed client ${cause}`,
     )
+  book(
+    'bound: an element that was begun and is not ended',
+    `${bound(wire)}
+    late
+    ${failed(wire, 'connection-timeout')}
+    ${gone('timeout')}
+    ${sessionClosed('timeout')}`,
+  )
+  book(
+    'bound: the gate is short of memory',
+    `${bound(wire)}
+    shed
+    ${failed(wire, 'resource-constraint')}
+    ${gone('overload')}
+    ${sessionClosed('overload')}`,
+  )
+  book(
+    'a client that takes nothing is cut off: there is no telling it',
+    `${bound(wire)}
+    stalled client
+    -> close client
+    -> close upstream
+    -> abort client
+    closed client
+    -> stream-closed client slow-client
+    closed upstream
+    -> stream-closed upstream slow-client
+    ${sessionClosed('slow-client')}`,
+  )
+  book(
+    'a server that takes nothing',
+    `${bound(wire)}
+    stalled upstream
+    ${failed(wire, 'internal-server-error')}
+    -> abort upstream
+    ${gone('slow-upstream')}
+    ${sessionClosed('slow-upstream')}`,
+  )
+  book(
+    'the account has as many sessions as it may have (RFC 6120 section 7.6.2.1)',
+    `${binding}
+    upstream: <iq type='result' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>juliet@im.example/balcony</jid></bind></iq>
+    -> judged close by none
+    -> client ~ <error type="wait" by="im.example"><resource-constraint
+    ${failed(wire, 'policy-violation')}`,
+    { crowded: true },
+  )
   book(
     'opening: nothing was ever said',
     `

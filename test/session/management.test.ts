@@ -148,6 +148,46 @@ for (const wire of wires) {
   const resumed = (...counts: Parameters<typeof resumption>) => `${authenticated(wire)}
     ${resumption(...counts)}`
 
+  // Answers.
+
+  const asksFor = (id: string) => `
+    client: <iq id='${id}' to='juliet@im.example/balcony' type='get'/>
+    -> judged forward by none
+    -> upstream ~ id="${id}"`
+  const isAnswered = (id: string) => `
+    upstream: <iq id='${id}' from='juliet@im.example/balcony' type='result'/>
+    -> judged forward by none
+    -> client ~ id="${id}"`
+  const isAnsweredUnasked = (id: string) => `
+    upstream: <iq id='${id}' from='juliet@im.example/balcony' type='result'/>
+    -> judged drop by iq-answer-needs-request`
+  const asking = `${managed}
+    ${asksFor('q1')}
+    ${asksFor('q2')}
+    ${isAnswered('q1')}
+    ${isAnsweredUnasked('q0')}
+    ${hears('g1')}
+    ${lost()}`
+  book(
+    'an answer that was delivered is delivered again, one that was left out is not, and what was asked before is still asked',
+    asking,
+    `${resumed(0, 0, 2, 2)}
+    ${isAnswered('q1')}
+    ${isAnsweredUnasked('q0')}
+    ${hears('g1')}
+    ${isAnswered('q2')}
+    ${isAnsweredUnasked('q0')}`,
+  )
+  book(
+    'a request that is sent again is answered, whether the answer had come or not',
+    asking,
+    `${resumed(2, 3, 0, 0)}
+    ${asksFor('q1')}
+    ${asksFor('q2')}
+    ${isAnswered('q2')}
+    ${isAnswered('q1')}`,
+  )
+
   // Enabling.
 
   for (const uri of ['urn:xmpp:sm:3', 'urn:xmpp:sm:2'])
@@ -937,10 +977,10 @@ for (const wire of wires) {
     ['SASL2', `<authenticate ${sasl2} mechanism='PLAIN'/>`, sasl2],
   ])
     book(
-      `${name}: the sixth failure is the last (RFC 6120 section 6.4.5)`,
+      `${name}: the fifth failure is the last (RFC 6120 section 6.4.5)`,
       `${opened(wire)}
       ${Array.from(
-        { length: 6 },
+        { length: 5 },
         () => `client: ${request}
       -> upstream ~ PLAIN
       upstream: <failure ${xmlns}><not-authorized/></failure>

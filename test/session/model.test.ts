@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/table.ts'
 import { Accounts } from '../../src/session/accounts.ts'
 import type { Effect, SessionEvent } from '../../src/session/event.ts'
@@ -40,7 +41,10 @@ class Connection {
         starttls: false,
         rules: activeRules({ default: 'enforce', modes: new Map() }),
         trustedDomains: new Set(),
-        maxBytes: 262_144,
+        maxBytes: { beforeLogin: 10_000, client: 262_144 },
+        times: defaultLimits.times,
+        loginFailures: 5,
+        isCrowded: () => false,
         newStreamId: () => 'gate',
         destinationOf: () => ({ route: '*', upstream: 'main', starttls: false }),
       },

@@ -141,13 +141,13 @@ for (const wire of wires) {
     client: ${get('r2')}
     -> judged forward by none
     -> upstream ~ r2
-    ${['mallory@evil.example/x', 'im.example', 'juliet@im.example']
-      .map(from =>
-        delivered(
-          `<iq id='r2' type='result' from='${from}'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`,
-        ),
+    ${['mallory@evil.example/x', 'juliet@im.example']
+      .map(
+        from => `upstream: <iq id='r2' type='result' from='${from}'><query xmlns='jabber:iq:roster'/></iq>
+      -> judged drop by iq-answer-needs-request`,
       )
       .join('\n')}
+    ${delivered(`<iq id='r2' type='result' from='im.example'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`)}
     ${delivered(`<iq id='r9' type='result'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`)}
     ${forged('subscribed')}
     ${delivered(`<iq id='r2' type='result' from='romeo@im.example'><query xmlns='jabber:iq:roster'>${item('to')}</query></iq>`, 'tell roster')}
@@ -186,6 +186,71 @@ for (const wire of wires) {
       `<presence id='s3' from='nurse@im.example' type='error'><error type='cancel'><x xmlns='urn:x'/></error></presence>`,
       'request-failed undefined-condition',
     )}`,
+  )
+
+  // Answers and carbons.
+
+  const asksFor = (id: string, to: string) => `
+    client: <iq id='${id}' to='${to}' type='get'><q xmlns='urn:q'/></iq>
+    -> judged forward by none
+    -> upstream: <iq id="${id}" to="${to}" type="get"><q xmlns="urn:q"/></iq>`
+  const isAnswered = (id: string, from: string, type = 'result') =>
+    delivered(`<iq id='${id}' from='${from}' type='${type}'/>`)
+  const isLiedTo = (id: string, from: string, type = 'result') => `
+    upstream: <iq id='${id}' from='${from}' type='${type}'/>
+    -> judged drop by iq-answer-needs-request`
+
+  book(
+    'a request is answered by whom the client has asked, and by nobody else',
+    `${bound(wire)}
+    ${isLiedTo('1', 'juliet@im.example/balcony')}
+    ${asksFor('1', 'juliet@im.example/balcony')}
+    ${asksFor('1', 'room@muc.im.example')}
+    ${isLiedTo('2', 'juliet@im.example/balcony')}
+    ${isLiedTo('1', 'juliet@im.example/tomb')}
+    ${isLiedTo('1', 'nurse@im.example/balcony', 'error')}
+    ${isLiedTo('1', 'room@muc.im.example/mallory')}
+    ${isLiedTo('1', 'mallory@evil.example', 'error')}
+    ${isAnswered('1', 'juliet@im.example/balcony', 'error')}
+    ${isAnswered('1', 'juliet@im.example/balcony')}
+    ${isLiedTo('1', 'juliet@im.example/tomb')}
+    ${isAnswered('1', 'room@muc.im.example', 'error')}`,
+  )
+  const many = wire === 'websocket' ? 2_001 : 2
+  book(
+    'however many are asked and answer, nothing is forgotten of them',
+    `${bound(wire)}
+    ${Array.from({ length: many }, (_, i) => `${asksFor(`${i}`, 'a@b.example')}${isAnswered(`${i}`, 'a@b.example')}`).join('\n')}
+    ${isLiedTo('1', 'mallory@evil.example')}`,
+  )
+  book(
+    'what was not forwarded was not asked; what is asked of the client is no answer',
+    `${bound(wire)}
+    client: <iq id='1' to='juliet@im.example' type='set'><query xmlns='jabber:iq:roster'/></iq>
+    -> judged reject by roster-set-one-item
+    -> client ~ type="error"
+    ${isLiedTo('1', 'juliet@im.example')}
+    client: <iq id='2' to='juliet@im.example' type='result'/>
+    -> judged forward by none
+    -> upstream ~ id="2"
+    ${isLiedTo('2', 'juliet@im.example')}
+    ${delivered(`<iq id='3' from='juliet@im.example' type='get'><q xmlns='urn:q'/></iq>`)}`,
+  )
+  book(
+    'what the rule observes or lets be is delivered',
+    `${bound(wire)}
+    upstream: <iq id='1' from='mallory@evil.example' type='result'/>
+    -> judged would drop by iq-answer-needs-request
+    -> client: <iq id="1" from="mallory@evil.example" type="result"/>
+    ${delivered(`<message from='mallory@evil.example'><sent xmlns='urn:xmpp:carbons:2'/></message>`)}`,
+    { modes: { 'iq-answer-needs-request': 'observe', 'carbons-from-account': 'off' } },
+  )
+  book(
+    'carbons come from the account',
+    `${bound(wire)}
+    ${delivered(`<message from='romeo@im.example'><sent xmlns='urn:xmpp:carbons:2'/></message>`)}
+    upstream: <message from='mallory@evil.example' to='romeo@im.example'><received xmlns='urn:xmpp:carbons:2'/></message>
+    -> judged drop by carbons-from-account`,
   )
 
   // Roster pushes and sets.

@@ -76,6 +76,7 @@ t.test('each condition has an error type that RFC 6120 section 8.3.3 gives it', 
     'not-acceptable': 'modify',
     'not-allowed': 'cancel',
     'policy-violation': 'modify',
+    'resource-constraint': 'wait',
     'service-unavailable': 'cancel',
     'unexpected-request': 'modify',
   }

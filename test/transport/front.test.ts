@@ -498,6 +498,7 @@ t.test('WebSockets are pinged, and those that are gone are ended', async t => {
       connection.start({
         data() {},
         drained() {},
+        stalled() {},
         secured() {},
         ended() {},
         closed: () => served.push('closed'),

@@ -1,0 +1,204 @@
+/**
+ * How an account's subscriptions came about and ended: who asked, who approved, who refused, who took it back; each counted once for the
+ * account, however many resources are told and however often a server repeats it. And how long the user's requests took.
+ *
+ * What both halves of a subscription become, the roster pushes say; who has brought it about, the stanzas before them. What no push
+ * shows, a contact's pending request, is known from the stanzas alone.
+ */
+import type { RosterItem } from '../stanza/roster-iq.ts'
+import type { SubscriptionType } from '../stanza/stanza.ts'
+import { keyOf } from './roster.ts'
+import { type Direction, isSeenByContact, seesContact, type Visible } from './state.ts'
+
+/** `-out`: by the user; `-in`: by the contact. Who asked withdraws; who was asked denies, or cancels what was approved. */
+export const happenings = [
+  'request-out',
+  'request-in',
+  'approval-out',
+  'approval-in',
+  'denial-out',
+  'denial-in',
+  'withdrawal-out',
+  'withdrawal-in',
+  'cancellation-out',
+  'cancellation-in',
+  'mutual',
+  'pre-approval',
+] as const
+export type Happening = (typeof happenings)[number]
+
+export interface Happened {
+  readonly event: Happening
+  /** From the user's request to this answer; left out where that is not known. */
+  readonly seconds?: number
+}
+
+interface Request {
+  /** Milliseconds since 1970; `undefined`: whoever told had no clock. */
+  readonly since: number | undefined
+  /** A roster has shown it: once it shows it no longer, it was answered. */
+  isShown: boolean
+}
+
+/** Contacts of an account in each of the following; beyond it the oldest is forgotten, and counted anew if it comes again. */
+const contactsAtMost = 1_000
+
+export class Funnel {
+  /** The user's, unanswered. */
+  private readonly requests = new Map<string, Request>()
+  /** Contacts whose requests the user has not answered. */
+  private readonly askers = new Map<string, true>()
+  /** The user has given up seeing the contact, or being seen, and no push has shown it yet. */
+  private readonly givenUp = new Map<string, true>()
+  private readonly revoked = new Map<string, true>()
+  /** The user has approved what nobody had asked for. */
+  private readonly granted = new Map<string, true>()
+
+  /** The user's `subscribe` began a request. */
+  asked(contact: string, time: number | undefined): Happened[] {
+    const key = keyOf(contact)
+    if (this.requests.has(key)) return []
+    keep(this.requests, key, { since: time, isShown: false })
+    return [{ event: 'request-out' }]
+  }
+
+  /** The user's `unsubscribe` went out, or the removal of an item. */
+  gaveUp(contact: string): void {
+    const key = keyOf(contact)
+    this.requests.delete(key)
+    keep(this.givenUp, key, true)
+  }
+
+  /**
+   * Another subscription stanza has passed. `hasPushes`: roster pushes will say what it has changed; otherwise an answer is taken for what
+   * it says.
+   */
+  passed(
+    direction: Direction,
+    type: SubscriptionType,
+    contact: string,
+    { hasPushes, time }: { hasPushes: boolean; time: number | undefined },
+  ): Happened[] {
+    const key = keyOf(contact)
+    if (direction === 'outbound') return this.answered(key, type)
+    switch (type) {
+      case 'subscribe':
+        if (this.askers.has(key)) return []
+        keep(this.askers, key, true)
+        return [{ event: 'request-in' }]
+      case 'unsubscribe':
+        return this.askers.delete(key) ? [{ event: 'withdrawal-in' }] : []
+      case 'subscribed':
+        return hasPushes ? [] : this.decided(key, 'approval-in', time)
+      case 'unsubscribed':
+        return hasPushes ? [] : this.decided(key, 'denial-in', time)
+    }
+  }
+
+  /** A roster push, counted once for the account. `before`: `undefined` when it was not known. */
+  pushed(item: RosterItem, before: Visible | undefined, time: number | undefined): Happened[] {
+    const key = keyOf(item.jid)
+    return [...this.pushedTo(key, item, before, time), ...this.pushedFrom(key, item, before)]
+  }
+
+  /** A whole roster: what has become of requests meanwhile. `before`: what was known of a contact. */
+  replaced(
+    items: readonly RosterItem[],
+    before: (jid: string) => Visible | undefined,
+    time: number | undefined,
+  ): Happened[] {
+    const shown = new Map(items.map(item => [keyOf(item.jid), item]))
+    const out: Happened[] = []
+    for (const [key, request] of [...this.requests]) {
+      const item = shown.get(key)
+      if (!request.isShown || isOpen(item)) continue
+      const isGranted = item !== undefined && seesContact(item)
+      out.push(...this.decided(key, isGranted ? 'approval-in' : 'denial-in', time))
+      if (item?.subscription === 'both') out.push({ event: 'mutual' })
+    }
+    for (const [key, item] of shown) {
+      const known = before(item.jid)
+      // Of two streams one is behind: what was granted on the other is not asked for again.
+      if (isOpen(item) && (known === undefined || !seesContact(known))) this.show(key, time)
+      if (isSeenByContact(item)) this.askers.delete(key)
+    }
+    return out
+  }
+
+  private pushedTo(key: string, item: RosterItem, before: Visible | undefined, time: number | undefined): Happened[] {
+    if (seesContact(item)) {
+      if (before !== undefined && seesContact(before)) return []
+      this.givenUp.delete(key)
+      return this.decided(key, 'approval-in', time)
+    }
+    const isLost = before !== undefined && (before.ask || seesContact(before)) && !(before.ask && isOpen(item))
+    const isOwnDoing = isLost && (item.removed || this.givenUp.delete(key))
+    const isGone = isLost && !isOwnDoing
+    const out: Happened[] = []
+    if (isOwnDoing) out.push({ event: 'withdrawal-out' })
+    if (isGone && seesContact(before)) out.push({ event: 'cancellation-in' })
+    if (isGone && before.ask) out.push(...(this.requests.has(key) ? this.decided(key, 'denial-in', time) : denied))
+    if (isOpen(item)) {
+      this.givenUp.delete(key)
+      this.show(key, time)
+    }
+    return out
+  }
+
+  private pushedFrom(key: string, item: RosterItem, before: Visible | undefined): Happened[] {
+    const is = isSeenByContact(item)
+    if (is) this.askers.delete(key)
+    if (item.approved === true && !is && this.granted.delete(key)) return [{ event: 'pre-approval' }]
+    if (before === undefined) return []
+    const was = isSeenByContact(before)
+    const out: Happened[] = []
+    if (is && !was) {
+      this.revoked.delete(key)
+      this.granted.delete(key)
+      out.push({ event: 'approval-out' })
+    }
+    if (was && !is) {
+      const isOwnDoing = this.revoked.delete(key) || item.removed
+      out.push({ event: isOwnDoing ? 'cancellation-out' : 'withdrawal-in' })
+    }
+    if (item.subscription === 'both' && before.subscription !== 'both') out.push({ event: 'mutual' })
+    return out
+  }
+
+  /** What the user has said to a contact's request. */
+  private answered(key: string, type: SubscriptionType): Happened[] {
+    const wasAsked = this.askers.delete(key)
+    if (type === 'subscribed' && !wasAsked) keep(this.granted, key, true)
+    if (type !== 'unsubscribed') return []
+    this.granted.delete(key)
+    if (wasAsked) return [{ event: 'denial-out' }]
+    keep(this.revoked, key, true)
+    return []
+  }
+
+  private decided(key: string, event: 'approval-in' | 'denial-in', time: number | undefined): Happened[] {
+    const request = this.requests.get(key)
+    if (request === undefined) return []
+    this.requests.delete(key)
+    if (request.since === undefined || time === undefined) return [{ event }]
+    // A clock may be set back.
+    return [{ event, seconds: Math.max(time - request.since, 0) / 1_000 }]
+  }
+
+  private show(key: string, time: number | undefined): void {
+    const request = this.requests.get(key)
+    if (request === undefined) keep(this.requests, key, { since: time, isShown: true })
+    else request.isShown = true
+  }
+}
+
+const denied: readonly Happened[] = [{ event: 'denial-in' }]
+
+function isOpen(item: RosterItem | undefined): boolean {
+  return item?.ask === true && !item.removed && !seesContact(item)
+}
+
+function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.set(key, value)
+  if (map.size > contactsAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
+}

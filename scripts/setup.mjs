@@ -134,7 +134,7 @@ function apt(args) {
   })
 }
 
-/** Compiles src, test and schemas into dist, and removes from dist what has lost its source. */
+/** Compiles src, test, schemas and dashboards into dist, and removes from dist what has lost its source. */
 export async function build() {
   pruneBuild()
   const status = await run(bin('tsc'), ['-p', '.'])
@@ -146,7 +146,7 @@ export async function build() {
  * what it believes it has written: if any output is missing, its memory is removed too.
  */
 function pruneBuild() {
-  for (const folder of ['src', 'test', 'schemas']) {
+  for (const folder of ['src', 'test', 'schemas', 'dashboards']) {
     for (const output of filesUnder(join(root, 'dist', folder), '.js.map')) {
       const stem = output.slice(0, -'.js.map'.length)
       if (existsSync(`${join(root, relative(join(root, 'dist'), stem))}.ts`)) continue

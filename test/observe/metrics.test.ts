@@ -250,6 +250,48 @@ t.test('active = opened - closed, whatever happens to sessions', async t => {
   t.ok(reached > 20, `${reached} were bound when they were looked at`)
 })
 
+t.test('received - sent = rejected + dropped + closed - own answers, whatever is said', async t => {
+  const seen = { own: 0, forward: 0, reject: 0, drop: 0, close: 0, observed: 0 }
+  const choices = fc.array(fc.nat(), { minLength: 30, maxLength: 120, size: 'max' })
+  await fc.assert(
+    fc.asyncProperty(choices, fc.constantFrom('enforce' as const, 'observe' as const), async (choices, mode) => {
+      const gate = new Metrics()
+      const own = { client: 0, upstream: 0 }
+      const end = playAtRandom(choices, (report, route) => gate.report(report, { ...about, route }), {
+        chatty: true,
+        mode,
+        sent: (to, kind, route, by) => {
+          gate.sent(to, kind, route)
+          if (to === by) own[to]++
+        },
+      })
+      end()
+      const scrape = await Scrape.of(gate)
+      gate.stop()
+      const total = (labels: Record<string, string>) => scrape.sum('stanzas_total', labels)
+      for (const from of ['client', 'upstream'] as const) {
+        const to = from === 'client' ? 'upstream' : 'client'
+        const stopped = (['reject', 'drop', 'close'] as const).map(verdict => total({ from, verdict, mode: 'enforce' }))
+        const [received, sent] = [
+          scrape.sum('stanzas_received_total', { from }),
+          scrape.sum('stanzas_sent_total', { to }),
+        ]
+        if (received - sent !== stopped.reduce((a, b) => a + b) - own[to]) return false
+        for (const [i, verdict] of (['reject', 'drop', 'close'] as const).entries()) seen[verdict] += stopped[i] ?? 0
+        seen.own += own[to]
+        seen.forward += sent - own[to]
+        for (const verdict of ['reject', 'drop', 'close']) seen.observed += total({ from, verdict, mode: 'observe' })
+      }
+      return scrape.strays.length === 0
+    }),
+    { ...seeded, numRuns: 200 },
+  )
+  t.ok(
+    Object.values(seen).every(count => count > 10),
+    JSON.stringify(seen),
+  )
+})
+
 t.test('nothing that a peer wrote becomes a series', async t => {
   const hostile = [
     '__proto__',

@@ -1,15 +1,20 @@
+// What Grafana is given: generated, up to date, asking only for what the gate has, and leaving nothing out.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { generated } from '../../dashboards/build/all.ts'
+import { datasource as chosen, docs } from '../../dashboards/build/panel.ts'
+import { choices, series } from '../../dashboards/build/query.ts'
 import { processMetrics } from '../../src/observe/process.ts'
 import { metrics } from '../../src/observe/table.ts'
-import { allows, byName, infoOf, promtool } from './scrape.ts'
+import { allows, byName, infoOf, promtool } from '../observe/scrape.ts'
+import { anchorsOf, filled, recordingRules, root } from './files.ts'
 
 interface Target {
   readonly refId: string
   readonly expr: string
   readonly legendFormat: string
+  readonly datasource: unknown
 }
 
 interface Panel {
@@ -20,6 +25,8 @@ interface Panel {
   readonly datasource?: unknown
   readonly gridPos: { readonly h: number; readonly w: number; readonly x: number; readonly y: number }
   readonly fieldConfig?: { readonly defaults: { readonly unit?: string } }
+  readonly options?: { readonly legend?: { readonly showLegend: boolean } }
+  readonly links?: readonly { readonly url: string }[]
   readonly targets?: readonly Target[]
 }
 
@@ -37,31 +44,38 @@ interface Dashboard {
   readonly panels: readonly Panel[]
 }
 
-const folder = fileURLToPath(new URL('../../../dashboards/', import.meta.url))
-const dashboards = readdirSync(folder)
-  .filter(file => file.endsWith('.json'))
-  .map(file => [file, JSON.parse(readFileSync(join(folder, file), 'utf8')) as Dashboard] as const)
+/** Metrics that no panel shows, each with its reason. */
+const unseen: Readonly<Record<string, string>> = {}
+
+const folder = join(root, 'dashboards')
+const files = readdirSync(folder).filter(file => file.endsWith('.json'))
+const dashboards = files.map(file => [file, JSON.parse(readFileSync(join(folder, file), 'utf8')) as Dashboard] as const)
+const recorded = new Map(recordingRules().map(rule => [rule.record, rule.expr]))
 
 /** Labels that Prometheus adds to what it scrapes. */
 const scraped = ['instance', 'job']
+const ofAlerts = ['alertname', 'alertstate', 'severity', ...scraped]
 
 /** What an expression asks for that the gate does not have: metrics, labels, values of closed sets. */
 function unknowns(expr: string): string[] {
   const found: string[] = []
-  const labels = new Set(scraped)
-  for (const [, name = '', matchers = ''] of expr.matchAll(/\b(stanzagate_\w+)(?:\{([^}]*)\})?/g)) {
+  const labels = new Set(expr.includes('ALERTS') ? ofAlerts : scraped)
+  for (const [, name = '', matchers = ''] of expr.matchAll(/((?:\w+:)?\bstanzagate_[\w:]+)(?:\{([^}]*)\})?/g)) {
     const info = infoOf(name)
-    if (info === undefined || (info.kind === 'histogram' && name === info.name)) {
+    const record = recorded.get(name)
+    if (record === undefined && (info === undefined || (info.kind === 'histogram' && name === info.name))) {
       found.push(name)
       continue
     }
-    for (const label of Object.keys(info.labels)) labels.add(label)
-    if (info.kind === 'histogram') labels.add('le')
+    const own = record === undefined ? Object.keys(info?.labels ?? {}) : grouped(record)
+    for (const label of own) labels.add(label)
+    if (info?.kind === 'histogram') labels.add('le')
     for (const [, label = '', operator = '', value = ''] of matchers.matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)) {
       if (scraped.includes(label)) continue
       const values = operator.endsWith('~') ? value.split('|') : [value]
-      if (!(label in info.labels)) found.push(`${name}{${label}}`)
-      else for (const one of values) if (!isAllowed(name, label, one)) found.push(`${name}{${label}="${one}"}`)
+      if (!own.includes(label)) found.push(`${name}{${label}}`)
+      else if (info !== undefined)
+        for (const one of values) if (!isAllowed(name, label, one)) found.push(`${name}{${label}="${one}"}`)
     }
   }
   for (const label of grouped(expr)) if (!labels.has(label)) found.push(`by (${label})`)
@@ -78,9 +92,13 @@ function grouped(expr: string): string[] {
   )
 }
 
-/** As Prometheus gets it from Grafana. */
-function filled(expr: string): string {
-  return expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '6h').replaceAll(/\$\w+/g, '.*')
+/** Labels that are left: those that are grouped by, or all that the series has. */
+function left(expr: string): string[] {
+  const by = grouped(expr)
+  if (by.length > 0) return by
+  const [name = ''] = /(?:\w+:)?\bstanzagate_[\w:]+/.exec(expr) ?? []
+  if (/\b(?:sum|count|min|max)\s*\(/.test(expr)) return []
+  return [...scraped, ...grouped(recorded.get(name) ?? ''), ...Object.keys(infoOf(name)?.labels ?? {})]
 }
 
 function checkRules(t: Test, expressions: readonly string[]): ReturnType<typeof promtool> {
@@ -98,29 +116,47 @@ t.test('what the gate does not have is seen', async t => {
     ['sum by (jid) (stanzagate_sessions_active)', 'by (jid)'],
     ['stanzagate_sessions_active{cause="timeout"}', 'stanzagate_sessions_active{cause}'],
     ['stanzagate_session_receive_seconds', 'stanzagate_session_receive_seconds'],
+    ['instance:stanzagate_nothing:ratio', 'instance:stanzagate_nothing:ratio'],
+    [
+      'instance:stanzagate_eventloop_active:ratio_rate5m{route="x"}',
+      'instance:stanzagate_eventloop_active:ratio_rate5m{route}',
+    ],
     ['sum by (le, instance) (rate(stanzagate_session_receive_seconds_bucket{job="x"}[5m]))'],
     ['sum by (route) (stanzagate_sessions_active{route=~"$route"})'],
   ]
   for (const [expr, ...unknown] of rows) t.same(unknowns(expr), unknown, expr)
 })
 
-t.test('there are dashboards', async t => {
+t.test('a query in the making names only what there is', async t => {
+  t.equal(
+    series('stanzas', { type: ['subscribe', 'subscribed'], verdict: { not: 'forward' } }),
+    'stanzagate_stanzas_total{type=~"subscribe|subscribed",verdict!="forward",instance=~"$instance",route=~"$route"}',
+  )
+  t.throws(() => series('stanzas', { type: 'sub' }), /stanzagate_stanzas_total: type is never sub/)
+})
+
+t.test('what is checked in is what the entries give: npm run dashboards', async t => {
+  const texts = generated()
+  t.same(files.toSorted(), [...texts.keys()].toSorted())
+  for (const [file, text] of texts) t.equal(readFileSync(join(folder, file), 'utf8'), text, file)
+})
+
+t.test('uids are what links and provisioning go by', async t => {
   t.same(
-    dashboards.map(([file]) => file),
-    ['subscriptions.json'],
+    dashboards.map(([, { uid }]) => uid),
+    ['abuse', 'health', 'overview', 'sessions', 'subscriptions'].map(name => `stanzagate-${name}`),
   )
 })
 
-for (const [file, { templating, panels, schemaVersion, uid }] of dashboards) {
+for (const [file, { templating, panels, schemaVersion }] of dashboards) {
   const charts = panels.filter(panel => panel.type !== 'row')
   const targets = charts.flatMap(({ title, targets = [] }) => targets.map(target => ({ title, ...target })))
 
   t.test(`${file}: variables`, async t => {
-    t.match(uid, /^stanzagate-\w+$/)
     t.ok(schemaVersion >= 39)
     t.same(
       templating.list.map(({ type, name }) => `${type} ${name}`),
-      ['datasource datasource', 'query instance', 'query route'],
+      ['datasource datasource', ...choices.map(choice => `query ${choice}`)],
     )
     for (const { name, type, definition = '' } of templating.list) {
       if (type !== 'query') continue
@@ -132,22 +168,29 @@ for (const [file, { templating, panels, schemaVersion, uid }] of dashboards) {
 
   t.test(`${file}: every panel says what it shows, and asks only for what there is`, async t => {
     for (const panel of charts) {
-      t.match(panel.description, /^[A-Z].{20,}\.$/, `${panel.title}: a description`)
+      t.match(panel.description, /^[A-Za-z].{20,}\.$/, `${panel.title}: a description`)
       t.match(panel.fieldConfig?.defaults.unit, /^\w+$/, `${panel.title}: a unit`)
-      t.match(JSON.stringify(panel.datasource), /"uid":"\$\{datasource\}"/, `${panel.title}: the chosen data source`)
+      t.strictSame(panel.datasource, chosen, `${panel.title}: data source`)
       t.ok((panel.targets ?? []).length > 0, `${panel.title}: a query`)
+      if (panel.type === 'timeseries') t.equal(panel.options?.legend?.showLegend, true, `${panel.title}: a legend`)
+      t.ok((panel.links ?? []).length > 0, `${panel.title}: a link to the documents`)
+      for (const { url } of panel.links ?? []) {
+        const [document = '', anchor = ''] = url.replace(`${docs}/`, '').split('#')
+        t.ok(anchorsOf(`docs/${document}`).has(anchor), `${panel.title}: ${url}`)
+      }
     }
-    for (const { title, expr, legendFormat } of targets) {
+    for (const { title, expr, legendFormat, datasource } of targets) {
+      t.strictSame(datasource, chosen, `${title}: data source`)
       t.same(unknowns(expr), [], `${title}: ${expr}`)
-      const selectors = [...expr.matchAll(/stanzagate_\w+(\{[^}]*\})?/g)].map(match => match[1] ?? '')
-      t.ok(
-        selectors.every(each => each.includes('instance=~"$instance"')),
-        `${title}: of the chosen instances`,
-      )
+      for (const [whole, name = '', matchers = ''] of expr.matchAll(/((?:\w+:)?\bstanzagate_[\w:]+)(\{[^}]*\})?/g)) {
+        const has = ['instance', ...grouped(recorded.get(name) ?? ''), ...Object.keys(infoOf(name)?.labels ?? {})]
+        for (const choice of choices.filter(choice => has.includes(choice)))
+          t.ok(matchers.includes(`${choice}=~"$${choice}"`), `${title}: ${whole}: of the chosen ${choice}`)
+      }
       const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(match => match[1] as string)
-      const has = grouped(expr).length === 0 ? scraped : grouped(expr)
+      t.not(legendFormat, '', `${title}: a legend`)
       t.same(
-        shown.filter(label => !has.includes(label)),
+        shown.filter(label => !left(expr).includes(label)),
         [],
         `${title}: a legend of labels that are left: ${legendFormat}`,
       )
@@ -178,18 +221,21 @@ for (const [file, { templating, panels, schemaVersion, uid }] of dashboards) {
 }
 
 t.test('every metric of the gate has its panel', async t => {
+  const asked = dashboards.flatMap(([, { panels }]) =>
+    panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+  )
   const shown = new Set(
-    dashboards.flatMap(([, { panels }]) =>
-      panels.flatMap(({ targets = [] }) =>
-        targets.flatMap(({ expr }) => [...expr.matchAll(/stanzagate_\w+/g)].map(match => infoOf(match[0])?.name)),
-      ),
-    ),
+    [
+      ...asked,
+      ...asked.flatMap(expr => [...expr.matchAll(/\w+:stanzagate_[\w:]+/g)].map(([name]) => recorded.get(name))),
+    ]
+      .flatMap(expr => [...(expr ?? '').matchAll(/\bstanzagate_\w+/g)])
+      .map(([name]) => infoOf(name)?.name),
   )
   t.same(
-    Object.values(metrics)
-      .map(info => info.name)
-      .filter(name => !shown.has(name)),
-    [],
+    [...byName.keys()].filter(name => !shown.has(name)).toSorted(),
+    Object.keys(unseen).toSorted(),
+    'but those that are named here',
   )
 })
 

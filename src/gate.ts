@@ -5,13 +5,13 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type Config, defaultLimits, type Limits, type Upstream } from './config.ts'
 import { Audit, type AuditConfig } from './observe/audit.ts'
 import { DecisionIds, isDecision, isSubscription } from './observe/decisions.ts'
-import { Log } from './observe/log.ts'
+import { Log, loggersOf } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import { Offenders } from './observe/offenders.ts'
 import { maxFiles } from './observe/process.ts'
 import { makeRoutes } from './routing/routes.ts'
 import { activeRules } from './rules/table.ts'
-import { Accounts } from './session/accounts.ts'
+import { Accounts, type Known } from './session/accounts.ts'
 import { Resumptions } from './session/resumptions.ts'
 import type { SessionOptions } from './session/session.ts'
 import { foldDomain } from './stanza/jid.ts'
@@ -22,11 +22,14 @@ import { Door } from './transport/door.ts'
 import { Front, type FrontOptions } from './transport/front.ts'
 import type { Clock } from './transport/nudge.ts'
 import { Overload, ProcessReadings, type Readings } from './transport/overload.ts'
-import { Relay, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
+import { Relay, type SessionView, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
 import { trustOf } from './transport/trusted.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
-export type GateConfig = Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'>
+export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {
+  /** Left out: one logger speaks for all areas. */
+  readonly log?: Config['log']
+}
 
 /** Accounts whose roster version is remembered after their last session. */
 const accountsAtMost = 10_000
@@ -81,7 +84,7 @@ export class Gate {
     const own = [
       this.metrics,
       this.offenders,
-      new Log(logger, () => this.clock.now()),
+      new Log(config.log ? loggersOf(logger, config.log) : logger, () => this.clock.now()),
       ...(this.audit ? [this.audit] : []),
     ]
     this.around = {
@@ -118,6 +121,16 @@ export class Gate {
       if (this.stopping) return connection.abort()
       this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.around))
     }
+  }
+
+  /** Every client's stream, oldest first. */
+  *sessions(): Iterable<SessionView> {
+    for (const relay of this.relays) yield relay.view
+  }
+
+  /** What is known of an account's subscriptions; `undefined`: nothing. */
+  known(account: string): Known | undefined {
+    return this.around.accounts.known(account)
   }
 
   /** The audit's file is opened anew, wherever its path leads now. */

@@ -1,5 +1,6 @@
 /** What a program imports: the gate as a whole, the gate as a Fastify plugin, and the pure parts by themselves. */
-export { type Config, ConfigError, formatProblem, readConfig } from './config.ts'
+export { type Config, ConfigError, defaultLimits, formatProblem, type Limits, readConfig } from './config.ts'
+export { type Explanation, explainStanza, type Question } from './explain/explain.ts'
 export { type StanzagateOptions, stanzagate } from './plugin.ts'
 export { type Bound, type Proxy, startProxy } from './proxy.ts'
 export { type ActiveRule, type Judgement, judge } from './rules/judge.ts'

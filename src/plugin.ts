@@ -10,6 +10,8 @@ export interface StanzagateOptions extends Pick<GateConfig, 'upstreams' | 'route
   readonly rules?: GateConfig['rules']
   /** Default: those of the configuration file. */
   readonly limits?: GateConfig['limits']
+  /** Left out: decisions leave no lines. */
+  readonly audit?: GateConfig['audit']
   /** Where WebSocket clients connect. Default `/xmpp-websocket`. */
   readonly path?: string
   /** Origins that may connect; left out: any. */
@@ -22,7 +24,8 @@ export interface StanzagateOptions extends Pick<GateConfig, 'upstreams' | 'route
 export async function stanzagate(app: FastifyInstance, options: StanzagateOptions): Promise<void> {
   const rules = options.rules ?? { default: modes[0], modes: new Map(), trustedDomains: [] }
   const limits = options.limits ?? defaultLimits
-  const gate = new Gate({ upstreams: options.upstreams, routes: options.routes, rules, limits }, app.log)
+  const { upstreams, routes, audit } = options
+  const gate = new Gate({ upstreams, routes, rules, limits, audit }, app.log)
   const path = options.path ?? '/xmpp-websocket'
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)

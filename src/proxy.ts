@@ -92,8 +92,9 @@ class ListeningGate implements Proxy {
   constructor(config: Config, watchers: readonly Watcher[], senses: Partial<Senses>) {
     this.config = config
     this.limits = config.limits ?? defaultLimits
-    const { level } = config.log
-    this.adminApp = fastify({ logger: level === 'silent' ? false : loggerOptions(level), logController: quiet() })
+    const { level, areas } = config.log
+    const isSilent = level === 'silent' && areas === undefined
+    this.adminApp = fastify({ logger: isSilent ? false : loggerOptions(level), logController: quiet() })
     this.log = this.adminApp.log
     this.gate = new Gate(config, this.log, watchers, senses)
     this.certificates = new Certificates(renewals(this.gate.metrics, this.log))

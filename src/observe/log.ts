@@ -1,38 +1,36 @@
-/** Reports as log lines: one for the beginning and one for the end of a session, one for each decision against a stanza. */
+/** Reports as log lines: one for each session's life, one for each decision against a stanza, and what else an area tells. */
 import type { FastifyBaseLogger } from 'fastify'
-import type { LogLevel } from '../config.ts'
+import { type LogArea, type LogConfig, type LogLevel, logAreas } from '../config.ts'
 import type { Report } from '../session/event.ts'
+import { bareOf } from '../stanza/jid.ts'
 import { type Rejection, rejections } from '../transport/admission.ts'
 import type { Refusal } from '../transport/front.ts'
 import type { About, Watcher } from '../transport/relay.ts'
+import { isDecision } from './decisions.ts'
+import { oneLine } from './line.ts'
+import { prettyLine, styleFor } from './pretty.ts'
+
+export { oneLine } from './line.ts'
+
+type Out = NodeJS.WritableStream & { readonly isTTY?: boolean }
 
 /**
  * How the gate logs: one line of JSON for each message, whatever a peer has made it say. JSON leaves some characters as they are that
- * end a line or steer a terminal all the same (DEL and C1, separators, marks that are not seen): those are escaped too.
+ * end a line or steer a terminal all the same (DEL and C1, separators, marks that are not seen): those are escaped too. On a terminal
+ * people read, and the same is written for them.
  */
-export function loggerOptions(level: Exclude<LogLevel, 'silent'>, out: NodeJS.WritableStream = process.stdout) {
+export function loggerOptions(level: LogLevel, out: Out = process.stdout) {
   // A log that nobody reads any longer ends no session.
   if (out.listenerCount('error') === 0) out.on('error', () => {})
+  const style = styleFor(out)
   const write = (line: string): void => {
-    out.write(oneLine(line))
+    out.write(out.isTTY === true ? prettyLine(line, style) : oneLine(line))
   }
   return {
     level,
     stream: { write },
     serializers: { err: shownError },
   }
-}
-
-const steering = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu
-
-/** A line of JSON, which is one also for a terminal, and for whoever takes other characters than JSON does for the end of a line. */
-export function oneLine(json: string): string {
-  return json.replace(steering, escaped)
-}
-
-/** A character beyond the first plane is two in JSON. */
-function escaped(character: string): string {
-  return character.replace(/[\s\S]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** No more of an error than this: Node's HTTP errors carry the bytes of the request, with the token in them. */
@@ -44,47 +42,53 @@ function shownError(error: Error & { readonly code?: unknown }) {
 /** Milliseconds between two lines about connections that were refused for one reason: whoever floods the gate would flood its log. */
 const quiet = 10_000
 
+export type Loggers = Readonly<Record<LogArea, FastifyBaseLogger>>
+
+/** A logger for each area, which its lines name; those of the areas that have no level of their own have the logger's. */
+export function loggersOf(logger: FastifyBaseLogger, { areas = {} }: Pick<LogConfig, 'areas'>): Loggers {
+  const made = logAreas.map(area => {
+    const level = areas[area]
+    return [area, logger.child({ area }, level === undefined ? {} : { level })] as const
+  })
+  return Object.fromEntries(made) as Record<LogArea, FastifyBaseLogger>
+}
+
 export class Log implements Watcher {
-  private readonly logger: FastifyBaseLogger
+  private readonly to: Loggers
   private readonly now: () => number
   /** By reason: the time of the last line, and what has not been told since. */
   private readonly rejected = new Map<string, { told: number; count: number }>()
 
-  /** `now`: milliseconds, from any beginning. */
-  constructor(logger: FastifyBaseLogger, now: () => number = () => performance.now()) {
-    this.logger = logger
+  /** One logger: for every area. `now`: milliseconds, from any beginning. */
+  constructor(logger: FastifyBaseLogger | Loggers, now: () => number = () => performance.now()) {
+    this.to = 'rules' in logger ? logger : (Object.fromEntries(logAreas.map(area => [area, logger])) as Loggers)
     this.now = now
   }
 
   report(report: Report, about: About): void {
+    const { id: stream, listener, client } = about
+    const { connections, sessions, upstream } = this.to
     switch (report.report) {
       case 'session-opened':
-        return this.logger.info(
-          { stream: about.id, listener: about.listener, client: about.client, route: about.route, jid: report.jid },
-          'session opened',
-        )
+        return sessions.debug({ stream, listener, client, route: about.route, jid: report.jid }, 'session opened')
       case 'session-closed':
-        return this.logger.info({ stream: about.id, jid: report.jid, cause: report.cause }, 'session closed')
+        return sessions.info(this.lifeOf(report, about), 'session closed')
       case 'connect-failed':
-        return this.logger.warn(
-          { stream: about.id, upstream: report.upstream, reason: report.reason },
-          'upstream not reached',
-        )
-      case 'stream-error':
-        return this.logger.info(
-          { stream: about.id, side: report.side, by: report.by, condition: report.condition },
-          'stream error',
-        )
+        return upstream.warn({ stream, upstream: report.upstream, reason: report.reason }, 'upstream not reached')
+      case 'stream-error': {
+        const { side, by, condition } = report
+        return (side === 'upstream' ? upstream : sessions).info({ stream, side, by, condition }, 'stream error')
+      }
       case 'judged':
         return this.judged(report, about)
       case 'stream-opened':
       case 'stream-closed':
-        return this.logger.debug(
-          { stream: about.id, listener: about.listener, client: about.client, ...report },
+        return (report.side === 'upstream' ? upstream : connections).debug(
+          { stream, listener, client, ...report },
           'stream',
         )
       default:
-        return this.logger.debug({ stream: about.id, ...report }, 'seen')
+        return sessions.debug({ stream, ...report }, 'seen')
     }
   }
 
@@ -93,7 +97,7 @@ export class Log implements Watcher {
   took(): void {}
 
   fault(error: unknown, about: About): void {
-    this.logger.error(
+    this.to.sessions.error(
       { stream: about.id, listener: about.listener, err: error },
       'a session was ended because of an error in the gate',
     )
@@ -101,7 +105,7 @@ export class Log implements Watcher {
 
   refused(reason: Refusal | Rejection, listener: string, address: string | undefined): void {
     if ((rejections as readonly string[]).includes(reason)) return this.turnedAway(reason, listener, address)
-    this.logger.debug({ listener, address, reason }, 'connection refused for its PROXY header')
+    this.to.connections.debug({ listener, address, reason }, 'connection refused for its PROXY header')
   }
 
   /** The line names the last of them. */
@@ -111,17 +115,29 @@ export class Log implements Watcher {
     so.count++
     const now = this.now()
     if (now - so.told < quiet) return
-    this.logger.warn({ reason, listener, address, count: so.count }, 'connections refused')
+    this.to.connections.warn({ reason, listener, address, count: so.count }, 'connections refused')
     so.told = now
     so.count = 0
   }
 
-  /** A stanza that was rewritten goes on: that is told at debug level. */
+  /** A stanza that was only rewritten goes on: that is told at debug level. */
   private judged(report: Extract<Report, { report: 'judged' }>, about: About): void {
+    if (!isDecision(report)) return
     const { from, kind, type, verdict, said, account, contact } = report
     const against = said.filter(each => each.verdict !== 'forward')
-    if (against.length === 0) return
     const { id: stream, decision } = about
-    this.logger.info({ stream, decision, from, kind, type, verdict, said: against, account, contact }, 'stanza judged')
+    const fields = { stream, decision, from, kind, type, verdict, account, contact }
+    if (verdict === 'forward' && against.length === 0)
+      return this.to.rules.debug({ ...fields, said }, 'stanza rewritten')
+    this.to.rules.info({ ...fields, said: against }, 'stanza judged')
+  }
+
+  /** All that a session was, in one line. */
+  private lifeOf({ jid, cause }: Extract<Report, { report: 'session-closed' }>, about: About) {
+    const { id: stream, listener, wire, tls, route, client, traffic, began } = about
+    const account = bareOf(jid)
+    const resource = jid.slice(account.length + 1)
+    const seconds = began === undefined ? undefined : Math.round(performance.now() - began) / 1_000
+    return { stream, account, resource, listener, wire, tls, route, client, seconds, ...traffic, cause }
   }
 }

@@ -388,7 +388,7 @@ export const eventMeanings: Readonly<Record<Happening, string>> = {
   'cancellation-in': "A roster push ends the user's subscription, and the user has not given up.",
   mutual: 'A roster push shows `both`, and what was before was not. It is counted besides the approval.',
   'pre-approval':
-    "A roster push shows `approved` after the user's `subscribed`, which nobody had asked for (RFC 6121 section 3.4).",
+    "A roster push shows `approved` after the user's `subscribed`, which nobody had asked for (RFC 6121 section 3.4); Prosody 0.12 keeps pre-approvals and does not show them.",
 }
 
 export type MetricKey = keyof typeof metrics

@@ -6,7 +6,8 @@
  */
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import { Funnel, type Happened } from '../subscription/funnel.ts'
-import { Ledger, type Snapshot } from '../subscription/roster.ts'
+import { keyOf as contactKey, Ledger, type Snapshot } from '../subscription/roster.ts'
+import type { Visible } from '../subscription/state.ts'
 import type { News, Recalled, Report } from './event.ts'
 
 /** Stands for a session: anything that is equal to itself alone. */
@@ -18,6 +19,22 @@ export interface Told<M extends Member> {
   readonly reports: readonly Report[]
 }
 
+/** What whoever runs the gate may ask of an account. */
+export interface Known {
+  /** Sessions at present. */
+  readonly sessions: number
+  /** The whole roster was seen. */
+  readonly complete: boolean
+  /** A session sees the roster's pushes: what is known is the present state. */
+  readonly live: boolean
+  /** By folded bare JID. `since`: milliseconds since 1970; `undefined`: it was so before the gate saw it. */
+  readonly contacts: readonly {
+    readonly contact: string
+    readonly state: Visible
+    readonly since: number | undefined
+  }[]
+}
+
 interface Account<M> {
   readonly members: Set<M>
   /** Members that have seen a roster in full: pushes reach them (RFC 6121 section 2.2). */
@@ -26,6 +43,8 @@ interface Account<M> {
   /** The roster that the leader has seen. */
   readonly ledger: Ledger
   readonly funnel: Funnel
+  /** When a push has moved a contact to its state; milliseconds since 1970. */
+  readonly since: Map<string, number>
 }
 
 const told: Told<never> = { tell: [], reports: [] }
@@ -49,6 +68,16 @@ export class Accounts<M extends Member> {
   /** Sessions that the account has at present. */
   sessionsOf(jid: string): number {
     return this.accounts.get(keyOf(jid))?.members.size ?? 0
+  }
+
+  /** `undefined`: nothing is known of the account. */
+  known(jid: string): Known | undefined {
+    const account = this.accounts.get(keyOf(jid))
+    if (account === undefined) return undefined
+    const { members, ledger, since } = account
+    const items = [...ledger.visibleItems()]
+    const contacts = items.map(([contact, state]) => ({ contact, state, since: since.get(contact) }))
+    return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts }
   }
 
   /** `time`: milliseconds since 1970; left out: how long a request has waited is not told. */
@@ -75,14 +104,19 @@ export class Accounts<M extends Member> {
     if (account.leader !== member) return told
     if (news.news === 'roster') {
       const happened = funnel.replaced(news.items, contact => account.ledger.stateOf(contact), time)
+      const shown = account.since.size > 0 ? account.ledger.visibleItems() : undefined
       account.ledger.replace(news.items, news.ver)
+      if (shown !== undefined) forgetMoved(account, shown)
       return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
     }
     if (news.news !== 'push') return { tell: others.map(other => [other, news]), reports: [] }
     const { item, before, ver } = news
     const after = item.removed ? undefined : { subscription: item.subscription, ask: item.ask }
     // Without the whole roster before it, a push says nothing of the roster's other items, whatever its version.
-    if (isLed(account)) account.ledger.push(item, ver)
+    if (isLed(account)) {
+      account.ledger.push(item, ver)
+      noteMove(account, item.jid, [before, after], time)
+    }
     const heard = isLed(account) ? others : []
     const happened = reportsOf(funnel.pushed(item, before, time))
     return { tell: heard.map(other => [other, news]), reports: [{ report: 'transition', before, after }, ...happened] }
@@ -115,6 +149,7 @@ export class Accounts<M extends Member> {
         leader: undefined,
         ledger: new Ledger(),
         funnel: new Funnel(),
+        since: new Map(),
       }
       this.accounts.set(key, account)
     }
@@ -127,6 +162,27 @@ export class Accounts<M extends Member> {
       if (account.members.size === 0) this.accounts.delete(key)
     }
   }
+}
+
+function noteMove<M>(
+  { since }: Account<M>,
+  contact: string,
+  [before, after]: readonly [Visible | undefined, Visible | undefined],
+  time: number | undefined,
+): void {
+  const key = contactKey(contact)
+  if (after === undefined || time === undefined) since.delete(key)
+  else if (!isSame(before, after)) since.set(key, time)
+}
+
+/** What a roster shows otherwise than before has moved at a time that nobody knows. */
+function forgetMoved<M>({ since, ledger }: Account<M>, before: ReadonlyMap<string, Visible>): void {
+  const now = ledger.visibleItems()
+  for (const contact of since.keys()) if (!isSame(before.get(contact), now.get(contact))) since.delete(contact)
+}
+
+function isSame(one: Visible | undefined, other: Visible | undefined): boolean {
+  return one?.subscription === other?.subscription && one?.ask === other?.ask
 }
 
 function reportsOf(happened: readonly Happened[]): Report[] {

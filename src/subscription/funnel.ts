@@ -45,20 +45,20 @@ const contactsAtMost = 1_000
 
 export class Funnel {
   /** The user's, unanswered. */
-  private readonly requests = new Map<string, Request>()
+  private readonly requests = new Kept<Request>()
   /** Contacts whose requests the user has not answered. */
-  private readonly askers = new Map<string, true>()
+  private readonly askers = new Kept<true>()
   /** The user has given up seeing the contact, or being seen, and no push has shown it yet. */
-  private readonly givenUp = new Map<string, true>()
-  private readonly revoked = new Map<string, true>()
+  private readonly givenUp = new Kept<true>()
+  private readonly revoked = new Kept<true>()
   /** The user has approved what nobody had asked for. */
-  private readonly granted = new Map<string, true>()
+  private readonly granted = new Kept<true>()
 
   /** The user's `subscribe` began a request. */
   asked(contact: string, time: number | undefined): Happened[] {
     const key = keyOf(contact)
     if (this.requests.has(key)) return []
-    keep(this.requests, key, { since: time, isShown: false })
+    this.requests.keep(key, { since: time, isShown: false })
     return [{ event: 'request-out' }]
   }
 
@@ -66,7 +66,7 @@ export class Funnel {
   gaveUp(contact: string): void {
     const key = keyOf(contact)
     this.requests.delete(key)
-    keep(this.givenUp, key, true)
+    this.givenUp.keep(key, true)
   }
 
   /**
@@ -84,7 +84,7 @@ export class Funnel {
     switch (type) {
       case 'subscribe':
         if (this.askers.has(key)) return []
-        keep(this.askers, key, true)
+        this.askers.keep(key, true)
         return [{ event: 'request-in' }]
       case 'unsubscribe':
         return this.askers.delete(key) ? [{ event: 'withdrawal-in' }] : []
@@ -107,22 +107,31 @@ export class Funnel {
     before: (jid: string) => Visible | undefined,
     time: number | undefined,
   ): Happened[] {
-    const shown = new Map(items.map(item => [keyOf(item.jid), item]))
     const out: Happened[] = []
-    for (const [key, request] of [...this.requests]) {
-      const item = shown.get(key)
-      if (!request.isShown || isOpen(item)) continue
-      const isGranted = item !== undefined && seesContact(item)
-      out.push(...this.decided(key, isGranted ? 'approval-in' : 'denial-in', time))
-      if (item?.subscription === 'both') out.push({ event: 'mutual' })
+    if (this.requests.size > 0 || this.askers.size > 0) {
+      const shown = new Map(items.map(item => [keyOf(item.jid), item]))
+      for (const [key, request] of this.requests.entries())
+        if (request.isShown) out.push(...this.caughtUp(key, shown.get(key), time))
+      for (const [key] of this.askers.entries()) {
+        const item = shown.get(key)
+        if (item !== undefined && isSeenByContact(item)) this.askers.delete(key)
+      }
     }
-    for (const [key, item] of shown) {
+    for (const item of items) {
+      if (!isOpen(item)) continue
       const known = before(item.jid)
       // Of two streams one is behind: what was granted on the other is not asked for again.
-      if (isOpen(item) && (known === undefined || !seesContact(known))) this.show(key, time)
-      if (isSeenByContact(item)) this.askers.delete(key)
+      if (known === undefined || !seesContact(known)) this.show(keyOf(item.jid), time)
     }
     return out
+  }
+
+  /** What a whole roster shows of a contact whose request was open. */
+  private caughtUp(key: string, item: RosterItem | undefined, time: number | undefined): Happened[] {
+    if (isOpen(item)) return []
+    const isGranted = item !== undefined && seesContact(item)
+    const out = this.decided(key, isGranted ? 'approval-in' : 'denial-in', time)
+    return item?.subscription === 'both' ? [...out, { event: 'mutual' }] : out
   }
 
   private pushedTo(key: string, item: RosterItem, before: Visible | undefined, time: number | undefined): Happened[] {
@@ -168,11 +177,11 @@ export class Funnel {
   /** What the user has said to a contact's request. */
   private answered(key: string, type: SubscriptionType): Happened[] {
     const wasAsked = this.askers.delete(key)
-    if (type === 'subscribed' && !wasAsked) keep(this.granted, key, true)
+    if (type === 'subscribed' && !wasAsked) this.granted.keep(key, true)
     if (type !== 'unsubscribed') return []
     this.granted.delete(key)
     if (wasAsked) return [{ event: 'denial-out' }]
-    keep(this.revoked, key, true)
+    this.revoked.keep(key, true)
     return []
   }
 
@@ -187,7 +196,7 @@ export class Funnel {
 
   private show(key: string, time: number | undefined): void {
     const request = this.requests.get(key)
-    if (request === undefined) keep(this.requests, key, { since: time, isShown: true })
+    if (request === undefined) this.requests.keep(key, { since: time, isShown: true })
     else request.isShown = true
   }
 }
@@ -198,7 +207,34 @@ function isOpen(item: RosterItem | undefined): boolean {
   return item?.ask === true && !item.removed && !seesContact(item)
 }
 
-function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.set(key, value)
-  if (map.size > contactsAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
+/** By contact. Most accounts have nothing to keep. */
+class Kept<Value> {
+  private map: Map<string, Value> | undefined
+
+  get size(): number {
+    return this.map?.size ?? 0
+  }
+
+  has(key: string): boolean {
+    return this.map?.has(key) === true
+  }
+
+  get(key: string): Value | undefined {
+    return this.map?.get(key)
+  }
+
+  delete(key: string): boolean {
+    return this.map?.delete(key) === true
+  }
+
+  /** What may change meanwhile. */
+  entries(): [string, Value][] {
+    return [...(this.map ?? [])]
+  }
+
+  keep(key: string, value: Value): void {
+    this.map ??= new Map()
+    this.map.set(key, value)
+    if (this.map.size > contactsAtMost) for (const oldest of this.map.keys()) if (this.map.delete(oldest)) break
+  }
 }

@@ -33,8 +33,24 @@ export interface About {
   readonly upstream?: string | undefined
   /** The client's IP address, for the log; `undefined`: not known. */
   readonly client?: string | undefined
+  /** The version of TLS, as Node names it; `none`: not encrypted, or not by the gate. */
+  readonly tls?: string
+  /** When the client connected; milliseconds on the clock of `performance.now`. */
+  readonly began?: number
+  /** What has come and gone so far; it goes on counting. */
+  readonly traffic?: Readonly<Traffic>
   /** The name of the decision that a `judged` report is about; `undefined`: the stanza just went on. */
   readonly decision?: string | undefined
+}
+
+/** On the client's side of one stream. */
+export interface Traffic {
+  bytesFromClient: number
+  bytesToClient: number
+  stanzasFromClient: number
+  stanzasToClient: number
+  /** Stanzas of either side that did not just go on. */
+  decisions: number
 }
 
 export interface StreamState {
@@ -42,6 +58,20 @@ export interface StreamState {
   /** The version, as Node names it: `TLSv1.3`; `none`: not encrypted, or not by the gate. */
   readonly tls: string
   readonly phase: Session['phase']
+}
+
+/** What whoever runs the gate may ask of a session. */
+export interface SessionView extends StreamState {
+  /** Counts the gate's client connections from 1. */
+  readonly id: number
+  readonly listener: string
+  /** Names from the configuration; `undefined` as long as no domain was asked for. */
+  readonly route: string | undefined
+  readonly upstream: string | undefined
+  /** The full JID; `undefined` as long as no resource is bound. */
+  readonly jid: string | undefined
+  /** When its client connected; milliseconds since 1970. */
+  readonly since: number
 }
 
 /** Those who watch. They are told, and decide nothing. */
@@ -99,6 +129,15 @@ export class Relay {
   private idle: NodeJS.Timeout | undefined
   private account: string | undefined
   private finished = false
+  private readonly since: number
+  private readonly began = now()
+  private readonly traffic: Traffic = {
+    bytesFromClient: 0,
+    bytesToClient: 0,
+    stanzasFromClient: 0,
+    stanzasToClient: 0,
+    decisions: 0,
+  }
   private readonly open = new Set<Side>()
   /** The session has thrown, and is not asked again. */
   private broken = false
@@ -106,6 +145,7 @@ export class Relay {
   constructor(incoming: Incoming, around: Surroundings) {
     this.incoming = incoming
     this.around = around
+    this.since = around.time()
     this.session = new Session(incoming.session, now())
     const { connection } = incoming
     this.ends = { client: this.makeEnd('client', connection), upstream: undefined }
@@ -139,6 +179,12 @@ export class Relay {
     return { wire, tls, phase: this.session.phase }
   }
 
+  get view(): SessionView {
+    const { id, listener } = this.incoming
+    const { route, upstream, boundTo: jid } = this.session
+    return { ...this.state, id, listener, route, upstream, jid, since: this.since }
+  }
+
   /** Another stream has resumed the session. */
   private superseded(): void {
     this.receive({ event: 'superseded' })
@@ -170,6 +216,7 @@ export class Relay {
     const handlers = {
       data: (bytes: Uint8Array) => {
         watcher.bytes(side, 'received', bytes.byteLength)
+        if (side === 'client') this.traffic.bytesFromClient += bytes.byteLength
         this.ends[side]?.push(bytes)
         this.pump(side)
       },
@@ -195,7 +242,10 @@ export class Relay {
         this.receive({ event: 'closed', side })
         this.flush()
       },
-      wrote: (count: number) => watcher.bytes(side, 'sent', count),
+      wrote: (count: number) => {
+        watcher.bytes(side, 'sent', count)
+        if (side === 'client') this.traffic.bytesToClient += count
+      },
     }
     connection.start(handlers, limits.times)
   }
@@ -282,7 +332,9 @@ export class Relay {
   private send(to: Side, item: StreamItem): void {
     this.ends[to]?.write(item)
     const kind = item.item === 'element' ? kindOf(item.element) : undefined
-    if (kind !== undefined) this.around.watcher.sent?.(to, kind, this.session.route)
+    if (kind === undefined) return
+    if (to === 'client') this.traffic.stanzasToClient++
+    this.around.watcher.sent?.(to, kind, this.session.route)
   }
 
   private settle(): void {
@@ -362,14 +414,22 @@ export class Relay {
   }
 
   private watch(report: Report): void {
+    if (report.report === 'judged') this.count(report)
     this.around.watcher.report(report, this.about)
+  }
+
+  private count({ from, said, verdict }: Extract<Report, { report: 'judged' }>): void {
+    const { traffic } = this
+    if (from === 'client') traffic.stanzasFromClient++
+    if (said.length > 0 || verdict !== 'forward') traffic.decisions++
   }
 
   private get about(): About {
     const { id, listener, connection } = this.incoming
-    const { wire, addresses } = connection
+    const { wire, addresses, tls = 'none' } = connection
     const { route, upstream } = this.session
-    return { id, listener, wire, route, upstream, client: addresses?.source.address }
+    const { traffic, began } = this
+    return { id, listener, wire, tls, route, upstream, client: addresses?.source.address, traffic, began }
   }
 
   /** Fail closed, one session at a time. */

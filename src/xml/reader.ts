@@ -79,9 +79,12 @@ const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const between = 'there is text between the elements of the stream'
 
 type Parser = SaxesParser<{ xmlns: true }>
-/** What saxes keeps to itself: the reference that it is reading, and what it makes of a whole one. */
+/** What saxes keeps to itself: whether it is reading a reference, what it has of it, and what it makes of a whole one. */
 interface References {
   readonly entity: string
+  readonly state: number
+  readonly stateTable: readonly unknown[]
+  readonly sEntity: unknown
   parseEntity(reference: string): string
 }
 interface Growing extends Element {
@@ -234,7 +237,8 @@ export class XmlReader {
     try {
       action(this.parser)
       this.afterPiece()
-    } catch (error) {
+    } catch (thrown) {
+      const error = thrown instanceof Refused ? thrown : (this.cutReference(this.parser) ?? thrown)
       const message = error instanceof Error ? error.message : String(error)
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
@@ -243,6 +247,20 @@ export class XmlReader {
       return
     }
     this.commit()
+  }
+
+  /** What is wrong with a reference that saxes was reading when something behind it was wrong: that came first. */
+  private cutReference(parser: Parser): unknown {
+    const { entity, state, stateTable, sEntity } = parser as unknown as References
+    if (stateTable[state] !== sEntity) return undefined
+    const end = parser.position - 1
+    const read = this.piece.slice(0, end - this.start)
+    try {
+      checkReference(entity === '' ? read.slice(read.lastIndexOf('&') + 1) : entity + read, end)
+    } catch (error) {
+      return error
+    }
+    return undefined
   }
 
   /** Says what was the first offence, at the latest the one that was thrown for the character before `position`. */

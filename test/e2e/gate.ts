@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
 import { type Config, defaultLimits, type Limits, type Upstream } from '../../src/config.ts'
+import type { Senses } from '../../src/gate.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import type { Watcher } from '../../src/transport/relay.ts'
 import { Inbox } from '../clients/inbox.ts'
@@ -30,6 +31,7 @@ export interface GateOptions {
   readonly origins?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly watchers?: readonly Watcher[]
+  readonly senses?: Partial<Senses>
 }
 
 /** A certificate for localhost, in a folder of its own. */
@@ -81,6 +83,7 @@ export class Gate {
         log: { level: 'silent' },
       },
       options.watchers,
+      options.senses,
     )
     t.teardown(() => proxy.stop())
     return new Gate(proxy, certificate)

@@ -19,8 +19,10 @@ import {
   type TcpListener,
   type WebsocketListener,
 } from './config.ts'
+import { Console } from './console/console.ts'
+import { consolePlugin } from './console/plugin.ts'
 import { Gate, type Senses } from './gate.ts'
-import { loggerOptions } from './observe/log.ts'
+import { loggerOptions, loggersOf } from './observe/log.ts'
 import { renewals } from './observe/renewals.ts'
 import type { Addresses } from './transport/address.ts'
 import { Certificates } from './transport/certificates.ts'
@@ -80,6 +82,7 @@ class ListeningGate implements Proxy {
   private readonly adminApp: FastifyInstance
   readonly log: FastifyBaseLogger
   private readonly gate: Gate
+  private readonly console: Console | undefined
   private readonly certificates: Certificates
   private readonly servers: Server[] = []
   private readonly apps: FastifyInstance[] = []
@@ -96,7 +99,8 @@ class ListeningGate implements Proxy {
     const isSilent = level === 'silent' && areas === undefined
     this.adminApp = fastify({ logger: isSilent ? false : loggerOptions(level), logController: quiet() })
     this.log = this.adminApp.log
-    this.gate = new Gate(config, this.log, watchers, senses)
+    this.console = config.admin && new Console(config, config.admin, senses.time)
+    this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], senses)
     this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
   }
 
@@ -104,19 +108,23 @@ class ListeningGate implements Proxy {
     for (const { name, tls } of this.config.upstreams.values())
       if (tls.ca !== undefined) this.certificates.keepAuthorities(name, tls.ca, ca => this.gate.trust(name, ca))
     for (const listener of this.config.listeners) await this.listen(listener)
-    const { admin } = this.config
-    if (admin !== undefined) {
+    const { admin, log } = this.config
+    if (admin !== undefined && this.console !== undefined) {
       const { token } = admin
       this.track(this.adminApp.server)
       const { metrics, offenders } = this.gate
+      const { access } = this.console
       await this.adminApp.register(adminPlugin, {
         token,
         metrics: metrics.registry,
         openMetrics: metrics.openMetrics,
         offenders: () => offenders.snapshot(),
+        admits: request => access.admits(request) === 'yes',
         ready: () => this.ready,
         refused: () => metrics.adminRefused(),
       })
+      const options = this.console.optionsWith(this.gate, () => this.listeners, loggersOf(this.log, log).admin)
+      await this.adminApp.register(consolePlugin, options)
       await this.adminApp.listen({ host: admin.address, port: admin.port, listenTextResolver: () => 'admin listener' })
       this.admin = boundOf('admin', this.adminApp.server)
     }

@@ -1,6 +1,7 @@
 /** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders. */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isBearer } from '../console/access.ts'
+import { securityHeaders } from '../console/assets.ts'
 
 interface Numbers {
   readonly contentType: string
@@ -15,6 +16,8 @@ export interface AdminOptions {
   readonly openMetrics?: Numbers
   /** What /api/offenders answers, as JSON; left out: there is no such route. */
   offenders?(): unknown
+  /** Who may see them besides whoever has the token; left out: nobody. */
+  admits?(request: FastifyRequest): boolean
   /** Whether clients are served: 200 or 503. */
   ready(): boolean
   /** A request had no right token. */
@@ -23,11 +26,17 @@ export interface AdminOptions {
 
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
   const { token, metrics, openMetrics } = options
-  const preHandler = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (token === undefined || isBearer(request.headers.authorization, token)) return
-    options.refused?.()
-    return reply.code(401).header('www-authenticate', 'Bearer').type('text/plain').send('a bearer token is required\n')
-  }
+  const hasToken = ({ headers }: FastifyRequest) => token === undefined || isBearer(headers.authorization, token)
+  const guard =
+    (admits: (request: FastifyRequest) => boolean) => async (request: FastifyRequest, reply: FastifyReply) => {
+      if (admits(request)) return
+      options.refused?.()
+      return reply
+        .code(401)
+        .header('www-authenticate', 'Bearer')
+        .type('text/plain')
+        .send('a bearer token is required\n')
+    }
   // What a probe needs is open; what tells of traffic is not.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
@@ -37,7 +46,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .type('text/plain')
       .send(ready ? 'ready\n' : 'not ready\n')
   })
-  app.get('/metrics', { preHandler }, async (request, reply) => {
+  app.get('/metrics', { preHandler: guard(hasToken) }, async (request, reply) => {
     const isOpen = openMetrics !== undefined && openMetricsWanted.test(request.headers.accept ?? '')
     const { contentType } = isOpen ? openMetrics : metrics
     return reply
@@ -46,18 +55,10 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .send(await (isOpen ? openMetrics : metrics).metrics())
   })
   if (options.offenders !== undefined)
-    app.get('/api/offenders', { preHandler }, async (_request, reply) =>
-      reply.header('cache-control', 'no-store').send(options.offenders?.()),
+    app.get('/api/offenders', { preHandler: guard(options.admits ?? hasToken) }, async (_request, reply) =>
+      reply.headers(securityHeaders).send(options.offenders?.()),
     )
 }
 
 /** Prometheus names several versions of it, in the order of its liking; 1.0.0 is what there is. */
 const openMetricsWanted = /application\/openmetrics-text\s*(?:,|$|;(?:[^,]*;)?\s*version=1\.0\.0)/i
-
-/** Compared in constant time: hashes have one length. */
-function isBearer(header: string | undefined, token: string): boolean {
-  const match = /^Bearer +(\S+)$/i.exec(header ?? '')
-  if (match === null) return false
-  const digest = (value: string) => createHash('sha256').update(value).digest()
-  return timingSafeEqual(digest(match[1] as string), digest(token))
-}

@@ -1,0 +1,72 @@
+/** The page's files, as they lie in this package and in lit-html's, and what browsers are told to make of them. */
+import { readFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+
+/** Nothing of another site, no script in the page, nobody's frame; nothing of it is kept anywhere. */
+export const securityHeaders: Readonly<Record<string, string>> = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    'trusted-types lit-html',
+  ].join('; '),
+  'cache-control': 'no-store',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+const types = {
+  css: 'text/css; charset=utf-8',
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  svg: 'image/svg+xml',
+} as const
+
+/** Served by name under /console/: they tell nothing of this gate. */
+const files = [
+  'console.css',
+  'controls.css',
+  'icon.svg',
+  'theme.js',
+  'app.js',
+  'store.js',
+  'server.js',
+  'live.js',
+  'format.js',
+  'views/frame.js',
+  'views/traffic.js',
+  'views/side.js',
+  'views/sessions.js',
+  'views/account.js',
+  'views/explain.js',
+] as const
+/** Parts of lit-html, which import each other by these paths. */
+const libraryFiles = ['lit-html.js', 'directive.js', 'directive-helpers.js', 'directives/repeat.js'] as const
+
+/** From dist/src/console, in the repository as in an installed package. */
+const folder = new URL('../../../src/console/page/', import.meta.url)
+/** What Node itself would load is the same, prepared for servers. */
+const library = new URL(import.meta.resolve('lit-html').replace(/(?:node\/)?(?:development\/)?lit-html\.js$/, ''))
+
+export function page(name: 'index.html' | 'login.html'): string {
+  return readFileSync(new URL(name, folder), 'utf8')
+}
+
+export function serveAssets(app: FastifyInstance): void {
+  const serve = (path: string, file: URL) => {
+    const text = readFileSync(file, 'utf8')
+    const type = types[file.pathname.split('.').at(-1) as keyof typeof types]
+    app.get(`/console/${path}`, async (_request, reply) => reply.type(type).send(text))
+  }
+  for (const file of files) serve(file, new URL(file, folder))
+  for (const file of libraryFiles) serve(`lit-html/${file}`, new URL(file, library))
+}

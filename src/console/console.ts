@@ -1,0 +1,47 @@
+/** The console of one gate: what watches for it from the start, and what its page asks. */
+import type { FastifyBaseLogger } from 'fastify'
+import type { Admin, Config } from '../config.ts'
+import type { Gate } from '../gate.ts'
+import type { Watcher } from '../transport/relay.ts'
+import { Access } from './access.ts'
+import { Feed } from './feed.ts'
+import { type OverviewSource, overviewOf } from './overview.ts'
+import type { ConsoleOptions } from './plugin.ts'
+import { Reach } from './reach.ts'
+
+export class Console {
+  readonly access: Access
+  private readonly config: Config
+  private readonly time: () => number
+  private readonly since: number
+  private readonly feed: Feed
+  private readonly reach: Reach
+
+  /** `time`: milliseconds since 1970. */
+  constructor(config: Config, { token, address }: Admin, time: () => number = Date.now) {
+    this.config = config
+    this.time = time
+    this.since = time()
+    this.feed = new Feed(time)
+    this.reach = new Reach(time)
+    this.access = new Access({ token, address })
+  }
+
+  get watchers(): readonly Watcher[] {
+    return [this.feed, this.reach]
+  }
+
+  /** For `consolePlugin`. */
+  optionsWith(gate: Gate, bound: OverviewSource['bound'], log: FastifyBaseLogger): ConsoleOptions {
+    const { access, config, feed, reach, since, time } = this
+    const { metrics } = gate
+    const sessions = () => gate.sessions()
+    const source = { config, metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
+    return {
+      ...{ access, feed, log, sessions, rules: config.rules },
+      overview: () => overviewOf(source),
+      known: account => gate.known(account),
+      refused: () => metrics.adminRefused(),
+    }
+  }
+}

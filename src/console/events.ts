@@ -1,0 +1,48 @@
+/** A viewer of the feed by server-sent events, as browsers and curl read them. */
+import type { FastifyReply } from 'fastify'
+import type { Feed } from './feed.ts'
+import type { Query } from './query.ts'
+
+/** Bytes that may wait for a viewer; more, and it does not read. */
+const waitingAtMost = 1_048_576
+/** Milliseconds after which a browser that was cut off comes back. */
+const retry = 2_000
+
+export interface EventsOptions {
+  readonly feed: Feed
+  readonly query: Query
+  /** The last event that this viewer has seen. */
+  readonly after: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  /** Milliseconds. */
+  readonly heartbeat: number
+  /** Whether it may still look. */
+  isAdmitted(): boolean
+}
+
+/** Answers with events until the viewer goes; says `false`, and has not answered, if there are too many. */
+export function serveEvents(reply: FastifyReply, options: EventsOptions): boolean {
+  const { feed, query, after, headers, heartbeat, isAdmitted } = options
+  const { raw } = reply
+  const texts: string[] = [`retry: ${retry}\n\n`]
+  let isBegun = false
+  const write = (text: string) => {
+    if (!isBegun) return void texts.push(text)
+    raw.write(text)
+    if (raw.writableLength > waitingAtMost) raw.destroy()
+  }
+  const leave = feed.join({ query, see: (id, json) => write(`id: ${id}\ndata: ${json}\n\n`) }, after)
+  if (leave === undefined) return false
+  reply.hijack()
+  raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
+  isBegun = true
+  write(texts.join(''))
+  const timer = setInterval(() => (isAdmitted() ? write(': here\n\n') : raw.end()), heartbeat)
+  timer.unref()
+  raw.on('error', () => {}) // it is gone: told by 'close'
+  raw.once('close', () => {
+    clearInterval(timer)
+    leave()
+  })
+  return true
+}

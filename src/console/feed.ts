@@ -1,0 +1,144 @@
+/**
+ * Subscription traffic and decisions as they happen, for those who look. The last of them are kept for who comes later, or comes back;
+ * who does not read is let go. Whoever does not look costs nothing but one comparison for a stanza that just goes on.
+ */
+import { isDecision, isSubscription, type Judged } from '../observe/decisions.ts'
+import { metrics, stateLabel, verdicts } from '../observe/table.ts'
+import type { Report, Said } from '../session/event.ts'
+import { decidingOf } from '../session/judged.ts'
+import { foldBare } from '../stanza/jid.ts'
+import type { About, Watcher } from '../transport/relay.ts'
+import type { Parameter, Query } from './query.ts'
+
+/** What is not known is null. */
+export interface FeedEvent {
+  /** Names of decisions sort by time. */
+  readonly id: string
+  /** ISO 8601, UTC. */
+  readonly time: string
+  readonly direction: Direction
+  readonly account: string | null
+  readonly contact: string | null
+  readonly kind: Judged['kind']
+  readonly type: string
+  /** What was known of the contact's subscription before. */
+  readonly state: string | null
+  /** What the rule that counts has said; with mode observe it was not carried out. */
+  readonly verdict: Said['verdict']
+  readonly error: string | null
+  readonly rule: string
+  readonly clause: string | null
+  readonly mode: Said['mode'] | null
+  readonly route: string | null
+  readonly listener: string
+  /** Counts the gate's connections. */
+  readonly session: number
+}
+
+/** As RFC 6121 has it: the user's stanzas are outbound. */
+export const directions = ['outbound', 'inbound'] as const
+export type Direction = (typeof directions)[number]
+
+/** No rule has spoken. */
+const nobody = 'none'
+
+export const feedParameters = {
+  account: 'jid',
+  contact: 'jid',
+  type: metrics.stanzas.labels.type,
+  verdict: verdicts,
+  rule: metrics.stanzas.labels.rule,
+  direction: directions,
+} as const satisfies Record<string, Parameter>
+
+export const eventsAtMost = 500
+export const viewersAtMost = 20
+/** UTF-16 units of a JID that are shown: no bare JID is longer (RFC 7622 section 3.1). */
+const longest = 2_047
+
+export interface Viewer {
+  readonly query: Query
+  /** `id` and the event as JSON. */
+  see(id: string, json: string): void
+}
+
+export class Feed implements Watcher {
+  private readonly time: () => number
+  private readonly kept: FeedEvent[] = []
+  private readonly viewers = new Set<Viewer>()
+
+  /** `time`: milliseconds since 1970. */
+  constructor(time: () => number = Date.now) {
+    this.time = time
+  }
+
+  /** What is kept is seen at once, after the event of that id if there is one. Gives the way out; `undefined`: there are too many. */
+  join(viewer: Viewer, after?: string): (() => void) | undefined {
+    if (this.viewers.size >= viewersAtMost) return undefined
+    for (const event of this.kept) {
+      if (after !== undefined && event.id <= after) continue
+      if (isWanted(event, viewer.query)) viewer.see(event.id, JSON.stringify(event))
+    }
+    this.viewers.add(viewer)
+    return () => this.viewers.delete(viewer)
+  }
+
+  report(report: Report, about: About): void {
+    if (about.decision === undefined || report.report !== 'judged') return
+    if (!isDecision(report) && !isSubscription(report)) return
+    const event = eventOf(report, about, about.decision, this.time())
+    this.kept.push(event)
+    if (this.kept.length > eventsAtMost) this.kept.shift()
+    let json: string | undefined
+    for (const viewer of this.viewers) {
+      if (!isWanted(event, viewer.query)) continue
+      json ??= JSON.stringify(event)
+      viewer.see(event.id, json)
+    }
+  }
+
+  bytes(): void {}
+
+  took(): void {}
+
+  fault(): void {}
+
+  refused(): void {}
+}
+
+function eventOf(report: Judged, about: About, id: string, time: number): FeedEvent {
+  const { from, kind, type, account, contact, state, said, verdict } = report
+  const deciding = decidingOf(said)
+  return {
+    id,
+    time: new Date(time).toISOString(),
+    direction: from === 'client' ? 'outbound' : 'inbound',
+    account: shortened(account),
+    contact: shortened(contact),
+    kind,
+    type,
+    state: state === undefined ? null : state === 'unknown' ? state : stateLabel(state),
+    verdict: deciding?.verdict ?? verdict,
+    error: deciding?.error ?? null,
+    rule: deciding?.rule ?? nobody,
+    clause: deciding?.clause ?? null,
+    mode: deciding?.mode ?? null,
+    route: about.route ?? null,
+    listener: about.listener,
+    session: about.id,
+  }
+}
+
+function shortened(jid: string | undefined): string | null {
+  if (jid === undefined) return null
+  return jid.length > longest ? `${jid.slice(0, longest)}…` : jid
+}
+
+function isWanted(event: FeedEvent, query: Query): boolean {
+  for (const [name, values] of query) {
+    const own = event[name as keyof typeof feedParameters]
+    const value = name === 'account' || name === 'contact' ? own && (foldBare(own) ?? own) : own
+    if (value === null || !values.includes(value)) return false
+  }
+  return true
+}

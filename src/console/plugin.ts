@@ -1,0 +1,171 @@
+/** The console as a Fastify plugin: its page, how one logs in to it, and the API that it and others ask. It changes nothing. */
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { RulesConfig } from '../config.ts'
+import { stateLabel } from '../observe/table.ts'
+import type { Known } from '../session/accounts.ts'
+import { bareOf, foldBare } from '../stanza/jid.ts'
+import type { SessionView } from '../transport/relay.ts'
+import { type Access, cookieOf } from './access.ts'
+import { page, securityHeaders, serveAssets } from './assets.ts'
+import { serveEvents } from './events.ts'
+import { explained } from './explaining.ts'
+import { type Feed, feedParameters } from './feed.ts'
+import type { Overview } from './overview.ts'
+import { sendProblem } from './problem.ts'
+import { isProblem, type Parameter, readQuery } from './query.ts'
+import { sessionPage, sessionParameters } from './sessions.ts'
+
+export interface ConsoleOptions {
+  readonly access: Access
+  readonly feed: Feed
+  readonly rules: RulesConfig
+  readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
+  /** Milliseconds between two signs of life to a viewer of the feed; default: 15 s. */
+  readonly heartbeat?: number
+  overview(): Promise<Overview>
+  sessions(): Iterable<SessionView>
+  known(account: string): Known | undefined
+  /** A request had no right token. */
+  refused(): void
+}
+
+export async function consolePlugin(app: FastifyInstance, options: ConsoleOptions): Promise<void> {
+  const { access } = options
+  app.addHook('onSend', async (_request, reply) => void reply.headers(securityHeaders))
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const { statusCode: status = 500, message } = error
+    if (status >= 500) options.log.error({ err: error }, 'the console failed')
+    return sendProblem(reply, { status, detail: status >= 500 ? 'see the log' : message })
+  })
+  serveAssets(app)
+  servePage(app, access)
+  serveLogin(app, options)
+  await app.register(async api => {
+    api.addHook('onRequest', async (request, reply) => guard(request, reply, options))
+    serveApi(api, options)
+  })
+}
+
+/** Answers whoever may not look. */
+function guard(request: FastifyRequest, reply: FastifyReply, { access, refused }: ConsoleOptions) {
+  const admitted = access.admits(request)
+  if (admitted === 'yes') return
+  refused()
+  if (admitted === 'foreign')
+    return sendProblem(reply, {
+      status: 403,
+      detail: 'ask by the name of the listener itself, and not from another site',
+    })
+  return sendProblem(reply.header('www-authenticate', 'Bearer'), { status: 401, detail: 'a bearer token is required' })
+}
+
+function servePage(app: FastifyInstance, access: Access): void {
+  const index = page('index.html')
+  app.get('/', async (_request, reply) => reply.redirect('/console'))
+  app.get('/console', async (request, reply) => {
+    const admitted = access.admits(request)
+    if (admitted === 'no') return reply.redirect('/console/login')
+    if (admitted === 'foreign')
+      return sendProblem(reply, { status: 403, detail: 'ask by the name of the listener itself' })
+    return reply.type('text/html; charset=utf-8').send(index)
+  })
+}
+
+const complaints = {
+  wrong: 'That is not the token.',
+  later: 'Too many wrong tokens: wait a minute.',
+  foreign: 'The token was not sent from this page.',
+} as const
+
+function serveLogin(app: FastifyInstance, { access, log, refused }: ConsoleOptions): void {
+  const form = page('login.html')
+  const show = (reply: FastifyReply, complaint = '') =>
+    reply.type('text/html; charset=utf-8').send(form.replace('<!-- complaint -->', complaint))
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 8_192 },
+    (_request, body, done) => done(null, new URLSearchParams(body as string)),
+  )
+  app.get('/console/login', async (_request, reply) => (access.isGuarded ? show(reply) : reply.redirect('/console')))
+  app.post('/console/login', async (request, reply) => {
+    if (isForeign(request)) return show(reply.code(403), complaints.foreign)
+    const given = request.body instanceof URLSearchParams ? (request.body.get('token') ?? '') : ''
+    const login = access.login(given.trim(), request.ip)
+    if (typeof login === 'string') {
+      refused()
+      log.warn({ address: request.ip, reason: login }, 'login refused')
+      return show(reply.code(login === 'wrong' ? 401 : 429), complaints[login])
+    }
+    log.info({ address: request.ip }, 'login')
+    return reply.header('set-cookie', cookieOf(request, login.id)).redirect('/console', 303)
+  })
+  app.post('/console/logout', async (request, reply) => {
+    if (isForeign(request)) return show(reply.code(403), complaints.foreign)
+    access.logout(request)
+    return reply.header('set-cookie', cookieOf(request, '')).redirect('/console/login', 303)
+  })
+}
+
+/** A form of another page, that logs a browser in or out. */
+function isForeign({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  return site !== undefined && site !== 'same-origin'
+}
+
+function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
+  const { access, feed, rules, heartbeat = 15_000 } = options
+  app.get('/api/overview', async (request, reply) => {
+    if (asksMore(request, reply, {})) return reply
+    return options.overview()
+  })
+  app.get('/api/sessions', async (request, reply) => {
+    const query = readQuery(request.query, sessionParameters)
+    return isProblem(query) ? sendProblem(reply, query) : sessionPage(options.sessions(), query)
+  })
+  app.get('/api/accounts/*', async (request, reply) => {
+    if (asksMore(request, reply, {})) return reply
+    const asked = (request.params as Readonly<Record<string, string>>)['*'] ?? ''
+    const account = foldBare(bareOf(asked))
+    if (account === undefined)
+      return sendProblem(reply, { status: 400, detail: 'the account is no JID; write one as romeo@im.example' })
+    const known = options.known(account)
+    if (known === undefined || (known.sessions === 0 && !known.complete))
+      return sendProblem(reply, { status: 404, detail: `nothing is known of ${account}: it has not been here lately` })
+    return accountOf(account, known)
+  })
+  app.get('/api/events', { exposeHeadRoute: false }, async (request, reply) => {
+    const query = readQuery(request.query, feedParameters)
+    if (isProblem(query)) return sendProblem(reply, query)
+    const after = request.headers['last-event-id']?.toString()
+    const isAdmitted = () => access.admits(request) === 'yes'
+    if (serveEvents(reply, { feed, query, after, headers: securityHeaders, heartbeat, isAdmitted })) return reply
+    return sendProblem(reply.header('retry-after', '10'), {
+      status: 503,
+      detail: 'too many look at the events already',
+    })
+  })
+  app.post('/api/explain', async (request, reply) => {
+    const answer = explained(request.body, rules)
+    return 'status' in answer ? sendProblem(reply, answer) : answer
+  })
+  app.get('/api/*', async (_request, reply) =>
+    sendProblem(reply, { status: 404, detail: 'there is no such thing here' }),
+  )
+}
+
+/** A parameter where there is none to give is a slip of the pen. */
+function asksMore(request: FastifyRequest, reply: FastifyReply, known: Readonly<Record<string, Parameter>>): boolean {
+  const query = readQuery(request.query, known)
+  if (!isProblem(query)) return false
+  sendProblem(reply, query)
+  return true
+}
+
+function accountOf(account: string, { sessions, complete, live, contacts }: Known) {
+  const shown = contacts.map(({ contact, state, since }) => ({
+    contact,
+    state: stateLabel(state),
+    since: since === undefined ? null : new Date(since).toISOString(),
+  }))
+  return { account, sessions, roster: complete ? (live ? 'live' : 'remembered') : 'unseen', contacts: shown }
+}

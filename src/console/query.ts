@@ -1,0 +1,58 @@
+/** The parameters of a request: each is known, and has a value that it can have, or the request is refused. */
+import { didYouMean } from '../config/problem.ts'
+import { bareOf, foldBare } from '../stanza/jid.ts'
+import type { Problem } from './problem.ts'
+
+/** A list of words; a JID, whose bare form is meant; any text; or a whole number, no greater than this. */
+export type Parameter = readonly string[] | 'jid' | 'text' | { readonly atMost: number }
+
+/** By name: the values that were given; any of them will do. JIDs are bare, and folded. */
+export type Query = ReadonlyMap<string, readonly string[]>
+
+export function readQuery(query: unknown, known: Readonly<Record<string, Parameter>>): Query | Problem {
+  const read = new Map<string, string[]>()
+  for (const [name, given] of Object.entries(query as Record<string, string | string[]>)) {
+    const kind = Object.hasOwn(known, name) ? known[name] : undefined
+    if (kind === undefined) {
+      const names = Object.keys(known)
+      const remedy = didYouMean(name, names, `known are ${names.join(', ')}`)
+      return {
+        status: 400,
+        detail: `there is no parameter '${cut(name)}'; ${remedy}`,
+        parameter: cut(name),
+        allowed: names,
+      }
+    }
+    const values = (Array.isArray(given) ? given : [given]).filter(value => value !== '')
+    for (const value of values) {
+      const good = goodOf(value, kind)
+      if (typeof good !== 'string') return { status: 400, parameter: name, ...good }
+      read.set(name, [...(read.get(name) ?? []), good])
+    }
+  }
+  return read
+}
+
+export function isProblem(read: Query | Problem): read is Problem {
+  return 'status' in read
+}
+
+type Flaw = Pick<Problem, 'detail' | 'allowed'>
+
+function goodOf(value: string, kind: Parameter): string | Flaw {
+  if (kind === 'jid')
+    return foldBare(bareOf(value)) ?? { detail: `'${cut(value)}' is no JID; write one as romeo@im.example` }
+  if (kind === 'text') return value
+  if ('atMost' in kind) {
+    const isGood = /^\d{1,15}$/.test(value) && Number(value) <= kind.atMost
+    return isGood ? value : { detail: `'${cut(value)}' is no whole number from 0 to ${kind.atMost}` }
+  }
+  if (kind.includes(value)) return value
+  const remedy = didYouMean(value, kind, `write one of ${kind.join(', ')}`)
+  return { detail: `'${cut(value)}' is not one of them; ${remedy}`, allowed: kind }
+}
+
+/** What was written, not at any length. */
+function cut(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text
+}

@@ -107,12 +107,14 @@ export const health: DashboardInfo = {
     Room: [
       {
         title: 'Memory',
-        description: "Memory of the process in RAM, JavaScript's heap in use and in all, and buffers beside it.",
+        description:
+          "Memory of the process in RAM, JavaScript's heap in use, in all and at most, and buffers beside it.",
         unit: 'bytes',
         queries: {
           '{{instance}} resident': now('resident', {}, ['instance']),
           '{{instance}} heap in use': now('heapUsed', {}, ['instance']),
           '{{instance}} heap': now('heapTotal', {}, ['instance']),
+          '{{instance}} heap at most': now('heapLimit', {}, ['instance']),
           '{{instance}} buffers': now('external', {}, ['instance']),
         },
         alert: 'StanzagateHeapNearLimit',

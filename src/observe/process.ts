@@ -12,6 +12,7 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import type { MetricInfo } from './table.ts'
 import { type Series, Tally } from './tally.ts'
 
@@ -31,6 +32,11 @@ export const processMetrics = {
   maxFiles: gauge('process_max_fds', 'descriptors', 'File descriptors that the process may open. Linux only.'),
   heapUsed: gauge('nodejs_heap_size_used_bytes', 'bytes', "Memory of JavaScript's heap in use."),
   heapTotal: gauge('nodejs_heap_size_total_bytes', 'bytes', "Memory of JavaScript's heap."),
+  heapLimit: gauge(
+    'nodejs_heap_size_limit_bytes',
+    'bytes',
+    "The most that JavaScript's heap may have: --max-old-space-size.",
+  ),
   external: gauge('nodejs_external_memory_bytes', 'bytes', 'Memory of buffers and other objects outside the heap.'),
   loop: counter('nodejs_eventloop_seconds', 'seconds', 'Time of the event loop, at work and waiting.', {
     state: ['active', 'idle'],
@@ -85,6 +91,8 @@ export class ProcessWatch {
         return one(process.memoryUsage().heapUsed)
       case 'heapTotal':
         return one(process.memoryUsage().heapTotal)
+      case 'heapLimit':
+        return one(getHeapStatistics().heap_size_limit)
       case 'external':
         return one(process.memoryUsage().external)
       case 'loop': {

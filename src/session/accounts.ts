@@ -119,7 +119,10 @@ export class Accounts<M extends Member> {
     }
     const heard = isLed(account) ? others : []
     const happened = reportsOf(funnel.pushed(item, before, time))
-    return { tell: heard.map(other => [other, news]), reports: [{ report: 'transition', before, after }, ...happened] }
+    // A new name or group moves nothing.
+    const moved =
+      before !== undefined && isSame(before, after) ? [] : [{ report: 'transition', before, after } as const]
+    return { tell: heard.map(other => [other, news]), reports: [...moved, ...happened] }
   }
 
   /** A session of this account is over. */

@@ -78,6 +78,8 @@ export interface Route {
   /** As configured: a domain, or `*` for any. */
   readonly domain: string
   readonly upstream: string
+  /** `any`: credentials may name another account to act for. Left out: `own`. */
+  readonly authzid?: 'own' | 'any' | undefined
 }
 
 export interface Admin {
@@ -152,7 +154,7 @@ function configOf(file: ConfigFile, folder: string): Config {
     listeners: listenersOf(file, folder),
     admin: file.admin === undefined ? undefined : { token: undefined, ...file.admin },
     upstreams: new Map(upstreams),
-    routes: file.routes.map(({ domain, upstream }) => ({ domain, upstream })),
+    routes: file.routes.map(route => ({ ...route })),
     rules: { default: fallback, modes: new Map(Object.entries(byName) as [string, Mode][]), trustedDomains },
     limits: limitsOf(file.limits),
     audit: file.audit && auditOf(file.audit, folder),

@@ -264,7 +264,7 @@ function sessionOptions(
       const route = routeOf(domain)
       if (route === undefined) return undefined
       const starttls = targets.get(route.upstream)?.mode === 'starttls'
-      return { route: route.domain, upstream: route.upstream, starttls }
+      return { route: route.domain, upstream: route.upstream, starttls, actsForOthers: route.authzid === 'any' }
     },
   }
 }

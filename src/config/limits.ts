@@ -152,7 +152,11 @@ export interface LimitsFile {
 export function limitsOf(file: LimitsFile = {}): Limits {
   const { rate, http, overload, drain } = defaultLimits
   return {
-    beforeLogin: { ...defaultLimits.beforeLogin, ...file.beforeLogin },
+    beforeLogin: {
+      ...defaultLimits.beforeLogin,
+      ...file.beforeLogin,
+      blank: file.beforeLogin?.bytes ?? defaultLimits.beforeLogin.bytes,
+    },
     client: { ...defaultLimits.client, ...file.client },
     upstream: { ...defaultLimits.upstream, ...file.upstream },
     times: { ...defaultLimits.times, ...milliseconds(file.seconds) },

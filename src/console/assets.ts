@@ -43,6 +43,7 @@ const files = [
   'live.js',
   'format.js',
   'views/frame.js',
+  'views/parts.js',
   'views/traffic.js',
   'views/side.js',
   'views/sessions.js',

@@ -39,6 +39,7 @@ export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
       says('upstream', 'forward', subscriptionTypes),
     ],
   ],
+  ['iq-request-one-payload', [says('client', 'reject')]],
   ['roster-set-one-item', [says('client', 'reject')]],
   ['roster-version-held', [says('client', 'forward')]],
   ['roster-push-from-account', [says('upstream', 'reject')]],

@@ -1,6 +1,7 @@
 import { carbonsFromAccount } from './carbons-from-account.ts'
 import { fromIsBoundJid } from './from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from './iq-answer-needs-request.ts'
+import { iqRequestOnePayload } from './iq-request-one-payload.ts'
 import type { ActiveRule } from './judge.ts'
 import type { Mode } from './mode.ts'
 import { presenceChildren } from './presence-children.ts'
@@ -19,6 +20,7 @@ export const rules: readonly Rule[] = [
   presenceType,
   presenceChildren,
   subscriptionBareJids,
+  iqRequestOnePayload,
   rosterSetOneItem,
   rosterVersionHeld,
   rosterPushFromAccount,

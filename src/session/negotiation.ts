@@ -11,7 +11,7 @@
  * In connecting, authenticating, binding and resuming the client is *held*: what it has pipelined is not even parsed before the server has
  * answered (XEP-0305), because the answer decides how it is to be read.
  */
-import type { Stanza } from '../stanza/stanza.ts'
+import { isKind, type Stanza } from '../stanza/stanza.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, elements, text } from '../xml/element.ts'
 
@@ -73,7 +73,8 @@ export function nonzaOf(element: Element): ClientNonza {
     case '':
       return 'misplaced'
     default:
-      return 'extension'
+      // RFC 6120 section 4.8.4. Servers take some of them for stanzas: ejabberd those of `jabber:component:accept`.
+      return isKind(element.name) ? 'misplaced' : 'extension'
   }
 }
 

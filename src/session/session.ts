@@ -10,6 +10,7 @@ import { rewriteFeatures } from '../stream/features.ts'
 import { type Header, other, type Side, type StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
+import { type CredentialFault, claimsOf, credentialFault } from './authzid.ts'
 import { Bound, type BoundOptions, type Voice } from './bound.ts'
 import type { ConnectFailure, Effect, SessionEvent, Stage } from './event.ts'
 import { judgedReport } from './judged.ts'
@@ -35,6 +36,8 @@ export interface Destination {
   readonly upstream: string
   /** The upstream expects STARTTLS. */
   readonly starttls: boolean
+  /** Credentials may name another account to act for (RFC 4616 section 2); it is the server that allows it then. Left out: they may not. */
+  readonly actsForOthers?: boolean
 }
 
 export interface SessionOptions extends Omit<BoundOptions, 'domain'> {
@@ -58,6 +61,9 @@ const untilClosed = 5_000
 const bindsAtMost = 10
 const crowded = 'the account has too many sessions'
 
+/** Namespaces in which a server has nothing to say to a client of the gate. */
+const wireOnly: ReadonlySet<string> = new Set([ns.framing, ns.tls, ns.compress])
+
 export class Session {
   /** The time of the next `deadline` event that is wanted, in milliseconds; `undefined`: none. */
   deadline: number | undefined
@@ -80,6 +86,9 @@ export class Session {
   private bindRequest: Stanza | undefined
   private binds = 0
   private failures = 0
+  /** Reads who wants to be whom, where the mechanism that was begun last says so in the clear. */
+  private claims: ReturnType<typeof claimsOf>
+  private actsForOthers = false
   private readonly patience: Patience
   private closeWithin = untilClosed
   private isSecuring = false
@@ -227,6 +236,7 @@ export class Session {
     if (isAgain && foldDomain(domain) !== foldDomain(this.at.domain)) return this.fail('host-unknown', 'client-error')
     this.at.domain = domain
     this.route = destination.route
+    this.actsForOthers = destination.actsForOthers ?? false
     if (!isVersionServed(header.get('version'))) return this.fail('unsupported-version', 'client-error')
     this.header = header
     if (!this.secured) return this.offerStarttls()
@@ -289,9 +299,24 @@ export class Session {
 
   private onSasl(request: Element): void {
     if (this.at.phase !== 'negotiating') return this.fail('not-authorized', 'client-error')
+    if (request.name === 'auth' || request.name === 'authenticate') this.claims = claimsOf(request)
+    const fault = this.actsForOthers ? undefined : this.claims && credentialFault(request, this.claims, this.at.domain)
+    if (fault !== undefined) return this.refuseCredentials(request, fault)
     if (this.managing.asksInline(request)) return
     this.at.phase = 'authenticating'
     this.streams.sendElement('upstream', request)
+  }
+
+  private refuseCredentials(request: Element, fault: CredentialFault): void {
+    // The server waits for the response of an exchange that it has begun: it is told that there is none, and says so.
+    if (request.name === 'response') {
+      this.at.phase = 'authenticating'
+      return this.streams.sendElement('upstream', element('abort', request.ns))
+    }
+    this.streams.sendElement('client', element('failure', request.ns, {}, [element(fault, ns.sasl)]))
+    this.failed('sasl', fault)
+    if (++this.failures >= this.options.loginFailures)
+      this.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
   }
 
   /** An answer of the gate's own to a nonza; without one the nonza is left out. */
@@ -397,8 +422,10 @@ export class Session {
     }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onSaslAnswer(received)
     if (isStreamManagement(received)) return this.managing.upstream(received)
-    // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one.
-    if (isKind(received.name)) return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
+    // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one. What belongs
+    // to the client's wire (RFC 7395), to TLS or to compression is between the gate and the client: `<close see-other-uri/>` leads round it.
+    if (isKind(received.name) || wireOnly.has(received.ns))
+      return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     this.streams.sendElement('client', received)
   }
 
@@ -438,7 +465,9 @@ export class Session {
   }
 
   private onSaslAnswer(received: Element): void {
-    if (this.at.phase !== 'authenticating') return this.streams.sendElement('client', received)
+    // An answer that nobody waits for.
+    if (this.at.phase !== 'authenticating')
+      return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     if (received.name !== 'success') {
       this.at.phase = 'negotiating'
       this.streams.sendElement('client', received)
@@ -457,16 +486,22 @@ export class Session {
     this.out({ effect: 'admit' })
     // RFC 6120 section 6.4.6: both sides begin anew on the same connection.
     this.headerDue = true
-    this.streams.beginAnew('client')
-    this.out({ effect: 'restart', side: 'client' })
-    this.out({ effect: 'restart', side: 'upstream' })
+    for (const side of ['client', 'upstream'] as const) {
+      this.streams.beginAnew(side)
+      this.out({ effect: 'restart', side })
+    }
   }
 
   private onUpstreamStanza(stanza: Stanza): void {
     if (this.at.bound !== undefined) return this.at.bound.stanza('upstream', stanza, this.voice)
     const isAnswer = stanza.kind === 'iq' && (stanza.type === 'result' || stanza.type === 'error')
+    // Before a resource is bound nobody can judge what others say, or what would change the roster.
+    if (stanza.kind !== 'iq' || stanza.type === 'set')
+      return this.streams.report(judgedReport('upstream', stanza, 'drop', [], undefined))
     const isBinding = this.at.phase === 'binding' && isAnswer && (stanza.id ?? '') === (this.bindRequest?.id ?? '')
     const jid = isBinding && stanza.type === 'result' ? boundJidOf(stanza) : undefined
+    if (jid !== undefined && parseJid(jid)?.resource === undefined)
+      return this.fail('internal-server-error', 'upstream-error')
     if (jid !== undefined && this.options.isCrowded(bareOf(jid))) return this.refuseResource(stanza)
     this.pass('upstream', stanza)
     if (!isBinding) return

@@ -8,6 +8,7 @@ export const strangerLimits: XmlLimits = {
   attributes: 64,
   nameLength: 256,
   startTag: 10_000,
+  blank: 10_000,
 }
 
 /** After it. RFC 6120 section 13.12 forbids less than 10,000 bytes; 262,144 is Prosody's figure. */

@@ -49,7 +49,7 @@ export interface Traffic {
   bytesToClient: number
   stanzasFromClient: number
   stanzasToClient: number
-  /** Stanzas of either side that did not just go on. */
+  /** Stanzas of either side that something was said against. */
   decisions: number
 }
 
@@ -421,7 +421,7 @@ export class Relay {
   private count({ from, said, verdict }: Extract<Report, { report: 'judged' }>): void {
     const { traffic } = this
     if (from === 'client') traffic.stanzasFromClient++
-    if (said.length > 0 || verdict !== 'forward') traffic.decisions++
+    if (verdict !== 'forward' || said.some(each => each.verdict !== 'forward')) traffic.decisions++
   }
 
   private get about(): About {

@@ -91,6 +91,9 @@ function refusal(request: FastifyRequest, options: WebsocketOptions): { status: 
   if (!isUpgrade(request)) return undefined
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
   if (!offered.includes(subprotocol)) return { status: 400, text: `the subprotocol '${subprotocol}' is required` }
+  // RFC 6455 section 4.2.1.
+  if (request.raw.httpVersionMajor < 2 && request.raw.httpVersionMinor < 1)
+    return { status: 400, text: 'HTTP/1.1 is required' }
   const { origin } = request.headers
   if (origin === undefined || options.origins === undefined || options.origins.includes(origin)) return undefined
   return { status: 403, text: 'this origin may not connect' }

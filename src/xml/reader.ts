@@ -53,6 +53,8 @@ export interface XmlLimits {
   readonly nameLength: number
   /** UTF-16 units of one start tag, from its `<` to its `>`. */
   readonly startTag: number
+  /** Bytes of white space in a row between elements; left out: any number. */
+  readonly blank?: number
 }
 
 /** What one open element declares: as saxes has it, and by prefix what saxes has trimmed. */
@@ -113,6 +115,8 @@ export class XmlReader {
   /** UTF-16 units of the namespace names that writing this element will declare. */
   private declared = 0
   private attributes = 0
+  /** Bytes of white space since the last element. */
+  private blank = 0
   /** The position of the `<` of the start tag that is being read. */
   private tag = 0
 
@@ -213,8 +217,10 @@ export class XmlReader {
   private skipWhitespace(): boolean {
     const from = this.text.search(/[^ \t\r\n]/)
     if (from === 0) return this.fail('text', between)
-    this.text = from === -1 ? '' : this.text.slice(from)
     this.queue.push({ xml: 'whitespace' })
+    this.blank += from === -1 ? this.text.length : from
+    if (this.blank > (this.limits.blank ?? Infinity)) return this.fail('limit', this.tooBlank())
+    this.text = from === -1 ? '' : this.text.slice(from)
     return true
   }
 
@@ -352,6 +358,7 @@ export class XmlReader {
     // Between the two stands what ended the name.
     this.tag = position - 1 - name.length - 1
     if (this.stack.length === this.level) {
+      this.blank = 0
       this.elements = 0
       this.declared = 0
     }
@@ -446,6 +453,8 @@ export class XmlReader {
     // The '<' that ended the white space belongs to the next item.
     this.checkBetween(position - 1)
     this.queue.push({ xml: 'whitespace' })
+    this.blank += text.length
+    if (this.blank > (this.limits.blank ?? Infinity)) throw new Refused('limit', this.tooBlank())
     this.endItem(position - 1)
   }
 
@@ -483,6 +492,10 @@ export class XmlReader {
   private checkSize(position: number): void {
     if (this.bytes + Buffer.byteLength(this.since(position)) > this.limits.bytes)
       throw new Refused('limit', this.tooLong())
+  }
+
+  private tooBlank(): string {
+    return `more than ${this.limits.blank} bytes of white space`
   }
 
   private tooLong(): string {

@@ -39,13 +39,13 @@ export function write(element: Element, around: Surroundings): string {
   return `${out}</${name}>`
 }
 
-/** A `>` needs it only where it would end a CDATA section; elsewhere it would quadruple honest text. */
 /** The prefix that a namespace has without being declared: the one bound outside, and `xml`, which cannot be declared otherwise. */
 function prefixOf(ns: string, bound: Surroundings['bound']): string | undefined {
   if (bound !== undefined && ns === bound.ns && bound.prefix !== '') return bound.prefix
   return ns === 'http://www.w3.org/XML/1998/namespace' ? 'xml' : undefined
 }
 
+/** A `>` needs it only where it would end a CDATA section; elsewhere it would quadruple honest text. */
 const inText = /[&<\r]|(?<=^|\])>/
 const inAttribute = /[&<>"'\t\n\r]/
 const references: Readonly<Record<string, string>> = {

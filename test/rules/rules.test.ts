@@ -10,6 +10,7 @@ import t from 'tap'
 import { carbonsFromAccount } from '../../src/rules/carbons-from-account.ts'
 import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from '../../src/rules/iq-answer-needs-request.ts'
+import { iqRequestOnePayload } from '../../src/rules/iq-request-one-payload.ts'
 import { judge } from '../../src/rules/judge.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
@@ -299,6 +300,18 @@ judges(subscriptionBareJids, [
 ])
 
 const set = (inside: string) => `<iq id='1' type='set'><query xmlns='jabber:iq:roster'>${inside}</query></iq>`
+judges(iqRequestOnePayload, [
+  ['client', "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>", 'pass'],
+  ['client', "<iq type='set' id='1'> <x xmlns='urn:x'/> text </iq>", 'pass'],
+  ['client', "<iq type='get' id='1'/>", 'reject bad-request'],
+  ['client', "<iq type='set' id='1'>text</iq>", 'reject bad-request'],
+  ['client', "<iq type='set' id='1'><a xmlns='urn:x'/><b xmlns='urn:x'/></iq>", 'reject bad-request'],
+  ['client', "<iq type='result' id='1'/>", 'pass'],
+  ['client', "<iq type='error' id='1'><x xmlns='urn:x'/><error type='cancel'/></iq>", 'pass'],
+  ['client', "<message type='normal'/>", 'pass'],
+  ['upstream', "<iq type='get' id='1'/>", 'pass'],
+])
+
 judges(rosterSetOneItem, [
   ['client', set(`<item jid='nurse@im.example'/>`), 'pass'],
   [

@@ -151,7 +151,7 @@ for (const wire of wires) {
   // Answers.
 
   const asksFor = (id: string) => `
-    client: <iq id='${id}' to='juliet@im.example/balcony' type='get'/>
+    client: <iq id='${id}' to='juliet@im.example/balcony' type='get'><ping xmlns='urn:xmpp:ping'/></iq>
     -> judged forward by none
     -> upstream ~ id="${id}"`
   const isAnswered = (id: string) => `

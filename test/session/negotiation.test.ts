@@ -238,7 +238,7 @@ for (const wire of wires) {
     -> restart upstream
     client: ${header(wire, `to='second.example' version='1.0'`)}
     -> client ~ id="gate-1"
-    ${failed(wire, 'host-unknown')}`,
+    ${failed(wire, 'host-unknown', 'open')}`,
   )
 
   book(
@@ -600,8 +600,6 @@ for (const wire of wires) {
     -> judged forward by none
     -> upstream ~ b1
     upstream: ${boundIq('b1', 'a b@im.example/x')}
-    -> judged forward by none
-    -> client ~ <jid>
     ${failed(wire, 'internal-server-error')}`,
   )
   book(

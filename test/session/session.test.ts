@@ -468,7 +468,7 @@ for (const wire of wires) {
     `<iq id="1" type="result" to="im.example"/>`,
     `<iq id="1" type="error" to="a@im.example"><error type="cancel" code="404"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><own xmlns="urn:x"/></error></iq>`,
     `<iq id="1" type="get" to="juliet@im.example"><query xmlns="jabber:iq:roster" ver="v"/></iq>`,
-    `<iq type="get"/>`,
+    `<iq type="get"><ping xmlns="urn:xmpp:ping"/></iq>`,
     `<message/>`,
   ]
   for (const stanza of untouched)
@@ -505,8 +505,8 @@ for (const wire of wires) {
     client: <message from='romeo@im.example/old' to='a@im.example'/>
     -> judged forward by from-is-bound-jid
     -> upstream: <message from="romeo@im.example/orchard" to="a@im.example"/>
-    client: <iq from='ROMEO@im.example' id='1' type='get'/>
+    client: <iq from='ROMEO@im.example' id='1' type='get'><ping xmlns='urn:xmpp:ping'/></iq>
     -> judged forward by from-is-bound-jid
-    -> upstream: <iq from="romeo@im.example/orchard" id="1" type="get"/>`,
+    -> upstream: <iq from="romeo@im.example/orchard" id="1" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`,
   )
 }

@@ -296,6 +296,17 @@ fromTheStart(
       ...Array(2).fill(`{}a["${'x'.repeat(33)}"]`),
     ],
     ['white space between is free', `<s>${' '.repeat(99)}<a/>`, 'open {}s without default', 'whitespace', '{}a'],
+    [
+      'but for a limit of its own',
+      `<s>${' '.repeat(100)}<a/>${' '.repeat(100)}<a/>${' '.repeat(101)}`,
+      'open {}s without default',
+      'whitespace',
+      '{}a',
+      'whitespace',
+      '{}a',
+      'whitespace',
+      'error limit',
+    ],
     ['white space inside is not', `<s><a>${' '.repeat(38)}`, 'open {}s without default', 'error limit'],
     ['the first of two offences: size', `<s><a>${'x'.repeat(40)}<!---->`, 'open {}s without default', 'error limit'],
     ['the first of two offences: a comment', `<s><a><!---->${'x'.repeat(40)}`, 'open {}s without default', restricted],
@@ -310,7 +321,7 @@ fromTheStart(
       'error limit',
     ],
   ],
-  tight,
+  { ...tight, blank: 100 },
 )
 const big = { ...limits, bytes: 1_000_000 }
 fromTheStart(

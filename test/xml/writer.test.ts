@@ -19,7 +19,7 @@ const places: readonly (readonly [name: string, around: Surroundings, before: st
     `<n0:stream xmlns:n0='${streams}'>`,
     '</n0:stream>',
   ],
-  ['where the default is something else', { content: 'urn:x' }, `<a xmlns='urn:x'>`, '</a>'],
+  ['where the default is something else', { content: 'urn:x' }, `<surroundings xmlns='urn:x'>`, '</surroundings>'],
 ]
 
 function readBack(text: string, before: string): Shape | undefined {
@@ -164,6 +164,8 @@ t.test('random trees are read back as they were written', t => {
   let count = 0
   fc.assert(
     fc.property(trees(anything), fc.constantFrom(...places), (element, [place, around, before]) => {
+      // A second header is none of the elements that a reader gives.
+      fc.pre(element.ns !== streams || element.name !== 'stream')
       count++
       const text = write(element, around)
       const back = JSON.stringify(readBack(text, before))

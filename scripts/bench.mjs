@@ -1,0 +1,11 @@
+// `npm run bench`: what a scrape costs a gate with many sessions. See test/bench/scrape.ts; --sessions N, --scrapes N, --json.
+import { join } from 'node:path'
+import { root, run, runMain } from './command.mjs'
+import { build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
+
+await runMain(async () => {
+  await ensureNodeModules()
+  await ensureDebian(demonstrationPackages)
+  await build()
+  return run(process.execPath, [join(root, 'dist/test/bench/scrape.js'), ...process.argv.slice(2)])
+})

@@ -177,6 +177,9 @@ t.test('requests for a WebSocket', async t => {
   const path = 'GET /xmpp-websocket HTTP/1.1\r\nHost: localhost\r\n'
   t.match(await answerTo(`${path}X: ${'x'.repeat(1_100)}\r\n\r\n`), /^HTTP\/1.1 431/, 'a long header')
   t.match(await answerTo(path), /^HTTP\/1.1 408/, 'a header without end')
+  const old =
+    'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n'
+  t.match(await answerTo(`${path.replace('1.1', '1.0')}${old}`), /^HTTP\/1.1 400/, 'an upgrade of HTTP/1.0')
   const socket = new WebSocket(gate.url('ws'), ['xmpp'])
   await within('a WebSocket', once(socket, 'open'))
   for (let i = 0; i < 5; i++) socket.send(' ', { fin: false })

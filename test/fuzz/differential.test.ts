@@ -1,24 +1,22 @@
 /**
- * The servers behind the gate read with libexpat. A million damaged documents go through the gate's reading and writing; what it
+ * The servers behind the gate read with libexpat. Damaged documents go through the gate's reading and writing; what it
  * forwards, libexpat must have read the same way from the bytes as they came, and must read the same way from ours.
  */
 import t from 'tap'
 import { campaign, findingsOf, report, total } from './campaign.ts'
-import { Oracle, oracleVersion } from './oracle.ts'
+import { Oracle } from './oracle.ts'
 
-const documents = 1_000_000
+/** In CI a million (some 80 s on two idle cores); at a desk enough to see what was just broken. `npm run fuzz` takes any number. */
+const documents = process.env.CI === undefined ? 100_000 : 1_000_000
 const seed = 20_261_125
 
-const skip = oracleVersion() === undefined && "libexpat is reached through python3, which isn't here"
-
-// A million documents take about 80 s on two idle cores.
 t.setTimeout(1_200_000)
 
 const stream = '\u0001urn:s\fs\u0003'
 const a = '\u0001urn:c\fa\u0002b\u00021\u0003'
 const document = "<s:s xmlns:s='urn:s' xmlns='urn:c'> <a b='1'>x</a> "
 
-t.test('the oracle tells readings apart', { skip }, async t => {
+t.test('the oracle tells readings apart', async t => {
   const oracle = new Oracle()
   t.teardown(() => oracle.close())
   const cases: readonly (readonly [text: string, events: string, relation: string, outcome: string, items: number])[] =
@@ -47,7 +45,7 @@ t.test('the oracle tells readings apart', { skip }, async t => {
   t.strictSame(cut, { relation: 'more', outcome: 'waiting', items: 0 })
 })
 
-t.test(`nothing that is forwarded is read otherwise (seed ${seed})`, { skip }, async t => {
+t.test(`nothing that is forwarded is read otherwise (seed ${seed})`, async t => {
   t.setTimeout(1_200_000)
   const result = await campaign({ seed, documents })
   for (const line of report(result)) t.comment(line)

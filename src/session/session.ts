@@ -4,28 +4,20 @@
  * of stanzas then is in `bound.ts`, stream management in `managing.ts`, how streams are opened and ended in `streams.ts`.
  */
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
-import { isKind, readdressed, type Stanza, stanzaOf } from '../stanza/stanza.ts'
+import { foldDomain, parseJid } from '../stanza/jid.ts'
+import { isKind, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
-import { type Header, other, type Side, type StreamItem } from '../stream/item.ts'
+import type { Header, Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
-import { type CredentialFault, claimsOf, credentialFault } from './authzid.ts'
+import { Binding, pass } from './binding.ts'
 import { Bound, type BoundOptions, type Voice } from './bound.ts'
-import type { ConnectFailure, Effect, SessionEvent, Stage } from './event.ts'
+import type { ConnectFailure, Effect, SessionEvent } from './event.ts'
 import { judgedReport } from './judged.ts'
+import { Login } from './login.ts'
 import { isStreamManagement } from './management.ts'
 import { Managing, type Progress } from './managing.ts'
-import {
-  boundInlineOf,
-  boundJidOf,
-  earlyIqOf,
-  failureOf,
-  isHeld,
-  isVersionServed,
-  nonzaOf,
-  type Phase,
-} from './negotiation.ts'
+import { earlyIqOf, isHeld, isVersionServed, nonzaOf, type Phase } from './negotiation.ts'
 import { Patience, type Times, type Turn } from './patience.ts'
 import { conditionOf, Streams } from './streams.ts'
 
@@ -57,10 +49,6 @@ export interface SessionOptions extends Omit<BoundOptions, 'domain'> {
 
 /** Milliseconds that a peer has to close its side, and to take what waits for it. */
 const untilClosed = 5_000
-/** Bind requests of one stream (RFC 6120 section 7.7.3 has 5 to 10). */
-const bindsAtMost = 10
-const crowded = 'the account has too many sessions'
-
 /** Namespaces in which a server has nothing to say to a client of the gate. */
 const wireOnly: ReadonlySet<string> = new Set([ns.framing, ns.tls, ns.compress])
 
@@ -74,6 +62,8 @@ export class Session {
   private readonly streams: Streams
   private readonly voice: Voice
   private readonly managing: Managing
+  private readonly login: Login
+  private readonly binding: Binding
   private readonly at: Progress = { phase: 'opening', domain: '', upstream: '', bound: undefined }
   /** The client's transport has TLS, or needs none. */
   private secured: boolean
@@ -83,12 +73,6 @@ export class Session {
   /** STARTTLS with the upstream is still to be done. */
   private upstreamPlain = false
   private upstreamLang: string | undefined
-  private bindRequest: Stanza | undefined
-  private binds = 0
-  private failures = 0
-  /** Reads who wants to be whom, where the mechanism that was begun last says so in the clear. */
-  private claims: ReturnType<typeof claimsOf>
-  private actsForOthers = false
   private readonly patience: Patience
   private closeWithin = untilClosed
   private isSecuring = false
@@ -110,6 +94,22 @@ export class Session {
       at,
       begin: bound => this.begin(bound),
       answer: nonza => this.answer(nonza),
+    })
+    this.binding = new Binding({
+      streams,
+      at,
+      isCrowded: account => options.isCrowded(account),
+      bind: jid => this.bind(jid),
+    })
+    this.login = new Login({
+      streams,
+      at,
+      managing: this.managing,
+      failuresAtMost: options.loginFailures,
+      fills: () => this.patience.fills(),
+      restart: () => this.restart(),
+      mayBind: jid => this.binding.may(jid),
+      bind: jid => this.bind(jid),
     })
     this.voice = {
       send: (to, whole) => streams.sendElement(to, whole),
@@ -236,7 +236,7 @@ export class Session {
     if (isAgain && foldDomain(domain) !== foldDomain(this.at.domain)) return this.fail('host-unknown', 'client-error')
     this.at.domain = domain
     this.route = destination.route
-    this.actsForOthers = destination.actsForOthers ?? false
+    this.login.actsForOthers = destination.actsForOthers ?? false
     if (!isVersionServed(header.get('version'))) return this.fail('unsupported-version', 'client-error')
     this.header = header
     if (!this.secured) return this.offerStarttls()
@@ -268,7 +268,7 @@ export class Session {
       case 'starttls':
         return this.onStarttls()
       case 'sasl':
-        return this.onSasl(received)
+        return this.login.ask(received)
       case 'compress':
         return this.answer(element('failure', ns.compress, {}, [element('unsupported-method', ns.compress)]))
       case 'stream-management':
@@ -287,7 +287,7 @@ export class Session {
   private onStarttls(): void {
     if (this.at.phase !== 'securing') {
       // RFC 6120 section 5.4.2.2: failure, then the end of the stream.
-      this.failed('tls', 'not-offered')
+      this.streams.failedAt('tls', 'not-offered')
       this.streams.sendElement('client', element('failure', ns.tls))
       return this.streams.close('client')
     }
@@ -295,28 +295,6 @@ export class Session {
     this.streams.beginAnew('client')
     this.isSecuring = true
     this.out({ effect: 'secure', side: 'client' })
-  }
-
-  private onSasl(request: Element): void {
-    if (this.at.phase !== 'negotiating') return this.fail('not-authorized', 'client-error')
-    if (request.name === 'auth' || request.name === 'authenticate') this.claims = claimsOf(request)
-    const fault = this.actsForOthers ? undefined : this.claims && credentialFault(request, this.claims, this.at.domain)
-    if (fault !== undefined) return this.refuseCredentials(request, fault)
-    if (this.managing.asksInline(request)) return
-    this.at.phase = 'authenticating'
-    this.streams.sendElement('upstream', request)
-  }
-
-  private refuseCredentials(request: Element, fault: CredentialFault): void {
-    // The server waits for the response of an exchange that it has begun: it is told that there is none, and says so.
-    if (request.name === 'response') {
-      this.at.phase = 'authenticating'
-      return this.streams.sendElement('upstream', element('abort', request.ns))
-    }
-    this.streams.sendElement('client', element('failure', request.ns, {}, [element(fault, ns.sasl)]))
-    this.failed('sasl', fault)
-    if (++this.failures >= this.options.loginFailures)
-      this.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
   }
 
   /** An answer of the gate's own to a nonza; without one the nonza is left out. */
@@ -336,11 +314,11 @@ export class Session {
     }
     if (this.at.phase === 'negotiating' && iq === 'registration' && this.isToServer(stanza)) {
       this.patience.fills()
-      return this.pass('client', stanza)
+      return pass(this.streams, 'client', stanza)
     }
     if (this.at.phase === 'negotiating' && iq === 'legacy-auth')
       return this.refuse(stanza, { condition: 'service-unavailable' })
-    if (this.at.phase === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) return this.onBind(stanza)
+    if (this.at.phase === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) return this.binding.ask(stanza)
     // RFC 6120 section 4.3.5.
     this.streams.report(judgedReport('client', stanza, 'close', [], undefined))
     this.fail('not-authorized', 'client-error')
@@ -348,14 +326,6 @@ export class Session {
 
   private isToServer({ to }: Stanza): boolean {
     return to === undefined || foldDomain(to) === foldDomain(this.at.domain)
-  }
-
-  private onBind(stanza: Stanza): void {
-    if (++this.binds > bindsAtMost)
-      return this.fail('policy-violation', 'client-error', 'too many attempts to bind a resource')
-    this.at.phase = 'binding'
-    this.bindRequest = stanza
-    this.pass('client', stanza)
   }
 
   private refuse(stanza: Stanza, error: StanzaError): void {
@@ -415,12 +385,15 @@ export class Session {
     if (this.upstreamPlain) return this.onUpstreamStarttls(received)
     if (!this.streams.isSpeakingTo('client')) return this.fail('internal-server-error', 'upstream-error')
     const stanza = stanzaOf(received)
-    if (stanza !== undefined) return this.onUpstreamStanza(stanza)
+    if (stanza !== undefined)
+      return this.at.bound === undefined
+        ? this.binding.answer(stanza)
+        : this.at.bound.stanza('upstream', stanza, this.voice)
     if (received.ns === ns.stream && received.name === 'features') {
       this.featuresDue = false
       return this.streams.sendElement('client', rewriteFeatures(received, this.maxBytes))
     }
-    if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onSaslAnswer(received)
+    if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.login.answer(received)
     if (isStreamManagement(received)) return this.managing.upstream(received)
     // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one. What belongs
     // to the client's wire (RFC 7395), to TLS or to compression is between the gate and the client: `<close see-other-uri/>` leads round it.
@@ -464,27 +437,8 @@ export class Session {
     this.fail('internal-server-error', 'connect-failed', 'the server cannot be reached')
   }
 
-  private onSaslAnswer(received: Element): void {
-    // An answer that nobody waits for.
-    if (this.at.phase !== 'authenticating')
-      return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
-    if (received.name !== 'success') {
-      this.at.phase = 'negotiating'
-      this.streams.sendElement('client', received)
-      // XEP-0388: a task is for somebody to do.
-      if (received.name === 'continue') this.patience.fills()
-      if (received.name !== 'failure') return
-      this.failed('sasl', failureOf(received, ns.sasl))
-      this.managing.refused()
-      if (++this.failures >= this.options.loginFailures)
-        this.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
-      return
-    }
-    this.at.phase = 'authenticated'
-    if (received.ns === ns.sasl2) return this.onSasl2Success(received)
-    this.streams.sendElement('client', received)
-    this.out({ effect: 'admit' })
-    // RFC 6120 section 6.4.6: both sides begin anew on the same connection.
+  /** RFC 6120 section 6.4.6: after a login both sides begin anew on the same connection. */
+  private restart(): void {
     this.headerDue = true
     for (const side of ['client', 'upstream'] as const) {
       this.streams.beginAnew(side)
@@ -492,48 +446,10 @@ export class Session {
     }
   }
 
-  private onUpstreamStanza(stanza: Stanza): void {
-    if (this.at.bound !== undefined) return this.at.bound.stanza('upstream', stanza, this.voice)
-    const isAnswer = stanza.kind === 'iq' && (stanza.type === 'result' || stanza.type === 'error')
-    // Before a resource is bound nobody can judge what others say, or what would change the roster.
-    if (stanza.kind !== 'iq' || stanza.type === 'set')
-      return this.streams.report(judgedReport('upstream', stanza, 'drop', [], undefined))
-    const isBinding = this.at.phase === 'binding' && isAnswer && (stanza.id ?? '') === (this.bindRequest?.id ?? '')
-    const jid = isBinding && stanza.type === 'result' ? boundJidOf(stanza) : undefined
-    if (jid !== undefined && parseJid(jid)?.resource === undefined)
-      return this.fail('internal-server-error', 'upstream-error')
-    if (jid !== undefined && this.options.isCrowded(bareOf(jid))) return this.refuseResource(stanza)
-    this.pass('upstream', stanza)
-    if (!isBinding) return
-    if (jid !== undefined) return this.bind(jid)
-    this.at.phase = 'authenticated'
-    const error = child(stanza.element, 'error', ns.client)
-    this.failed('bind', error && failureOf(error, ns.stanzaErrors))
-  }
-
-  /** Before a stream is bound nobody is judged: what may pass was decided by its phase. Nor has a client an address to speak from. */
-  private pass(from: Side, stanza: Stanza): void {
-    this.streams.report(judgedReport(from, stanza, 'forward', [], undefined))
-    const isAddressed = from === 'client' && stanza.from !== undefined
-    const passed = isAddressed ? readdressed(stanza, { from: undefined }) : stanza
-    this.streams.sendElement(other[from], passed.element)
-  }
-
-  /** RFC 6120 section 7.6.2.1. The server has bound a resource by then, which goes with its stream. */
-  private refuseResource(answer: Stanza): void {
-    this.streams.report(judgedReport('upstream', answer, 'close', [], undefined))
-    this.failed('bind', 'resource-constraint')
-    const error = { condition: 'resource-constraint', text: crowded } as const
-    const reply = this.bindRequest && errorReply(this.bindRequest, error, { by: this.at.domain })
-    if (reply !== undefined) this.streams.sendElement('client', reply)
-    this.fail('policy-violation', 'client-error', crowded)
-  }
-
   // A bound resource.
 
   /** The server alone says who the client is (RFC 6120 section 4.3.6). */
   private bind(jid: string): void {
-    if (parseJid(jid)?.resource === undefined) return this.fail('internal-server-error', 'upstream-error')
     this.begin(new Bound({ ...this.options, domain: this.at.domain }, jid))
   }
 
@@ -546,28 +462,12 @@ export class Session {
     this.out({ effect: 'recall', account: bound.bare })
   }
 
-  /** XEP-0386: the success holds the bound JID; XEP-0198: or a resumption. */
-  private onSasl2Success(received: Element): void {
-    const success = this.managing.success(received)
-    if (success === undefined) return
-    const jid = boundInlineOf(received)
-    if (jid !== undefined && this.options.isCrowded(bareOf(jid))) {
-      this.failed('bind', 'resource-constraint')
-      return this.fail('policy-violation', 'client-error', crowded)
-    }
-    this.streams.sendElement('client', success)
-    this.out({ effect: 'admit' })
-    if (jid === undefined) return
-    this.bind(jid)
-    this.managing.boundInline(received)
-  }
-
   // Ends.
 
   private onClosed(side: Side): void {
     const { streams } = this
     if (!streams.hasTransport(side)) return
-    if (side === 'client' && this.isSecuring) this.failed('tls', 'handshake')
+    if (side === 'client' && this.isSecuring) this.streams.failedAt('tls', 'handshake')
     // An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`.
     const isUnreached = side === 'upstream' && this.at.phase === 'connecting' && streams.isOpen
     const reason = streams.isSpeakingTo('upstream') ? 'lost' : 'tls'
@@ -604,11 +504,6 @@ export class Session {
     if (side === 'client' || this.managing.isResumable) streams.cut(side === 'client' ? 'slow-client' : 'slow-upstream')
     else this.fail('internal-server-error', 'slow-upstream', 'the server does not take what is sent to it')
     this.out({ effect: 'abort', side })
-  }
-
-  /** `condition`: `undefined` when the server has named none. */
-  private failed(stage: Stage, condition = 'other'): void {
-    this.streams.report({ report: 'negotiation-failed', stage, condition })
   }
 
   private fail(...reason: Parameters<Streams['fail']>): void {

@@ -5,7 +5,7 @@
 import { type Side, type StreamError, type StreamItem, streamErrors } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, elements } from '../xml/element.ts'
-import type { Cause, Effect, Report } from './event.ts'
+import type { Cause, Effect, Report, Stage } from './event.ts'
 
 /** What a stream header of the gate's own says (RFC 6120 section 4.7). */
 export interface OwnHeader {
@@ -53,6 +53,11 @@ export class Streams {
 
   report(report: Report): void {
     this.out.push({ effect: 'report', report })
+  }
+
+  /** The negotiation did not succeed; `condition`: `undefined` when the peer has named none. */
+  failedAt(stage: Stage, condition = 'other'): void {
+    this.report({ report: 'negotiation-failed', stage, condition })
   }
 
   send(to: Side, item: StreamItem): void {

@@ -1,15 +1,16 @@
 /**
  * One client's stream and its upstream stream, as one state machine: an event goes in, effects come out. It knows no socket, no
- * clock and no wire; `relay.ts` does what it says. Here is the way to a bound resource (the phases of `negotiation.ts`); what becomes
- * of stanzas then is in `bound.ts`, stream management in `managing.ts`, how streams are opened and ended in `streams.ts`.
+ * clock and no wire; `relay.ts` does what it says. Here is who gets what; the way to a bound resource (the phases of `negotiation.ts`) is
+ * in `opening.ts`, `login.ts` and `binding.ts`, what becomes of stanzas then in `bound.ts`, stream management in `managing.ts`, what is
+ * said on the two streams and how they end in `streams.ts`.
  */
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { foldDomain, parseJid } from '../stanza/jid.ts'
+import { foldDomain } from '../stanza/jid.ts'
 import { isKind, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
-import type { Header, Side, StreamItem } from '../stream/item.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
-import { child, type Element, element } from '../xml/element.ts'
+import { type Element, element } from '../xml/element.ts'
 import { Binding, pass } from './binding.ts'
 import { Bound, type BoundOptions, type Voice } from './bound.ts'
 import type { ConnectFailure, Effect, SessionEvent } from './event.ts'
@@ -17,20 +18,10 @@ import { judgedReport } from './judged.ts'
 import { Login } from './login.ts'
 import { isStreamManagement } from './management.ts'
 import { Managing, type Progress } from './managing.ts'
-import { earlyIqOf, isHeld, isVersionServed, nonzaOf, type Phase } from './negotiation.ts'
+import { earlyIqOf, isHeld, nonzaOf, type Phase } from './negotiation.ts'
+import { type Destination, Opening } from './opening.ts'
 import { Patience, type Times, type Turn } from './patience.ts'
 import { conditionOf, Streams } from './streams.ts'
-
-/** Where a domain's streams go. */
-export interface Destination {
-  /** The route's domain as configured: the metrics' label. */
-  readonly route: string
-  readonly upstream: string
-  /** The upstream expects STARTTLS. */
-  readonly starttls: boolean
-  /** Credentials may name another account to act for (RFC 4616 section 2); it is the server that allows it then. Left out: they may not. */
-  readonly actsForOthers?: boolean
-}
 
 export interface SessionOptions extends Omit<BoundOptions, 'domain'> {
   /** STARTTLS is offered and required before anything else; otherwise the transport is as private as it gets. */
@@ -62,26 +53,14 @@ export class Session {
   private readonly streams: Streams
   private readonly voice: Voice
   private readonly managing: Managing
+  private readonly opening: Opening
   private readonly login: Login
   private readonly binding: Binding
   private readonly at: Progress = { phase: 'opening', domain: '', upstream: '', bound: undefined }
-  /** The client's transport has TLS, or needs none. */
-  private secured: boolean
-  /** The client owes a stream header. */
-  private headerDue = true
-  private header: Header = new Map()
-  /** STARTTLS with the upstream is still to be done. */
-  private upstreamPlain = false
-  private upstreamLang: string | undefined
   private readonly patience: Patience
   private closeWithin = untilClosed
-  private isSecuring = false
-  /** A stream header went to the server, and its features have not come. */
-  private featuresDue = false
-
   constructor(options: SessionOptions, now: number) {
     this.options = options
-    this.secured = !options.starttls
     this.patience = new Patience(options.times, now)
     this.deadline = this.patience.until('header', now)
     this.streams = new Streams(() => ({
@@ -95,6 +74,16 @@ export class Session {
       begin: bound => this.begin(bound),
       answer: nonza => this.answer(nonza),
     })
+    this.opening = new Opening(
+      {
+        streams,
+        at,
+        destinationOf: domain => options.destinationOf(domain),
+        chosen: destination => this.chosen(destination),
+        blame: reason => this.blame(reason),
+      },
+      options.starttls,
+    )
     this.binding = new Binding({
       streams,
       at,
@@ -107,7 +96,7 @@ export class Session {
       managing: this.managing,
       failuresAtMost: options.loginFailures,
       fills: () => this.patience.fills(),
-      restart: () => this.restart(),
+      restart: () => this.opening.restart(),
       mayBind: jid => this.binding.may(jid),
       bind: jid => this.bind(jid),
     })
@@ -116,7 +105,7 @@ export class Session {
       report: report => streams.report(report),
       tell: news => this.out({ effect: 'tell', account: this.at.bound?.bare ?? '', news }),
       fail: (condition, cause, text) => this.fail(condition, cause, text),
-      langOf: side => (side === 'client' ? this.header.get('xml:lang') : this.upstreamLang),
+      langOf: side => this.opening.langOf(side),
     }
   }
 
@@ -124,7 +113,8 @@ export class Session {
   get holding(): boolean {
     if (!this.streams.isOpen) return false
     // A new header is answered by the server's before anything else is said.
-    const isAnswerDue = this.at.phase === 'authenticated' && !this.headerDue && !this.streams.isSpeakingTo('client')
+    const isAnswerDue =
+      this.at.phase === 'authenticated' && !this.opening.headerDue && !this.streams.isSpeakingTo('client')
     return isAnswerDue || isHeld(this.at.phase)
   }
 
@@ -163,21 +153,27 @@ export class Session {
     return this.streams.out
   }
 
+  private chosen({ route, actsForOthers = false }: Destination): void {
+    this.route = route
+    this.login.actsForOthers = actsForOthers
+  }
+
   private get turn(): Turn {
-    if (this.isSecuring) return 'tls'
-    if (isHeld(this.at.phase) || this.featuresDue) return 'server'
-    return this.headerDue ? 'header' : 'client'
+    const { isSecuring, featuresDue, headerDue } = this.opening
+    if (isSecuring) return 'tls'
+    if (isHeld(this.at.phase) || featuresDue) return 'server'
+    return headerDue ? 'header' : 'client'
   }
 
   private on(event: SessionEvent): void {
     switch (event.event) {
       case 'connected':
         this.streams.connected()
-        return this.streams.isOpen ? this.sayHeader() : undefined
+        return this.streams.isOpen ? this.opening.sayHeader() : undefined
       case 'refused':
         return this.blame(event.reason)
       case 'secured':
-        return event.side === 'client' ? this.onClientSecured() : this.sayHeader()
+        return this.opening.securedBy(event.side)
       case 'item':
         return event.from === 'client' ? this.onClientItem(event.item) : this.onUpstreamItem(event.item)
       case 'closed':
@@ -211,9 +207,9 @@ export class Session {
     if (!this.streams.isOpen) return
     switch (item.item) {
       case 'open':
-        return this.onClientHeader(item.header)
+        return this.opening.client(item.header)
       case 'element':
-        if (this.headerDue) return this.fail('bad-format', 'client-error', 'a stream begins with its header')
+        if (this.opening.headerDue) return this.fail('bad-format', 'client-error', 'a stream begins with its header')
         return this.onClientElement(item.element)
       case 'whitespace':
         // Keepalives; before the stream is bound there is nobody to keep awake, and during SASL none is allowed.
@@ -225,48 +221,12 @@ export class Session {
     }
   }
 
-  private onClientHeader(header: Header): void {
-    if (!this.headerDue) return this.fail('bad-format', 'client-error', 'a second stream header')
-    this.headerDue = false
-    const domain = header.get('to') ?? ''
-    const destination = parseJid(domain) === undefined ? undefined : this.options.destinationOf(domain)
-    if (destination === undefined) return this.fail('host-unknown', 'client-error')
-    // The domain was chosen with the first header, and the server with it.
-    const isAgain = this.streams.hasTransport('upstream')
-    if (isAgain && foldDomain(domain) !== foldDomain(this.at.domain)) return this.fail('host-unknown', 'client-error')
-    this.at.domain = domain
-    this.route = destination.route
-    this.login.actsForOthers = destination.actsForOthers ?? false
-    if (!isVersionServed(header.get('version'))) return this.fail('unsupported-version', 'client-error')
-    this.header = header
-    if (!this.secured) return this.offerStarttls()
-    if (isAgain) return this.sayHeader()
-    this.at.upstream = destination.upstream
-    this.upstreamPlain = destination.starttls
-    this.at.phase = 'connecting'
-    this.out({ effect: 'connect', upstream: destination.upstream, domain })
-  }
-
-  private offerStarttls(): void {
-    this.at.phase = 'securing'
-    this.streams.sayOwnHeader()
-    const starttls = element('starttls', ns.tls, {}, [element('required', ns.tls)])
-    this.streams.sendElement('client', element('features', ns.stream, {}, [starttls]))
-  }
-
-  private onClientSecured(): void {
-    this.secured = true
-    this.isSecuring = false
-    this.at.phase = 'opening'
-    this.headerDue = true
-  }
-
   private onClientElement(received: Element): void {
     const stanza = stanzaOf(received)
     if (stanza !== undefined) return this.onClientStanza(stanza)
     switch (nonzaOf(received)) {
       case 'starttls':
-        return this.onStarttls()
+        return this.opening.starttls()
       case 'sasl':
         return this.login.ask(received)
       case 'compress':
@@ -282,19 +242,6 @@ export class Session {
         if (this.at.phase === 'securing') return this.fail('not-authorized', 'client-error')
         return this.streams.sendElement('upstream', received)
     }
-  }
-
-  private onStarttls(): void {
-    if (this.at.phase !== 'securing') {
-      // RFC 6120 section 5.4.2.2: failure, then the end of the stream.
-      this.streams.failedAt('tls', 'not-offered')
-      this.streams.sendElement('client', element('failure', ns.tls))
-      return this.streams.close('client')
-    }
-    this.streams.sendElement('client', element('proceed', ns.tls))
-    this.streams.beginAnew('client')
-    this.isSecuring = true
-    this.out({ effect: 'secure', side: 'client' })
   }
 
   /** An answer of the gate's own to a nonza; without one the nonza is left out. */
@@ -336,19 +283,6 @@ export class Session {
 
   // The upstream's side.
 
-  /** Sends the upstream the client's header; before its TLS one of the gate's own, which names nobody. */
-  private sayHeader(): void {
-    const header = new Map([['to', this.at.domain]])
-    const names = this.upstreamPlain ? ['xml:lang'] : ['from', 'xml:lang']
-    for (const name of names) {
-      const value = this.header.get(name)
-      if (value !== undefined) header.set(name, value)
-    }
-    header.set('version', '1.0')
-    this.featuresDue = true
-    this.streams.send('upstream', { item: 'open', header })
-  }
-
   private onUpstreamItem(item: StreamItem): void {
     if (this.over) return
     if (this.closing) {
@@ -360,7 +294,7 @@ export class Session {
     }
     switch (item.item) {
       case 'open':
-        return this.onUpstreamHeader(item.header)
+        return this.opening.upstream(item.header)
       case 'element':
         return this.onUpstreamElement(item.element)
       case 'whitespace':
@@ -372,17 +306,9 @@ export class Session {
     }
   }
 
-  private onUpstreamHeader(header: Header): void {
-    if (!isVersionServed(header.get('version'))) return this.blame('version')
-    if (this.upstreamPlain) return
-    this.upstreamLang = header.get('xml:lang')
-    if (this.at.phase === 'connecting') this.at.phase = 'negotiating'
-    this.streams.send('client', { item: 'open', header })
-  }
-
   private onUpstreamElement(received: Element): void {
     if (received.ns === ns.stream && received.name === 'error') return this.onUpstreamError(received)
-    if (this.upstreamPlain) return this.onUpstreamStarttls(received)
+    if (this.opening.upstreamPlain) return this.opening.upstreamStarttls(received)
     if (!this.streams.isSpeakingTo('client')) return this.fail('internal-server-error', 'upstream-error')
     const stanza = stanzaOf(received)
     if (stanza !== undefined)
@@ -390,7 +316,7 @@ export class Session {
         ? this.binding.answer(stanza)
         : this.at.bound.stanza('upstream', stanza, this.voice)
     if (received.ns === ns.stream && received.name === 'features') {
-      this.featuresDue = false
+      this.opening.featuresDue = false
       return this.streams.sendElement('client', rewriteFeatures(received, this.maxBytes))
     }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.login.answer(received)
@@ -411,7 +337,7 @@ export class Session {
   private onUpstreamError(received: Element): void {
     const condition = conditionOf(received)
     this.streams.report({ report: 'stream-error', side: 'upstream', by: 'peer', condition })
-    if (this.upstreamPlain || !this.streams.isSpeakingTo('client'))
+    if (this.opening.upstreamPlain || !this.streams.isSpeakingTo('client'))
       return this.fail('internal-server-error', 'upstream-error')
     // The other address would lead the client round the gate.
     if (condition === 'see-other-host') return this.fail('reset', 'upstream-error')
@@ -419,31 +345,10 @@ export class Session {
     this.streams.close('upstream', 'upstream-error')
   }
 
-  /** The gate's own STARTTLS with the upstream. */
-  private onUpstreamStarttls(received: Element): void {
-    if (received.ns === ns.stream && received.name === 'features') {
-      if (child(received, 'starttls', ns.tls) === undefined) return this.blame('starttls')
-      return this.streams.sendElement('upstream', element('starttls', ns.tls))
-    }
-    if (received.ns !== ns.tls || received.name !== 'proceed') return this.blame('starttls')
-    this.upstreamPlain = false
-    this.streams.beginAnew('upstream')
-    this.out({ effect: 'secure', side: 'upstream' })
-  }
-
   /** The upstream was not reached, or is not what it has to be. RFC 6120 section 4.9.3.8 keeps another condition for servers of others. */
   private blame(reason: ConnectFailure): void {
     this.streams.report({ report: 'connect-failed', upstream: this.at.upstream, reason })
     this.fail('internal-server-error', 'connect-failed', 'the server cannot be reached')
-  }
-
-  /** RFC 6120 section 6.4.6: after a login both sides begin anew on the same connection. */
-  private restart(): void {
-    this.headerDue = true
-    for (const side of ['client', 'upstream'] as const) {
-      this.streams.beginAnew(side)
-      this.out({ effect: 'restart', side })
-    }
   }
 
   // A bound resource.
@@ -467,7 +372,7 @@ export class Session {
   private onClosed(side: Side): void {
     const { streams } = this
     if (!streams.hasTransport(side)) return
-    if (side === 'client' && this.isSecuring) this.streams.failedAt('tls', 'handshake')
+    if (side === 'client' && this.opening.isSecuring) this.streams.failedAt('tls', 'handshake')
     // An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`.
     const isUnreached = side === 'upstream' && this.at.phase === 'connecting' && streams.isOpen
     const reason = streams.isSpeakingTo('upstream') ? 'lost' : 'tls'
@@ -489,7 +394,7 @@ export class Session {
     this.deadline = undefined
     if (!this.streams.isOpen) return this.streams.abort()
     // In the middle of a handshake nothing can be said.
-    if (this.isSecuring) {
+    if (this.opening.isSecuring) {
       this.streams.cut('timeout')
       return this.streams.abort()
     }

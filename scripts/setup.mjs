@@ -13,7 +13,7 @@ import { withoutServices } from './services.mjs'
 /** The Debian packages that the demonstration needs. */
 export const demonstrationPackages = ['prosody']
 
-/** Those that the tests need: servers, clients, and promtool, which comes with Prometheus. */
+/** Those that the tests need: servers, clients, a browser, and promtool, which comes with Prometheus. */
 export const testPackages = [
   ...demonstrationPackages,
   'ejabberd',
@@ -22,6 +22,7 @@ export const testPackages = [
   'python3-slixmpp',
   'go-sendxmpp',
   'prometheus',
+  'chromium',
 ]
 
 /** Installs node_modules with `npm ci` unless it holds what package-lock.json asks for. */

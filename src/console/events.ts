@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import type { Feed } from './feed.ts'
 import type { Query } from './query.ts'
 
-/** Bytes that may wait for a viewer; more, and it does not read. */
+/** Bytes that may wait for a viewer besides what it was told at first; more, and it does not read. */
 const waitingAtMost = 1_048_576
 /** Milliseconds after which a browser that was cut off comes back. */
 const retry = 2_000
@@ -25,24 +25,27 @@ export function serveEvents(reply: FastifyReply, options: EventsOptions): boolea
   const { feed, query, after, headers, heartbeat, isAdmitted } = options
   const { raw } = reply
   const texts: string[] = [`retry: ${retry}\n\n`]
-  let isBegun = false
+  let room: number | undefined
   const write = (text: string) => {
-    if (!isBegun) return void texts.push(text)
+    if (room === undefined) return void texts.push(text)
     raw.write(text)
-    if (raw.writableLength > waitingAtMost) raw.destroy()
+    if (raw.writableLength > room) raw.destroy()
   }
   const leave = feed.join({ query, see: (id, json) => write(`id: ${id}\ndata: ${json}\n\n`) }, after)
   if (leave === undefined) return false
   reply.hijack()
   raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
-  isBegun = true
-  write(texts.join(''))
+  raw.write(texts.join(''))
+  room = raw.writableLength + waitingAtMost
   const timer = setInterval(() => (isAdmitted() ? write(': here\n\n') : raw.end()), heartbeat)
   timer.unref()
-  raw.on('error', () => {}) // it is gone: told by 'close'
-  raw.once('close', () => {
+  const gone = () => {
     clearInterval(timer)
     leave()
-  })
+  }
+  raw.on('error', () => {}) // told by 'close'
+  raw.once('close', gone)
+  // It may have gone before anybody listened.
+  if (raw.destroyed) gone()
   return true
 }

@@ -2,7 +2,7 @@
  * A line of the log for people at a terminal: the time of day, the level, the area, the words, and what else there is as `key=value`.
  * It has the same guarantee as the JSON that it is made of: no peer ends its line, or steers the terminal.
  */
-import { styleText } from 'node:util'
+import { inspect } from 'node:util'
 import { oneLine } from './line.ts'
 
 type Format = 'dim' | 'cyan' | 'green' | 'yellow' | 'red' | 'bold'
@@ -11,7 +11,11 @@ export type Paint = (format: Format, text: string) => string
 /** Colours, unless whoever looks wants none (https://no-color.org). */
 export function styleFor(out: { readonly isTTY?: boolean }, environment = process.env): Paint {
   const isPlain = out.isTTY !== true || (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb'
-  return isPlain ? (_format, text) => text : (format, text) => styleText(format, text)
+  if (isPlain) return (_format, text) => text
+  return (format, text) => {
+    const [on, off] = inspect.colors[format] ?? [0, 0]
+    return `\u001b[${on}m${text}\u001b[${off}m`
+  }
 }
 
 /** By pino's numbers. */

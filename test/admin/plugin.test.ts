@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { type AdminOptions, adminPlugin } from '../../src/admin/plugin.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
@@ -87,4 +87,21 @@ t.test('a scrape that fails says so', async t => {
   const metrics = { contentType: 'text/plain', metrics: () => Promise.reject(new Error('no numbers')) }
   const response = await (await made(t, { metrics })).inject('/metrics')
   t.equal(response.statusCode, 500)
+})
+
+t.test('whoever is logged in to the console sees who has most decisions against them, and no metrics', async t => {
+  let refused = 0
+  const offenders = () => [{ kind: 'account', key: 'romeo@im.example' }]
+  const admits = ({ headers }: FastifyRequest) => headers.cookie === 'good'
+  const app = await made(t, { token, offenders, admits, refused: () => refused++ })
+  const rows: readonly (readonly [url: string, cookie: string, status: number])[] = [
+    ['/api/offenders', 'good', 200],
+    ['/api/offenders', 'bad', 401],
+    ['/metrics', 'good', 401],
+  ]
+  for (const [url, cookie, status] of rows)
+    t.equal((await app.inject({ url, headers: { cookie } })).statusCode, status, `${url} ${cookie}`)
+  t.equal(refused, 2)
+  const { headers } = await app.inject({ url: '/api/offenders', headers: { cookie: 'good' } })
+  t.match(headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
 })

@@ -50,6 +50,7 @@ t.test('--once plays the conversation and ends', async t => {
     )
   t.notMatch(demo.said(), '\u001b', 'no colour on a pipe')
   t.notMatch(demo.said(), 'To try it')
+  t.match(demo.said(), /shows all that follows as it happens at http:\/\/127\.0\.0\.1:\d+\/console\n/)
 })
 
 t.test('without it, it stays up until a signal, and leaves nothing behind', async t => {
@@ -59,6 +60,8 @@ t.test('without it, it stays up until a signal, and leaves nothing behind', asyn
     Number(new RegExp(found).exec(demo.said())?.[1]),
   )
   for (const port of ports) t.ok(await isListening(port))
+  const page = /The console: (\S+)\n$/.exec(demo.said())?.[1] ?? ''
+  t.match(await (await fetch(page)).text(), '<title>Stanzagate console</title>')
   demo.child.kill('SIGTERM')
   t.equal(await demo.status, 0, demo.said())
   for (const port of ports) t.notOk(await isListening(port))

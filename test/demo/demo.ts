@@ -50,6 +50,7 @@ async function perform(teardowns: Teardowns): Promise<{ invite(): void }> {
   const gate = await Gate.start(teardowns, certificate, prosody, { watchers: [verdicts] })
   const ports = gate.proxy.listeners.map(({ name, port }) => `${name} ${port}`)
   tell('gate', `listens at 127.0.0.1: ${ports.join(', ')}`)
+  tell('gate', `shows all that follows as it happens at ${consoleOf(gate)}`)
   const before = await gate.metrics()
   await converse(teardowns, gate, prosody)
   const closed = await gate.counted('the end of both sessions', counts => counts.sum('sessions_active') === 0)
@@ -68,6 +69,10 @@ function changed(before: string, after: string): string[] {
   return after.split('\n').filter(line => telling.test(line) && !old.has(line) && !line.endsWith(' 0'))
 }
 
+function consoleOf({ proxy }: Gate): string {
+  return `http://127.0.0.1:${proxy.admin?.port}/console`
+}
+
 function invite(gate: Gate, prosody: Prosody, certificate: Certificate): void {
   const admin = gate.proxy.admin?.port
   heading(`To try it: accounts romeo@localhost and juliet@localhost, password 'secret'`)
@@ -80,9 +85,10 @@ function invite(gate: Gate, prosody: Prosody, certificate: Certificate): void {
     ['Prosody without the gate', `${prosody.address}:${prosody.port}`],
     ['metrics', `curl http://127.0.0.1:${admin}/metrics`],
     ['health', `curl http://127.0.0.1:${admin}/healthz`],
+    ['console, in a browser', consoleOf(gate)],
   ]
   for (const [what, where] of rows) console.log(`  ${what?.padEnd(26)}${where}`)
-  console.log('\nIt stays up; Ctrl-C ends it.')
+  console.log(`\nIt stays up; Ctrl-C ends it. The console: ${consoleOf(gate)}`)
 }
 
 const wrong = process.argv.slice(2).find(argument => argument !== '--once')

@@ -21,9 +21,11 @@ export function mode(name) {
 
 /** A JID as a peer has spelled it, kept to itself whatever its direction of writing. */
 export function jid(text) {
-  return text === null || text === undefined
-    ? html`<span class="dim">–</span>`
-    : html`<bdi class="jid">${plain(text)}</bdi>`
+  if (text === null || text === undefined) return html`<span class="dim">–</span>`
+  // If it is too long for its line, it is best broken before the domain.
+  const shown = plain(text)
+  const at = shown.lastIndexOf('@')
+  return html`<bdi class="jid">${shown.slice(0, Math.max(at, 0))}<wbr>${shown.slice(Math.max(at, 0))}</bdi>`
 }
 
 export function accountLink(text) {

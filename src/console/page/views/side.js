@@ -39,8 +39,8 @@ function rules(all) {
 function told(decisions, mode) {
   const verbs = mode === 'observe' ? wouldVerbs : pastVerbs
   const parts = Object.entries(decisions).filter(([, value]) => value > 0)
-  if (parts.length === 1) return verbs[parts[0][0]]
-  return parts.map(([verdict, value]) => `${count(value)} ${verbs[verdict]}`).join(', ')
+  if (parts.length === 1) return html`<span>${verbs[parts[0][0]]}</span>`
+  return parts.map(([verdict, value]) => html`<span>${count(value)} ${verbs[verdict]}</span> `)
 }
 
 const states = { up: 'up', down: 'down', unknown: 'not tried' }
@@ -73,11 +73,11 @@ const offendersAtMost = 10
 function offending(all) {
   if (all.length === 0) return html`<p class="empty">Nobody has a decision against them.</p>`
   return html`<table class="offenders">
-    <thead><tr><th scope="col">Who</th><th scope="col">Last rule</th><th scope="col" class="number">Decisions</th></tr></thead>
+    <thead><tr><th scope="col">Who, and by which rule last</th><th scope="col" class="number">Decisions</th></tr></thead>
     <tbody>${all.slice(0, offendersAtMost).map(
       ({ kind, key, count: number, error, rule, mode: name }) => html`<tr>
-        <th scope="row">${kind === 'account' ? accountLink(key) : jid(key)}<small>${kind}</small></th>
-        <td>${rule === 'none' ? html`<span class="dim">–</span>` : rule}${name === 'observe' ? html` <span class="dim">(observed)</span>` : nothing}</td>
+        <th scope="row">${kind === 'account' ? accountLink(key) : jid(key)}
+          <small>${kind}${rule === 'none' ? '' : `, ${rule}`}${name === 'observe' ? ', which observes' : ''}</small></th>
         <td class="number" title=${error > 0 ? `at most; at least ${count(number - error)}` : ''}>${error > 0 ? '≤ ' : ''}${count(number)}</td>
       </tr>`,
     )}</tbody>

@@ -1,0 +1,587 @@
+import { parse } from 'node:querystring'
+import fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { RulesConfig } from '../../src/config.ts'
+import { Access } from '../../src/console/access.ts'
+import { eventsAtMost, Feed, feedParameters, viewersAtMost } from '../../src/console/feed.ts'
+import { overviewOf } from '../../src/console/overview.ts'
+import { type ConsoleOptions, consolePlugin } from '../../src/console/plugin.ts'
+import { isProblem, readQuery } from '../../src/console/query.ts'
+import { Reach } from '../../src/console/reach.ts'
+import { Metrics } from '../../src/observe/metrics.ts'
+import { rules } from '../../src/rules/table.ts'
+import { Accounts } from '../../src/session/accounts.ts'
+import type { News, Report, Said } from '../../src/session/event.ts'
+import type { About, SessionView } from '../../src/transport/relay.ts'
+
+const token = 'tr0ub4dor~'
+const settings: RulesConfig = {
+  default: 'enforce',
+  modes: new Map([['presence-type', 'observe']]),
+  trustedDomains: [],
+}
+
+const about: About = { id: 7, listener: 'clients', wire: 'tcp', route: 'im.example', upstream: 'main' }
+const drop: Said = {
+  ...{ rule: 'subscribed-needs-request', clause: 'RFC 6121 3.1.6', mode: 'enforce', verdict: 'drop' },
+}
+type Judged = Extract<Report, { report: 'judged' }>
+const judged = (more: Partial<Judged> = {}): Judged => ({
+  ...{ report: 'judged', from: 'upstream', kind: 'presence', type: 'subscribed', verdict: 'drop', said: [drop] },
+  ...{ account: 'juliet@im.example', contact: 'tybalt@capulet.example', state: { subscription: 'none', ask: false } },
+  ...more,
+})
+
+function sessionOf(id: number, more: Partial<SessionView> = {}): SessionView {
+  return {
+    ...{ id, wire: 'tcp', tls: 'TLSv1.3', phase: 'bound', listener: 'clients', route: 'im.example', upstream: 'main' },
+    ...{ jid: `juliet@im.example/r${id}`, since: 1_000 * id },
+    ...more,
+  }
+}
+
+interface House {
+  readonly app: FastifyInstance
+  readonly feed: Feed
+  readonly refused: () => number
+  readonly metrics: Metrics
+  readonly reach: Reach
+  now: number
+}
+
+async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?: boolean } = {}): Promise<House> {
+  const { open = false, ...more } = options
+  let refused = 0
+  const metrics = new Metrics()
+  const reach = new Reach(() => 5_000)
+  const feed = new Feed(() => Date.UTC(2026, 0, 2, 3, 4, 5))
+  const house = { feed, metrics, reach, refused: () => refused, now: 0 }
+  const access = new Access({
+    ...{ token: open ? undefined : token, address: '127.0.0.1', now: () => house.now },
+  })
+  const sessions = options.sessions ?? (() => [sessionOf(1)])
+  const tls = { mode: 'none', ca: undefined, servername: undefined } as const
+  const upstreams = ['main', 'spare'].map(name => [name, { name, address: '127.0.0.1', port: 1, tls }] as const)
+  const config = {
+    listeners: [
+      { kind: 'tcp', name: 'clients', address: '::', port: 0, tls: { mode: 'starttls', cert: '', key: '' } },
+      { kind: 'websocket', name: 'web', address: '::', port: 0, path: '/', origins: undefined, tls: undefined },
+    ],
+    upstreams: new Map(upstreams),
+    routes: [{ domain: 'im.example', upstream: 'main' }],
+    rules: settings,
+  } as const
+  const bound = () => [{ name: 'clients', address: '::', port: 5_222 }]
+  const app = fastify()
+  await app.register(consolePlugin, {
+    ...{ access, feed, sessions, rules: settings, log: app.log, refused: () => refused++ },
+    overview: () =>
+      overviewOf({ config, metrics, reach, since: 1_000, guarded: !open, time: () => 62_500, sessions, bound }),
+    known: account =>
+      account === 'juliet@im.example'
+        ? {
+            ...{ sessions: 1, complete: true, live: true },
+            contacts: [
+              { contact: 'romeo@im.example', state: { subscription: 'from', ask: true }, since: 86_400_000 },
+              { contact: 'nurse@im.example', state: { subscription: 'both', ask: false }, since: undefined },
+            ],
+          }
+        : account === 'gone@im.example'
+          ? { sessions: 0, complete: false, live: false, contacts: [] }
+          : undefined,
+    ...more,
+  })
+  t.teardown(async () => {
+    metrics.stop()
+    await app.close()
+  })
+  return Object.assign(house, { app })
+}
+
+const bearer = { authorization: `Bearer ${token}` }
+const form = { 'content-type': 'application/x-www-form-urlencoded' }
+const enter = (given: string) => ({
+  ...({ method: 'POST', url: '/console/login', headers: form, payload: `token=${encodeURIComponent(given)}` } as const),
+})
+
+t.test('nobody without the token sees anything', async t => {
+  const { app, refused } = await made(t)
+  const urls = ['/api/overview', '/api/sessions', '/api/accounts/a@b', '/api/events', '/api/nothing']
+  for (const url of urls)
+    for (const headers of [{}, { authorization: 'Bearer wrong' }, { cookie: 'stanzagate-0=wrong' }]) {
+      const before = refused()
+      const response = await app.inject({ url, headers })
+      t.equal(response.statusCode, 401, url)
+      t.match(response.headers['content-type'], /^application\/problem\+json/)
+      t.equal(response.headers['www-authenticate'], 'Bearer')
+      t.same(response.json(), { title: 'Unauthorized', status: 401, detail: 'a bearer token is required' })
+      t.equal(refused(), before + 1, 'and it is told')
+    }
+  t.equal((await app.inject({ method: 'POST', url: '/api/explain', payload: {} })).statusCode, 401)
+  t.equal((await app.inject({ method: 'HEAD', url: '/api/overview' })).statusCode, 401)
+  t.equal((await app.inject('/console')).headers.location, '/console/login')
+  t.equal((await app.inject('/')).headers.location, '/console')
+})
+
+t.test('only what is asked for may be done', async t => {
+  const { app } = await made(t)
+  for (const url of ['/api/overview', '/api/sessions', '/api/accounts/a@b', '/api/events', '/console', '/'])
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const) {
+      const response = await app.inject({ method, url, headers: bearer })
+      t.equal(response.statusCode, 404, `${method} ${url}`)
+      t.equal(response.headers['access-control-allow-origin'], undefined)
+    }
+})
+
+t.test('the token is traded for a cookie', async t => {
+  const house = await made(t)
+  const { app, refused } = house
+  const login = await app.inject(enter(token))
+  t.equal(login.statusCode, 303)
+  t.equal(login.headers.location, '/console')
+  const set = String(login.headers['set-cookie'])
+  t.match(set, /^stanzagate-0=[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/)
+  t.notMatch(set, token)
+  const cookie = set.split(';')[0] as string
+  t.equal(refused(), 0)
+  t.equal((await app.inject({ url: '/api/overview', headers: { cookie } })).statusCode, 200)
+  t.equal((await app.inject({ url: '/console', headers: { cookie: `a=b; ${cookie}` } })).statusCode, 200)
+  t.equal((await app.inject({ url: '/api/overview', headers: { cookie: cookie.slice(0, -1) } })).statusCode, 401)
+  t.equal((await app.inject({ url: '/api/overview', headers: { cookie: `x${cookie}` } })).statusCode, 401)
+  house.now = 12 * 3_600_000
+  t.equal((await app.inject({ url: '/api/overview', headers: { cookie } })).statusCode, 401, 'twelve hours later')
+
+  const again = String((await app.inject(enter(` ${token} `))).headers['set-cookie']).split(';')[0] as string
+  t.equal(
+    (await app.inject({ url: '/api/overview', headers: { cookie: again } })).statusCode,
+    200,
+    'pasted with spaces',
+  )
+  const out = await app.inject({ method: 'POST', url: '/console/logout', headers: { cookie: again } })
+  t.match(out.headers['set-cookie'], 'Max-Age=0')
+  t.equal((await app.inject({ url: '/api/overview', headers: { cookie: again } })).statusCode, 401, 'and it is over')
+})
+
+t.test('who guesses has to wait', async t => {
+  const house = await made(t)
+  const { app, refused } = house
+  for (const guess of ['', 'wrong', token.slice(1), `${token}~`, token.toUpperCase()]) {
+    const response = await app.inject(enter(guess))
+    t.equal(response.statusCode, 401, guess)
+    t.match(response.body, 'That is not the token.')
+    t.equal(response.headers['set-cookie'], undefined)
+  }
+  const late = await app.inject(enter(token))
+  t.equal(late.statusCode, 429, 'even with the right one')
+  t.match(late.body, 'wait a minute')
+  t.equal(refused(), 6)
+  t.equal((await app.inject({ ...enter(token), remoteAddress: '192.0.2.1' })).statusCode, 303, 'others do not wait')
+  house.now = 60_001
+  t.equal((await app.inject(enter(token))).statusCode, 303)
+})
+
+t.test('no other site looks through a browser', async t => {
+  const guarded = await made(t)
+  const open = await made(t, { open: true })
+  const rows: [house: House, url: string, headers: Record<string, string>, status: number][] = [
+    [guarded, '/api/overview', { ...bearer, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }, 403],
+    [guarded, '/api/overview', { ...bearer, host: 'gate.example' }, 200],
+    [open, '/api/overview', {}, 200],
+    [open, '/api/overview', { host: '127.0.0.1:9464' }, 200],
+    [open, '/api/overview', { host: '[::1]:9464' }, 200],
+    [open, '/api/overview', { host: 'LOCALHOST' }, 200],
+    [open, '/api/overview', { host: 'evil.example' }, 403],
+    [open, '/api/overview', { host: '127.0.0.1.evil.example' }, 403],
+    [open, '/api/overview', { host: 'localhost.evil.example:9464' }, 403],
+    [open, '/console', { host: 'evil.example' }, 403],
+    [open, '/console', {}, 200],
+    [open, '/console', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 200],
+    [open, '/api/events', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }, 403],
+    [open, '/console/login', {}, 302],
+  ]
+  for (const [{ app }, url, headers, status] of rows)
+    t.equal((await app.inject({ url, headers })).statusCode, status, `${url} ${JSON.stringify(headers)}`)
+  const foreign = enter(token)
+  const headers = { ...form, 'sec-fetch-site': 'cross-site' }
+  t.equal((await guarded.app.inject({ ...foreign, headers })).statusCode, 403)
+})
+
+t.test('the page brings nothing of others, and is in nobody’s frame', async t => {
+  const { app } = await made(t, { open: true })
+  const urls = [
+    '/console',
+    '/console/app.js',
+    '/console/views/frame.js',
+    '/console/lit-html/lit-html.js',
+    '/api/overview',
+  ]
+  const types = ['text/html', 'text/javascript', 'text/javascript', 'text/javascript', 'application/json']
+  for (const [index, url] of urls.entries()) {
+    const { headers, statusCode } = await app.inject(url)
+    t.equal(statusCode, 200, url)
+    t.match(headers['content-type'], types[index])
+    const csp = String(headers['content-security-policy'])
+    t.match(csp, "default-src 'none'; script-src 'self';")
+    t.match(csp, "frame-ancestors 'none'")
+    t.notMatch(csp, 'unsafe')
+    t.match(headers, {
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    })
+  }
+  const page = (await app.inject('/console')).body
+  t.notMatch(page, /<script(?![^>]* src=)|<style| style=| on\w+=|https?:\/\//)
+})
+
+t.test('the overview', async t => {
+  const sessions = () => [
+    sessionOf(1),
+    sessionOf(2, { listener: 'web', upstream: 'spare' }),
+    sessionOf(3, { phase: 'opening' }),
+  ]
+  const { app, metrics, reach } = await made(t, { sessions })
+  reach.report({ report: 'stream-opened', side: 'upstream' }, about)
+  reach.report({ report: 'connect-failed', upstream: 'spare', reason: 'refused' }, about)
+  metrics.report(judged(), about)
+  metrics.report(judged({ verdict: 'forward', said: [] }), about)
+  const observed: Said = { rule: 'presence-type', clause: '', mode: 'observe', verdict: 'reject' }
+  metrics.report(judged({ verdict: 'forward', said: [observed] }), about)
+  metrics.report({ report: 'subscription', event: 'request-out' }, about)
+  const read = (await app.inject({ url: '/api/overview', headers: bearer })).json()
+  const { lastError } = read.upstreams[1]
+  t.match(read, {
+    uptimeSeconds: 61,
+    since: '1970-01-01T00:00:01.000Z',
+    guarded: true,
+    routes: [{ domain: 'im.example' }],
+  })
+  t.match(read.listeners, [{ name: 'clients', port: 5_222, kind: 'tcp', tls: 'starttls', sessions: 1 }])
+  t.match(read.upstreams, [
+    { name: 'main', state: 'up', lastError: null, sessions: 1 },
+    { name: 'spare', state: 'down', sessions: 1 },
+  ])
+  t.same(lastError, { reason: 'refused', time: '1970-01-01T00:00:05.000Z' })
+  t.equal(read.rules.length, rules.length)
+  const ruleOf = (name: string) => read.rules.find(({ rule }: { rule: string }) => rule === name)
+  t.match(ruleOf('subscribed-needs-request'), {
+    mode: 'enforce',
+    clause: 'RFC 6121 3.1.6',
+    decisions: { drop: 1, reject: 0 },
+  })
+  t.match(ruleOf('presence-type'), { mode: 'observe', decisions: { reject: 1 } })
+  t.same(read.counts.stanzas, { forward: 2, reject: 0, drop: 1, close: 0 })
+  t.match(read.counts, { sessions: 2, streams: 3, observed: 1, subscriptions: { 'request-out': 1 } })
+  reach.report({ report: 'stream-opened', side: 'upstream' }, { ...about, upstream: 'spare' })
+  t.match(reach.of('spare'), { state: 'up', lastError: { reason: 'refused' } }, 'it is up again, and what was is told')
+})
+
+t.test('sessions, a page at a time', async t => {
+  const all = Array.from({ length: 120 }, (_, index) => sessionOf(index + 1))
+  const web = sessionOf(121, {
+    wire: 'websocket',
+    listener: 'web',
+    tls: 'none',
+    jid: 'Röméo@IM.example/ü',
+    route: 'im.example',
+  })
+  const early = sessionOf(122, { jid: undefined, route: undefined, upstream: undefined, phase: 'opening' })
+  const { app } = await made(t, { sessions: () => [...all, web, early] })
+  const ask = async (query: string) => (await app.inject({ url: `/api/sessions?${query}`, headers: bearer })).json()
+  const first = await ask('')
+  t.same([first.total, first.next, first.sessions.length], [122, 50, 50])
+  t.same(first.sessions[0], {
+    ...{ id: 1, account: 'juliet@im.example', resource: 'r1', listener: 'clients', wire: 'tcp', tls: 'TLSv1.3' },
+    ...{ route: 'im.example', upstream: 'main', phase: 'bound', since: '1970-01-01T00:00:01.000Z' },
+  })
+  const last = await ask('after=100&limit=200')
+  t.same([last.next, last.sessions.length, last.sessions[0].id], [null, 22, 101])
+  t.match(last.sessions.at(-1), { account: null, resource: null, route: null, phase: 'opening' })
+  const rows: [query: string, total: number][] = [
+    ['account=JULIET@im.example', 120],
+    ['account=juliet@im.example/r1', 120],
+    [`account=${encodeURIComponent('röméo@im.example')}`, 1],
+    ['account=nobody@im.example', 0],
+    ['listener=web', 1],
+    ['wire=websocket', 1],
+    ['wire=websocket&wire=tcp', 122],
+    ['route=im.example', 121],
+    ['listener=nothing', 0],
+  ]
+  for (const [query, total] of rows) t.equal((await ask(query)).total, total, query)
+})
+
+t.test('what may not be asked', async t => {
+  const { app } = await made(t)
+  const rows: [url: string, parameter: string, detail: RegExp, allowed?: string][] = [
+    ['/api/events?verdicts=drop', 'verdicts', /no parameter 'verdicts'; did you mean 'verdict'/, 'verdict'],
+    ['/api/events?__proto__=x', '__proto__', /known are account, contact/, 'type'],
+    ['/api/events?verdict=droop', 'verdict', /'droop' is not one of them; did you mean 'drop'/, 'close'],
+    ['/api/events?verdict=drop&verdict=x', 'verdict', /write one of forward/, 'forward'],
+    ['/api/events?type=Subscribe', 'type', /did you mean 'subscribe'/, 'unsubscribed'],
+    ['/api/events?rule=nothing', 'rule', /write one of none, from-is-bound-jid/, 'subscribed-needs-request'],
+    ['/api/events?direction=up', 'direction', /outbound, inbound/, 'inbound'],
+    ['/api/events?account=a%20b@', 'account', /'a b@' is no JID/],
+    [`/api/events?${'x'.repeat(300)}=1`, `${'x'.repeat(100)}…`, /there is no parameter/, 'rule'],
+    ['/api/sessions?wire=udp', 'wire', /tcp, websocket/, 'tcp'],
+    ['/api/sessions?limit=201', 'limit', /no whole number from 0 to 200/],
+    ['/api/sessions?limit=-1', 'limit', /no whole number/],
+    ['/api/sessions?after=1e3', 'after', /no whole number/],
+    ['/api/overview?x=1', 'x', /there is no parameter 'x'/],
+    ['/api/accounts/juliet@im.example?x=1', 'x', /there is no parameter 'x'/],
+  ]
+  for (const [url, parameter, detail, allowed] of rows) {
+    const response = await app.inject({ url, headers: bearer })
+    t.equal(response.statusCode, 400, url)
+    t.match(response.headers['content-type'], /^application\/problem\+json/)
+    const problem = response.json()
+    t.match(problem, { title: 'Bad request', status: 400, parameter, detail })
+    if (allowed !== undefined) t.ok(problem.allowed.includes(allowed), `${allowed} is allowed`)
+  }
+})
+
+t.test('an account', async t => {
+  const { app } = await made(t)
+  const ask = (jid: string) => app.inject({ url: `/api/accounts/${jid}`, headers: bearer })
+  const wanted = {
+    ...{ account: 'juliet@im.example', sessions: 1, roster: 'live' },
+    contacts: [
+      { contact: 'romeo@im.example', state: 'from+ask', since: '1970-01-02T00:00:00.000Z' },
+      { contact: 'nurse@im.example', state: 'both', since: null },
+    ],
+  }
+  for (const jid of ['juliet@im.example', 'Juliet@IM.example', 'juliet%40im.example', 'juliet@im.example/balcony'])
+    t.same((await ask(jid)).json(), wanted, jid)
+  for (const jid of ['romeo@im.example', 'gone@im.example', `${'a'.repeat(900)}@im.example`]) {
+    const response = await ask(jid)
+    t.equal(response.statusCode, 404, jid)
+    t.match(response.json(), { status: 404, detail: /^nothing is known of/ })
+  }
+  t.equal((await ask('')).statusCode, 400)
+  t.equal((await ask('a%20b@c')).statusCode, 400)
+})
+
+t.test('an explanation', async t => {
+  const { app } = await made(t)
+  const ask = (payload: object | string) =>
+    app.inject({
+      ...({ method: 'POST', url: '/api/explain', payload } as const),
+      headers: { ...bearer, 'content-type': 'application/json' },
+    })
+  const question = { stanza: "<presence from='a@b.example' type='subscribed'/>", account: 'juliet@im.example' }
+  t.match((await ask(question)).json(), { verdict: 'drop', rule: 'subscribed-needs-request', state: 'none' })
+  t.match((await ask({ ...question, state: 'none+ask' })).json(), { verdict: 'forward', rule: null })
+  const wrong = { ...question, stanza: "<presence type='x'/>", from: 'client' }
+  t.match((await ask(wrong)).json(), { verdict: 'forward', rule: 'presence-type', mode: 'observe' }, 'as configured')
+  const rows: [payload: object | string, parameter: string | undefined, detail: RegExp][] = [
+    [{}, 'stanza', /give one stanza/],
+    [[], 'body', /send an object/],
+    ['null', 'body', /send an object/],
+    [{ ...question, stanza: 7 }, 'stanza', /as XML/],
+    [{ ...question, stanza: '<presence' }, 'stanza', /line 1, column 10: the stanza is not complete/],
+    [{ ...question, stanza: '<!DOCTYPE x><presence/>' }, 'stanza', /restricted-xml/],
+    [{ ...question, from: 'upstream' }, 'from', /client or server/],
+    [{ ...question, state: 'nowhere' }, 'state', /none\+ask/],
+    [{ ...question, account: 'im.example' }, 'account', /a JID/],
+    [{ ...question, more: 1 }, 'more', /no such member/],
+    ['{', undefined, /JSON/],
+  ]
+  for (const [payload, parameter, detail] of rows) {
+    const response = await ask(payload)
+    t.equal(response.statusCode, 400, JSON.stringify(payload))
+    t.match(response.headers['content-type'], /^application\/problem\+json/)
+    t.match(response.json(), { status: 400, detail })
+    t.equal(response.json().parameter, parameter)
+  }
+  const text = { ...bearer, 'content-type': 'text/xml' }
+  t.equal((await app.inject({ method: 'POST', url: '/api/explain', payload: '<x/>', headers: text })).statusCode, 415)
+})
+
+/** A viewer by HTTP: what it was told up to a text. */
+async function view(t: Test, { app }: House, query = '', headers: Record<string, string> = {}) {
+  const url = app.server.listening ? undefined : await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  const abort = new AbortController()
+  t.teardown(() => abort.abort())
+  const response = await fetch(`${url ?? `http://127.0.0.1:${port}`}/api/events?${query}`, {
+    ...{ signal: abort.signal, headers: { ...bearer, ...headers } },
+  })
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+  let heard = ''
+  return {
+    response,
+    abort,
+    until: async (words: string) => {
+      while (!heard.includes(words)) {
+        const { value, done } = (await reader?.read()) ?? { done: true, value: undefined }
+        if (done) throw new Error(`it ended without ${words}: ${heard}`)
+        heard += value
+      }
+      return heard
+    },
+    ended: async () => {
+      for (;;) if ((await reader?.read())?.done !== false) return
+    },
+  }
+}
+
+t.test('events as they come, and those before', async t => {
+  const house = await made(t, { heartbeat: 5 })
+  const { feed } = house
+  const tell = (decision: string | undefined, more: Partial<Judged> = {}) =>
+    feed.report(judged(more), { ...about, decision })
+  tell('id1')
+  tell(undefined, { verdict: 'forward', said: [] })
+  const viewer = await view(t, house)
+  t.match(viewer.response.headers.get('content-type'), 'text/event-stream')
+  t.match(viewer.response.headers.get('content-security-policy'), "default-src 'none'")
+  const first = await viewer.until(': here')
+  t.match(first, /^retry: 2000\n\nid: id1\ndata: \{.*\}\n\n: here\n\n/)
+  t.same(JSON.parse(/data: (.*)/.exec(first)?.[1] ?? ''), {
+    ...{ id: 'id1', time: '2026-01-02T03:04:05.000Z', direction: 'inbound', kind: 'presence', type: 'subscribed' },
+    ...{ account: 'juliet@im.example', contact: 'tybalt@capulet.example', state: 'none', verdict: 'drop', error: null },
+    ...{ rule: 'subscribed-needs-request', clause: 'RFC 6121 3.1.6', mode: 'enforce', route: 'im.example' },
+    ...{ listener: 'clients', session: 7 },
+  })
+  tell('id2', { from: 'client', type: 'subscribe', verdict: 'forward', said: [], state: 'unknown' })
+  t.match(await viewer.until('id: id2'), /./)
+  t.match(await viewer.until('"rule":"none"'), /"direction":"outbound".*"state":"unknown","verdict":"forward"/)
+  tell('id3', { contact: `${'x'.repeat(3_000)}\u2028\n@y` })
+  t.notMatch(await viewer.until('id: id3\n'), 'x'.repeat(2_048), 'not at any length')
+
+  const back = await view(t, house, '', { 'last-event-id': 'id2' })
+  t.match(await back.until('id: id3'), /^retry: 2000\n\nid: id3\n/, 'what it has missed')
+})
+
+t.test('filters', async t => {
+  const house = await made(t, { open: true })
+  const { feed } = house
+  const rows: [id: string, more: Partial<Judged>][] = [
+    ['a', {}],
+    ['b', { account: 'romeo@im.example', from: 'client', type: 'subscribe', verdict: 'forward', said: [] }],
+    ['c', { contact: 'Nurse@IM.example', type: 'unsubscribed' }],
+    ['d', { kind: 'iq', type: 'set', account: undefined, contact: undefined, verdict: 'reject', said: [] }],
+  ]
+  for (const [decision, more] of rows) feed.report(judged(more), { ...about, decision })
+  const seen: [query: string, ids: string][] = [
+    ['', 'a b c d'],
+    ['account=Romeo@im.example', 'b'],
+    ['contact=nurse@im.example/phone', 'c'],
+    ['verdict=drop', 'a c'],
+    ['verdict=drop&verdict=reject', 'a c d'],
+    ['rule=none', 'b d'],
+    ['rule=subscribed-needs-request&type=subscribed', 'a'],
+    ['direction=outbound', 'b'],
+    ['type=', 'a b c d'],
+    ['account=nobody@im.example', ''],
+  ]
+  for (const [query, ids] of seen) {
+    const read = readQuery(parse(query), feedParameters)
+    if (isProblem(read)) throw new Error(read.detail)
+    const got: string[] = []
+    feed.join({ query: read, see: id => got.push(id) })?.()
+    t.equal(got.join(' '), ids, query)
+  }
+  const viewer = await view(t, house, 'direction=outbound&type=subscribe')
+  feed.report(judged(), { ...about, decision: 'e' })
+  feed.report(judged({ from: 'client', type: 'subscribe' }), { ...about, decision: 'f' })
+  t.same(
+    [...(await viewer.until('id: f')).matchAll(/^id: (\w)$/gm)].map(([, id]) => id),
+    ['b', 'f'],
+  )
+})
+
+t.test('bounds: what is kept, who looks, and who does not read', async t => {
+  const house = await made(t, { heartbeat: 5 })
+  const { feed } = house
+  for (let n = 0; n < eventsAtMost + 10; n++) feed.report(judged(), { ...about, decision: `n${1_000 + n}` })
+  const ids: string[] = []
+  const leave = feed.join({ query: new Map(), see: id => ids.push(id) })
+  t.same([ids.length, ids[0]], [eventsAtMost, 'n1010'])
+  leave?.()
+
+  const leavers = Array.from({ length: viewersAtMost - 1 }, () => feed.join({ query: new Map(), see: () => {} }))
+  const slow = await view(t, house)
+  await slow.until('n1509')
+  const refused = await view(t, house)
+  t.equal(refused.response.status, 503)
+  t.equal(refused.response.headers.get('retry-after'), '10')
+  t.match(await refused.until('too many'), /"status":503/)
+  // It reads no more: what the kernel takes for it is not endless.
+  const long = 'x'.repeat(2_000)
+  for (let n = 0; n < 20_000; n++) feed.report(judged({ contact: long }), { ...about, decision: `o${n}` })
+  await t.rejects(slow.ended(), 'it was let go')
+  const next = await view(t, house)
+  t.equal(next.response.status, 200, 'and there is room again')
+  for (const leaver of leavers) leaver?.()
+})
+
+t.test('a login that ends takes its viewer along', async t => {
+  const house = await made(t, { heartbeat: 5 })
+  const login = await house.app.inject(enter(token))
+  const cookie = String(login.headers['set-cookie']).split(';')[0]?.split('=')[1]
+  const { port } = await house.app.listen({ host: '127.0.0.1', port: 0 }).then(url => new URL(url))
+  const viewer = await view(t, house, '', { authorization: '', cookie: `stanzagate-${port}=${cookie}` })
+  t.equal(viewer.response.status, 200)
+  await viewer.until(': here')
+  house.now = 13 * 3_600_000
+  await viewer.ended()
+})
+
+t.test('what is known of an account, and since when', async t => {
+  const accounts = new Accounts<object>(10)
+  const [phone, desk] = [{}, {}]
+  const item = (contact: string, subscription: 'none' | 'to' | 'from' | 'both', ask = false) => ({
+    ...{ jid: contact, subscription, ask, removed: false },
+  })
+  const roster = (...items: ReturnType<typeof item>[]): News => ({ news: 'roster', items, ver: undefined })
+  const push = (pushed: ReturnType<typeof item>, removed = false): News => {
+    const contacts = accounts.known('juliet@im.example')?.contacts
+    const before = contacts?.find(({ contact }) => contact === pushed.jid)?.state
+    return { news: 'push', item: { ...pushed, removed }, ver: undefined, before }
+  }
+  const shown = () => {
+    const known = accounts.known('Juliet@im.example/x')
+    if (known === undefined) throw new Error('nothing is known')
+    const { sessions, complete, live, contacts } = known
+    const told = contacts.map(({ contact, state: { subscription, ask }, since }) => [contact, subscription, ask, since])
+    return [sessions, complete, live, told]
+  }
+  t.equal(accounts.known('juliet@im.example'), undefined)
+  accounts.attach('juliet@im.example', phone)
+  t.same(shown(), [1, false, false, []])
+  accounts.tell('juliet@im.example', phone, roster(item('a@x', 'both'), item('b@x', 'none', true)), 1)
+  t.same(shown(), [
+    1,
+    true,
+    true,
+    [
+      ['a@x', 'both', false, undefined],
+      ['b@x', 'none', true, undefined],
+    ],
+  ])
+  accounts.tell('juliet@im.example', phone, push(item('b@x', 'to')), 2)
+  accounts.tell('juliet@im.example', phone, push(item('a@x', 'both')), 3)
+  accounts.tell('juliet@im.example', phone, push(item('c@x', 'none', true)), 4)
+  const moved = [
+    ['a@x', 'both', false, undefined],
+    ['b@x', 'to', false, 2],
+    ['c@x', 'none', true, 4],
+  ]
+  t.same(shown(), [1, true, true, moved], 'a push that changes nothing moves nothing')
+  accounts.tell('juliet@im.example', phone, push(item('c@x', 'none'), true), 5)
+  accounts.detach('juliet@im.example', phone)
+  t.same(shown(), [0, true, false, moved.slice(0, 2)], 'what was known when the last session ended')
+  accounts.attach('juliet@im.example', desk)
+  accounts.tell('juliet@im.example', desk, roster(item('a@x', 'both'), item('b@x', 'to')), 6)
+  t.same(shown(), [1, true, true, moved.slice(0, 2)], 'it is as it was')
+  accounts.tell('juliet@im.example', desk, roster(item('a@x', 'both'), item('b@x', 'none')), 7)
+  t.same(
+    shown()[3],
+    [
+      ['a@x', 'both', false, undefined],
+      ['b@x', 'none', false, undefined],
+    ],
+    'it has moved, nobody saw when',
+  )
+})

@@ -125,7 +125,9 @@ class ListeningGate implements Proxy {
       })
       const options = this.console.optionsWith(this.gate, () => this.listeners, loggersOf(this.log, log).admin)
       await this.adminApp.register(consolePlugin, options)
-      await this.adminApp.listen({ host: admin.address, port: admin.port, listenTextResolver: () => 'admin listener' })
+      // As above: one address, which is the one that is shown.
+      const { address: host } = await lookup(admin.address)
+      await this.adminApp.listen({ host, port: admin.port, listenTextResolver: () => 'admin listener' })
       this.admin = boundOf('admin', this.adminApp.server)
     }
     this.ready = true

@@ -19,6 +19,8 @@ export interface EndOptions {
 export class End {
   readonly connection: Connection
   readonly framing: Framing
+  /** It was not read to its end, since it has used up its rate: it is to be read again, also if nothing more comes. */
+  isSpent = false
   /** TLS is being negotiated: nothing is read as XML. */
   securing = false
   private readonly options: EndOptions
@@ -55,7 +57,9 @@ export class End {
 
   /** The next item; `undefined`: more bytes are needed, or more time. */
   next(): StreamItem | undefined {
-    if (this.securing || this.wait > 0) return undefined
+    if (this.securing) return undefined
+    this.isSpent = this.wait > 0
+    if (this.isSpent) return undefined
     const item = this.framing.next()
     if (item !== undefined) this.ended = true
     if (item?.item === 'element') this.stanzas?.take(1, this.options.clock.now())

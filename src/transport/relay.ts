@@ -390,7 +390,7 @@ export class Relay {
     // A client that does not take the gate's own answers gets to say no more that has to be answered.
     client.hold(wait > 0 || this.session.holding || isFull(client) || isFull(upstream))
     upstream?.hold(isFull(client))
-    if (wait === 0 || this.thaw !== undefined || this.finished) return
+    if ((wait === 0 && !client.isSpent) || this.thaw !== undefined || this.finished) return
     this.thaw = setTimeout(() => {
       this.thaw = undefined
       this.pump('client')

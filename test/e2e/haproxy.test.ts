@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Config } from '../../src/config.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import { connectStarttls, connectTcp, connectWebsocket, type RawClient } from '../clients/raw.ts'
-import { patience } from '../clients/within.ts'
+import { patience, within } from '../clients/within.ts'
 import { startEjabberd } from '../servers/ejabberd.ts'
 import { startHaproxy } from '../servers/haproxy.ts'
 import { Counts, makeCertificate, type WireName, wires } from './gate.ts'
@@ -113,9 +113,19 @@ for (const [i, { front, back, wire }] of pairs.entries())
     const client = await (await connected(wire, port)).login('juliet', resource)
     t.equal(client.jid, `juliet@localhost/${resource}`)
     const escaped = address.replaceAll('.', '\\.')
-    t.match(ejabberd.log(), new RegExp(`Accepted proxied connection ${escaped}:\\d+ -> 127\\.0\\.0\\.1:\\d+`))
-    t.match(ejabberd.log(), new RegExp(`authentication for juliet@localhost by mnesia backend from ${escaped}\\b`))
     t.same(await client.settled(), [], 'the session answers')
+    // ejabberd writes its log when it comes to it.
+    const lines = [
+      `Accepted proxied connection ${escaped}:\\d+ -> 127\\.0\\.0\\.1:\\d+`,
+      `authentication for juliet@localhost by mnesia backend from ${escaped}\\b`,
+    ]
+    for (const line of lines) {
+      const written = async () => {
+        while (!new RegExp(line).test(ejabberd.log())) await client.settled()
+      }
+      await within(line, written())
+      t.pass(line)
+    }
     client.send(client.endTag)
     await client.toTheEnd()
     t.equal((await metricsOf(gates[back])).sum(refused), 0)

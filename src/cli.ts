@@ -74,10 +74,10 @@ const ends = ['SIGTERM', 'SIGINT'] as const
 
 /** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files opened anew. */
 async function serve(config: Config, warnings: readonly Problem[]): Promise<number> {
-  const stopped = new Promise<void>(resolve => {
-    const stop = () => {
-      for (const signal of ends) process.off(signal, stop)
-      resolve()
+  const stopped = new Promise<NodeJS.Signals>(resolve => {
+    const stop = (signal: NodeJS.Signals) => {
+      for (const each of ends) process.off(each, stop)
+      resolve(signal)
     }
     for (const signal of ends) process.on(signal, stop)
   })
@@ -91,7 +91,7 @@ async function serve(config: Config, warnings: readonly Problem[]): Promise<numb
     proxy.log.info("SIGHUP: certificates are read, and the audit's file is opened anew")
     void proxy.reload()
   }
-  await stopped
+  proxy.log.info({ signal: await stopped }, 'stopping: streams end with system-shutdown')
   await proxy.stop()
   return 0
 }

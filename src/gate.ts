@@ -90,7 +90,7 @@ export class Gate {
     this.around = {
       accounts,
       limits,
-      resumptions: new Resumptions<Relay>(resumptionsAtMost),
+      resumptions: new Resumptions<Relay>(resumptionsAtMost, limits.resources),
       watcher: together(...own, ...watchers),
       time: senses.time ?? Date.now,
       dial: (upstream, domain, client, done, failed) =>
@@ -101,7 +101,7 @@ export class Gate {
       limits: overload,
       readings: senses.readings ?? new ProcessReadings(),
       clock: senses.clock ?? idleTimers,
-      shed: () => this.dearest()?.shed(),
+      shed: () => this.shed(),
     })
     this.admission = new Admission({
       connections: { ...connections, total: connections.total ?? roomOf(maxFiles) },
@@ -119,6 +119,7 @@ export class Gate {
     this.metrics.serves(listener)
     return connection => {
       if (this.stopping) return connection.abort()
+      this.around.resumptions.expire(performance.now())
       this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.around))
     }
   }
@@ -206,6 +207,14 @@ export class Gate {
         resolve()
       }
     })
+  }
+
+  /** Who waits for nobody is dearest: a hundred of those are given up before one that has a stream. */
+  private shed(): void {
+    const { resumptions } = this.around
+    let given = 0
+    while (given < 100 && resumptions.giveUp()) given += 1
+    if (given === 0) this.dearest()?.shed()
   }
 
   /** The session for which most bytes wait; of equals, the newest. */

@@ -121,6 +121,7 @@ class ListeningGate implements Proxy {
         offenders: () => offenders.snapshot(),
         admits: request => access.admits(request) === 'yes',
         ready: () => this.ready,
+        log: loggersOf(this.log, log).admin,
         refused: () => metrics.adminRefused(),
       })
       const options = this.console.optionsWith(this.gate, () => this.listeners, loggersOf(this.log, log).admin)

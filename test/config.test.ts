@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the file spells a variable
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { generate } from 'selfsigned'
 import t from 'tap'
@@ -472,6 +472,34 @@ t.test('values that are refused', t => {
     ],
     [{ more: 'audit: { file: pipe }' }, "9: audit.file: 'pipe' is no file; name a file"],
     [
+      { more: 'audit: { file: ./stanzagate.yaml }' },
+      "9: audit.file: './stanzagate.yaml' is this configuration file; name a file of its own",
+    ],
+    [
+      { more: 'audit: { file: cert.pem }' },
+      "9: audit.file: 'cert.pem' is the file of listeners[0].tls.cert; name a file of its own",
+    ],
+    [
+      { more: 'audit: { file: linked.pem }' },
+      "9: audit.file: 'linked.pem' is the file of listeners[0].tls.key; name a file of its own",
+    ],
+    [
+      { ...upstream('tls: { mode: direct, ca: chain.pem }'), more: 'audit: { file: chain.pem }' },
+      "9: audit.file: 'chain.pem' is the file of upstreams.main.tls.ca; name a file of its own",
+    ],
+    [
+      { more: 'limits: { overload: { heapPercent: 70, closeAtHeapPercent: 69 } }' },
+      '9: limits.overload.closeAtHeapPercent: 69 is below heapPercent, which is 70: sessions would be closed before any is refused; write at least 70, or a lower heapPercent',
+    ],
+    [
+      { more: 'limits: { overload: { closeAtHeapPercent: 79 } }' },
+      '9: limits.overload.closeAtHeapPercent: 79 is below heapPercent, which is 80: sessions would be closed before any is refused; write at least 80, or a lower heapPercent',
+    ],
+    [
+      { more: 'limits: { overload: { heapPercent: 91 } }' },
+      '9: limits.overload.heapPercent: 91 is above closeAtHeapPercent, which is 90: sessions would be closed before any is refused; write at most 90, or set closeAtHeapPercent to at least 91',
+    ],
+    [
       { more: 'audit: { file: audit.jsonl, hash: true }' },
       `9: audit.key: is missing, and without it there are no hashes; ${howToHash}`,
     ],
@@ -515,6 +543,7 @@ t.test('values that are refused', t => {
     [{ more: 'log: &loop { level: *loop }' }, '9: log.level: contains itself; write the value itself'],
   ]
   spawnSync('mkfifo', [join(folder, 'pipe')])
+  linkSync(join(folder, 'key.pem'), join(folder, 'linked.pem'))
   process.env.PORT_SET = '5280'
   process.env.ADDRESS_SET = '192.0.2.1'
   for (const [parts, ...expected] of bad) {
@@ -698,17 +727,20 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
     )
   }
   process.env.STANZAGATE_TEST_TOKEN = 's3cret'
-  const tokens: [mode: number, token: string, warned: boolean][] = [
-    [0o644, 's3cret', true],
-    [0o644, "'${STANZAGATE_TEST_TOKEN}'", false],
-    [0o640, 's3cret', false],
+  const openly =
+    'stands in a file that everybody on this machine may read; write ${NAME} and set that variable, or run chmod o= on this file'
+  const short = 'has fewer than 16 characters; take one that nobody can guess (openssl rand -hex 32)'
+  const tokens: [mode: number, token: string, ...warnings: string[]][] = [
+    [0o644, '0123456789abcdef', openly],
+    [0o644, '0123456789abcde', short, openly],
+    [0o644, "'${STANZAGATE_TEST_TOKEN}'", short],
+    [0o640, '0123456789abcdef'],
   ]
-  for (const [mode, token, warned] of tokens) {
+  for (const [mode, token, ...warnings] of tokens) {
     chmodSync(file, mode)
     const told = warningsOf(fileWith({ ...good, admin: `{ address: 127.0.0.1, port: 1, token: ${token} }` }))
-    const words =
-      'stanzagate.yaml:3: warning: admin.token: stands in a file that everybody on this machine may read; write ${NAME} and set that variable, or run chmod o= on this file'
-    t.strictSame(told, warned ? [words] : [], `${mode.toString(8)} ${token}`)
+    const expected = warnings.map(words => `stanzagate.yaml:3: warning: admin.token: ${words}`)
+    t.strictSame(told, expected, `${mode.toString(8)} ${token}`)
   }
   chmodSync(file, 0o644)
   t.match(

@@ -1,7 +1,10 @@
-/** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isBearer } from '../console/access.ts'
+/** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders; and what is answered where there is none. */
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isBearer, isOfAnotherSite } from '../console/access.ts'
 import { securityHeaders } from '../console/assets.ts'
+import { sendProblem } from '../console/problem.ts'
+import { isProblem, readQuery } from '../console/query.ts'
+import { Refusals } from '../console/refusals.ts'
 
 interface Numbers {
   readonly contentType: string
@@ -14,6 +17,10 @@ export interface AdminOptions {
   readonly metrics: Numbers
   /** For a scraper that accepts OpenMetrics; left out: it gets `metrics`. */
   readonly openMetrics?: Numbers
+  /** Default: the application's, which its lines name as the area `admin`. */
+  readonly log?: Pick<FastifyBaseLogger, 'warn'>
+  /** Milliseconds, from any beginning. */
+  readonly now?: () => number
   /** What /api/offenders answers, as JSON; left out: there is no such route. */
   offenders?(): unknown
   /** Who may see them besides whoever has the token; left out: nobody. */
@@ -25,18 +32,22 @@ export interface AdminOptions {
 }
 
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  const { token, metrics, openMetrics } = options
+  const { token, metrics, openMetrics, log = app.log.child({ area: 'admin' }), now } = options
+  const refusals = new Refusals({ log, now, refused: () => options.refused?.() })
   const hasToken = ({ headers }: FastifyRequest) => token === undefined || isBearer(headers.authorization, token)
   const guard =
     (admits: (request: FastifyRequest) => boolean) => async (request: FastifyRequest, reply: FastifyReply) => {
       if (admits(request)) return
-      options.refused?.()
-      return reply
-        .code(401)
-        .header('www-authenticate', 'Bearer')
-        .type('text/plain')
-        .send('a bearer token is required\n')
+      // Where nobody is asked for a token, it can only be that.
+      const isForeign = token === undefined || isOfAnotherSite(request)
+      return refusals.answer(request, reply, isForeign ? 'foreign' : 'no')
     }
+  app.setNotFoundHandler(async (_request, reply) =>
+    sendProblem(reply.headers(securityHeaders), {
+      status: 404,
+      detail: 'there is no such thing here, or it is not done by this method',
+    }),
+  )
   // What a probe needs is open; what tells of traffic is not.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
@@ -55,9 +66,11 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .send(await (isOpen ? openMetrics : metrics).metrics())
   })
   if (options.offenders !== undefined)
-    app.get('/api/offenders', { preHandler: guard(options.admits ?? hasToken) }, async (_request, reply) =>
-      reply.headers(securityHeaders).send(options.offenders?.()),
-    )
+    app.get('/api/offenders', { preHandler: guard(options.admits ?? hasToken) }, async (request, reply) => {
+      const query = readQuery(request.query, {})
+      reply.headers(securityHeaders)
+      return isProblem(query) ? sendProblem(reply, query) : reply.send(options.offenders?.())
+    })
 }
 
 /** Prometheus names several versions of it, in the order of its liking; 1.0.0 is what there is. */

@@ -2,12 +2,14 @@
  * What the schema cannot say: what parts mean to each other, and to the machine. Every check takes the source as it is, good or
  * not, so that one reading tells all; it leaves alone what was reported before.
  */
+import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { foldDomain } from '../stanza/jid.ts'
 import { hostMetaPaths } from '../transport/host-meta.ts'
 import { certificatesFlaw, keyFlaw, pairFlaw } from './certificates.ts'
 import { appendFlaw, type Flaw } from './file.ts'
 import { foldAddress, isLoopback } from './formats.ts'
+import { defaultLimits } from './limits.ts'
 import { didYouMean } from './problem.ts'
 import { lastOf, type Source } from './source.ts'
 
@@ -19,6 +21,7 @@ export function check(source: Source, folder: string): void {
   checkNames(source)
   checkPorts(source)
   checkRoutes(source)
+  checkOverload(source)
   checkAudit(source, folder)
 }
 
@@ -105,8 +108,53 @@ function checkAudit(source: Source, folder: string): void {
     ])
   const path = source.text('/audit/file')
   if (path === undefined || path === '' || source.isFaulty('/audit/file')) return
-  const flaw = appendFlaw(resolve(folder, path))
+  const flaw = appendFlaw(resolve(folder, path)) ?? overwriteFlaw(source, folder, resolve(folder, path))
   if (flaw !== undefined) report(source, '/audit/file', [`${source.shown('/audit/file')} ${flaw[0]}`, flaw[1]])
+}
+
+/** Lines behind a certificate or a key would be the end of it, whatever its path is called. */
+function overwriteFlaw(source: Source, folder: string, file: string): Flaw | undefined {
+  const found = statOf(file)
+  if (found === undefined) return undefined
+  const isSame = (other: string) => {
+    const { dev, ino } = statOf(other) ?? {}
+    return dev === found.dev && ino === found.ino
+  }
+  const remedy = 'name a file of its own'
+  if (isSame(resolve(source.file))) return ['is this configuration file', remedy]
+  const pems = [
+    ...source.entries('/listeners').flatMap(at => [`${at}/tls/cert`, `${at}/tls/key`]),
+    ...source.entries('/upstreams').map(at => `${at}/tls/ca`),
+  ]
+  const twin = pems.find(at => isSame(resolve(folder, source.text(at) ?? '')))
+  return twin === undefined ? undefined : [`is the file of ${source.place(twin)?.key}`, remedy]
+}
+
+/** `undefined` where there is no file, or none that may be seen. */
+function statOf(file: string): Stats | undefined {
+  try {
+    return statSync(file)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whoever sheds sessions before refusing any would shed them again and again. */
+function checkOverload(source: Source): void {
+  const [refuse, close] = ['/limits/overload/heapPercent', '/limits/overload/closeAtHeapPercent'] as const
+  const { refuseAt, closeAt } = defaultLimits.overload
+  const percent = (at: string, fallback: number) => source.place(at)?.value ?? 100 * fallback
+  const [refused, closed] = [percent(refuse, refuseAt), percent(close, closeAt)]
+  if (typeof refused !== 'number' || typeof closed !== 'number' || closed >= refused) return
+  if (source.isFaulty(refuse) || source.isFaulty(close)) return
+  // Said of what stands in the file; the other may be the default.
+  if (source.place(close) === undefined) {
+    const message = `${refused} is above closeAtHeapPercent, which is ${closed}: sessions would be closed before any is refused`
+    report(source, refuse, [message, `write at most ${closed}, or set closeAtHeapPercent to at least ${refused}`])
+  } else {
+    const message = `${closed} is below heapPercent, which is ${refused}: sessions would be closed before any is refused`
+    report(source, close, [message, `write at least ${refused}, or a lower heapPercent`])
+  }
 }
 
 /** Names are labels of metrics: two listeners of one name would be counted as one. */

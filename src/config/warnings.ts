@@ -11,6 +11,8 @@ import type { Source } from './source.ts'
 /** Days before its end from which a certificate is warned of. */
 const daysBefore = 14
 const day = 86_400_000
+/** Characters of a token that are too many to be guessed; a key of the audit has as many, or is an error. */
+const enough = 16
 
 /** In the order of the file. `now`: milliseconds since 1970; relative paths start at the folder. */
 export function warningsOf(source: Source, folder: string, now: number): Problem[] {
@@ -32,6 +34,10 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
   }
   for (const at of source.entries('/upstreams')) {
     files(`${at}/tls/ca`, file => ageFlaws(file, now))
+  }
+  if ((source.text('/admin/token')?.length ?? enough) < enough) {
+    const remedy = 'take one that nobody can guess (openssl rand -hex 32)'
+    warn('/admin/token', [`has fewer than ${enough} characters`, remedy])
   }
   for (const at of ['/admin/token', '/audit/key']) {
     const secret = source.place(at)

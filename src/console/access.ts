@@ -5,15 +5,12 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isLoopback } from '../config/formats.ts'
+import { Guesses } from './guesses.ts'
 
 /** Milliseconds that a login holds. */
 const lifetime = 12 * 3_600_000
 /** Logins at a time; one more ends the oldest. */
 const loginsAtMost = 100
-/** Wrong tokens that are listened to within `window` milliseconds. */
-const attemptsAtMost = { ofAddress: 5, ofAll: 100 } as const
-const window = 60_000
-const addressesAtMost = 1_000
 
 /** `foreign`: it comes by way of another site. */
 export type Admitted = 'yes' | 'no' | 'foreign'
@@ -33,13 +30,15 @@ export class Access {
   private readonly now: () => number
   /** By the hash of their id: when they end. */
   private readonly logins = new Map<string, number>()
-  private readonly failures = new Map<string, { count: number; until: number }>()
-  private allFailures = { count: 0, until: 0 }
+  /** In the form alone: a scraper with an old token, of the same address, keeps nobody out of the console. */
+  private readonly guesses: Guesses
+  private readonly viewers = new Set<() => void>()
 
   constructor({ token, address, now = () => performance.now() }: AccessOptions) {
     this.token = token
     this.address = address
     this.now = now
+    this.guesses = new Guesses(now)
   }
 
   get isGuarded(): boolean {
@@ -48,8 +47,7 @@ export class Access {
 
   admits(request: FastifyRequest): Admitted {
     const { headers } = request
-    // Browsers say so themselves, and no page can unsay it.
-    if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate') return 'foreign'
+    if (isOfAnotherSite(request)) return 'foreign'
     if (this.token === undefined) return this.isOwnName(headers.host) ? 'yes' : 'foreign'
     return isBearer(headers.authorization, this.token) || this.isLoggedIn(request) ? 'yes' : 'no'
   }
@@ -57,26 +55,36 @@ export class Access {
   /** The id of a new login; or the token is wrong; or too many were, and it is not looked at. */
   login(token: string, address: string): { readonly id: string } | 'wrong' | 'later' {
     const now = this.now()
-    const own = this.failures.get(address)
-    if (own !== undefined && own.until > now && own.count >= attemptsAtMost.ofAddress) return 'later'
-    if (this.allFailures.until > now && this.allFailures.count >= attemptsAtMost.ofAll) return 'later'
+    if (this.guesses.waitOf(address) !== undefined) return 'later'
     if (this.token === undefined || !isEqual(token, this.token)) {
-      this.failed(address, now)
+      this.guesses.add(address)
       return 'wrong'
     }
-    this.failures.delete(address)
+    this.guesses.forget(address)
     const id = randomBytes(32).toString('base64url')
     this.logins.set(hashOf(id), now + lifetime)
     for (const oldest of this.logins.keys()) {
       if (this.logins.size <= loginsAtMost) break
       this.logins.delete(oldest)
     }
+    this.ended()
     return { id }
+  }
+
+  /** From now on it is told when a login was ended before its time; until what is returned is called. */
+  whenEnded(viewer: () => void): () => void {
+    this.viewers.add(viewer)
+    return () => this.viewers.delete(viewer)
   }
 
   logout(request: FastifyRequest): void {
     const id = idOf(request)
-    if (id !== undefined) this.logins.delete(hashOf(id))
+    if (id === undefined || !this.logins.delete(hashOf(id))) return
+    this.ended()
+  }
+
+  private ended(): void {
+    for (const viewer of this.viewers) viewer()
   }
 
   private isLoggedIn(request: FastifyRequest): boolean {
@@ -95,19 +103,11 @@ export class Access {
       name === this.address.toLowerCase() || name === 'localhost' || name.endsWith('.localhost') || isLoopback(name)
     )
   }
+}
 
-  private failed(address: string, now: number): void {
-    if (this.allFailures.until <= now) this.allFailures = { count: 0, until: now + window }
-    this.allFailures.count++
-    const own = this.failures.get(address)
-    if (own !== undefined && own.until > now) own.count++
-    else {
-      this.failures.delete(address)
-      this.failures.set(address, { count: 1, until: now + window })
-    }
-    if (this.failures.size > addressesAtMost)
-      for (const oldest of this.failures.keys()) if (this.failures.delete(oldest)) break
-  }
+/** Browsers say so themselves, and no page can unsay it. */
+export function isOfAnotherSite({ headers }: FastifyRequest): boolean {
+  return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate'
 }
 
 /** No other site sends it with a request, and no script reads it. Cookies know no ports: the name does, for the gate next to this one. */

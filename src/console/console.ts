@@ -36,9 +36,13 @@ export class Console {
     const { access, config, feed, reach, since, time } = this
     const { metrics } = gate
     const sessions = () => gate.sessions()
+    const names = {
+      listeners: config.listeners.map(({ name }) => name),
+      routes: config.routes.map(({ domain }) => domain),
+    }
     const source = { config, metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
     return {
-      ...{ access, feed, log, sessions, rules: config.rules },
+      ...{ access, feed, log, sessions, names, rules: config.rules },
       overview: () => overviewOf(source),
       known: account => gate.known(account),
       refused: () => metrics.adminRefused(),

@@ -18,11 +18,13 @@ export interface EventsOptions {
   readonly heartbeat: number
   /** Whether it may still look. */
   isAdmitted(): boolean
+  /** When to ask that besides; until what is returned is called. */
+  whenEnded(check: () => void): () => void
 }
 
 /** Answers with events until the viewer goes; says `false`, and has not answered, if there are too many. */
 export function serveEvents(reply: FastifyReply, options: EventsOptions): boolean {
-  const { feed, query, after, headers, heartbeat, isAdmitted } = options
+  const { feed, query, after, headers, heartbeat, isAdmitted, whenEnded } = options
   const { raw } = reply
   const texts: string[] = [`retry: ${retry}\n\n`]
   let room: number | undefined
@@ -39,8 +41,13 @@ export function serveEvents(reply: FastifyReply, options: EventsOptions): boolea
   room = raw.writableLength + waitingAtMost
   const timer = setInterval(() => (isAdmitted() ? write(': here\n\n') : raw.end()), heartbeat)
   timer.unref()
+  const check = () => {
+    if (!isAdmitted()) raw.end()
+  }
+  const forget = whenEnded(check)
   const gone = () => {
     clearInterval(timer)
+    forget()
     leave()
   }
   raw.on('error', () => {}) // told by 'close'

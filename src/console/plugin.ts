@@ -13,7 +13,8 @@ import { type Feed, feedParameters } from './feed.ts'
 import type { Overview } from './overview.ts'
 import { sendProblem } from './problem.ts'
 import { isProblem, type Parameter, readQuery } from './query.ts'
-import { sessionPage, sessionParameters } from './sessions.ts'
+import { Refusals } from './refusals.ts'
+import { type Names, sessionPage, sessionParameters } from './sessions.ts'
 
 export interface ConsoleOptions {
   readonly access: Access
@@ -22,6 +23,9 @@ export interface ConsoleOptions {
   readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
   /** Milliseconds between two signs of life to a viewer of the feed; default: 15 s. */
   readonly heartbeat?: number
+  readonly names: Names
+  /** For the wrong tokens of programs; milliseconds, from any beginning. */
+  readonly now?: () => number
   overview(): Promise<Overview>
   sessions(): Iterable<SessionView>
   known(account: string): Known | undefined
@@ -32,31 +36,24 @@ export interface ConsoleOptions {
 export async function consolePlugin(app: FastifyInstance, options: ConsoleOptions): Promise<void> {
   const { access } = options
   app.addHook('onSend', async (_request, reply) => void reply.headers(securityHeaders))
-  app.setErrorHandler((error: FastifyError, _request, reply) => {
+  app.setErrorHandler((error: FastifyError, { routeOptions }, reply) => {
     const { statusCode: status = 500, message } = error
     if (status >= 500) options.log.error({ err: error }, 'the console failed')
+    if (status === 413)
+      return sendProblem(reply, { status, detail: `no more than ${routeOptions.bodyLimit} bytes are taken here` })
     return sendProblem(reply, { status, detail: status >= 500 ? 'see the log' : message })
   })
+  const refusals = new Refusals(options)
   serveAssets(app)
   servePage(app, access)
-  serveLogin(app, options)
+  serveLogin(app, options, refusals)
   await app.register(async api => {
-    api.addHook('onRequest', async (request, reply) => guard(request, reply, options))
+    api.addHook('onRequest', async (request, reply) => {
+      const admitted = access.admits(request)
+      if (admitted !== 'yes') return refusals.answer(request, reply, admitted)
+    })
     serveApi(api, options)
   })
-}
-
-/** Answers whoever may not look. */
-function guard(request: FastifyRequest, reply: FastifyReply, { access, refused }: ConsoleOptions) {
-  const admitted = access.admits(request)
-  if (admitted === 'yes') return
-  refused()
-  if (admitted === 'foreign')
-    return sendProblem(reply, {
-      status: 403,
-      detail: 'ask by the name of the listener itself, and not from another site',
-    })
-  return sendProblem(reply.header('www-authenticate', 'Bearer'), { status: 401, detail: 'a bearer token is required' })
 }
 
 function servePage(app: FastifyInstance, access: Access): void {
@@ -77,7 +74,7 @@ const complaints = {
   foreign: 'The token was not sent from this page.',
 } as const
 
-function serveLogin(app: FastifyInstance, { access, log, refused }: ConsoleOptions): void {
+function serveLogin(app: FastifyInstance, { access, log }: ConsoleOptions, refusals: Refusals): void {
   const form = page('login.html')
   const show = (reply: FastifyReply, complaint = '') =>
     reply.type('text/html; charset=utf-8').send(form.replace('<!-- complaint -->', complaint))
@@ -92,8 +89,7 @@ function serveLogin(app: FastifyInstance, { access, log, refused }: ConsoleOptio
     const given = request.body instanceof URLSearchParams ? (request.body.get('token') ?? '') : ''
     const login = access.login(given.trim(), request.ip)
     if (typeof login === 'string') {
-      refused()
-      log.warn({ address: request.ip, reason: login }, 'login refused')
+      refusals.login(request, login)
       return show(reply.code(login === 'wrong' ? 401 : 429), complaints[login])
     }
     log.info({ address: request.ip }, 'login')
@@ -112,14 +108,18 @@ function isForeign({ headers }: FastifyRequest): boolean {
   return site !== undefined && site !== 'same-origin'
 }
 
+/** Bytes of a question: it is answered while everybody else waits. */
+const explainAtMost = 65_536
+
 function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
   const { access, feed, rules, heartbeat = 15_000 } = options
+  const ofSessions = sessionParameters(options.names)
   app.get('/api/overview', async (request, reply) => {
     if (asksMore(request, reply, {})) return reply
     return options.overview()
   })
   app.get('/api/sessions', async (request, reply) => {
-    const query = readQuery(request.query, sessionParameters)
+    const query = readQuery(request.query, ofSessions)
     return isProblem(query) ? sendProblem(reply, query) : sessionPage(options.sessions(), query)
   })
   app.get('/api/accounts/*', async (request, reply) => {
@@ -138,13 +138,15 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
     if (isProblem(query)) return sendProblem(reply, query)
     const after = request.headers['last-event-id']?.toString()
     const isAdmitted = () => access.admits(request) === 'yes'
-    if (serveEvents(reply, { feed, query, after, headers: securityHeaders, heartbeat, isAdmitted })) return reply
+    const whenEnded = (check: () => void) => access.whenEnded(check)
+    const viewer = { feed, query, after, headers: securityHeaders, heartbeat, isAdmitted, whenEnded }
+    if (serveEvents(reply, viewer)) return reply
     return sendProblem(reply.header('retry-after', '10'), {
       status: 503,
       detail: 'too many look at the events already',
     })
   })
-  app.post('/api/explain', async (request, reply) => {
+  app.post('/api/explain', { bodyLimit: explainAtMost }, async (request, reply) => {
     const answer = explained(request.body, rules)
     return 'status' in answer ? sendProblem(reply, answer) : answer
   })

@@ -18,6 +18,7 @@ const titles: Readonly<Record<number, string>> = {
   404: 'Not found',
   413: 'Content too large',
   415: 'Unsupported media type',
+  429: 'Too many requests',
   500: 'Internal server error',
   503: 'Service unavailable',
 }

@@ -3,8 +3,8 @@ import { didYouMean } from '../config/problem.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { Problem } from './problem.ts'
 
-/** A list of words; a JID, whose bare form is meant; any text; or a whole number, no greater than this. */
-export type Parameter = readonly string[] | 'jid' | 'text' | { readonly atMost: number }
+/** A list of words; a JID, whose bare form is meant; or a whole number from 0, or `atLeast`, to this. */
+export type Parameter = readonly string[] | 'jid' | { readonly atLeast?: number; readonly atMost: number }
 
 /** By name: the values that were given; any of them will do. JIDs are bare, and folded. */
 export type Query = ReadonlyMap<string, readonly string[]>
@@ -16,11 +16,12 @@ export function readQuery(query: unknown, known: Readonly<Record<string, Paramet
     if (kind === undefined) {
       const names = Object.keys(known)
       const remedy = didYouMean(name, names, `known are ${names.join(', ')}`)
+      const beside = names.length === 0 ? 'it takes none' : remedy
       return {
         status: 400,
-        detail: `there is no parameter '${cut(name)}'; ${remedy}`,
+        detail: `there is no parameter '${cut(name)}'; ${beside}`,
         parameter: cut(name),
-        allowed: names,
+        ...(names.length > 0 && { allowed: names }),
       }
     }
     const values = (Array.isArray(given) ? given : [given]).filter(value => value !== '')
@@ -42,10 +43,10 @@ type Flaw = Pick<Problem, 'detail' | 'allowed'>
 function goodOf(value: string, kind: Parameter): string | Flaw {
   if (kind === 'jid')
     return foldBare(bareOf(value)) ?? { detail: `'${cut(value)}' is no JID; write one as romeo@im.example` }
-  if (kind === 'text') return value
   if ('atMost' in kind) {
-    const isGood = /^\d{1,15}$/.test(value) && Number(value) <= kind.atMost
-    return isGood ? value : { detail: `'${cut(value)}' is no whole number from 0 to ${kind.atMost}` }
+    const { atLeast = 0, atMost } = kind
+    const isGood = /^\d{1,15}$/.test(value) && Number(value) >= atLeast && Number(value) <= atMost
+    return isGood ? value : { detail: `'${cut(value)}' is no whole number from ${atLeast} to ${atMost}` }
   }
   if (kind.includes(value)) return value
   const remedy = didYouMean(value, kind, `write one of ${kind.join(', ')}`)

@@ -7,16 +7,24 @@ const wires = ['tcp', 'websocket'] as const
 const most = 200
 const usual = 50
 
-export const sessionParameters = {
-  account: 'jid',
-  route: 'text',
-  listener: 'text',
-  wire: wires,
-  /** Sessions of a page. */
-  limit: { atMost: most },
-  /** The last one of the page before. */
-  after: { atMost: Number.MAX_SAFE_INTEGER },
-} as const satisfies Record<string, Parameter>
+/** Names from the configuration: those of listeners, and the domains of routes. */
+export interface Names {
+  readonly listeners: readonly string[]
+  readonly routes: readonly string[]
+}
+
+export function sessionParameters({ listeners, routes }: Names): Readonly<Record<string, Parameter>> {
+  return {
+    account: 'jid',
+    route: routes,
+    listener: listeners,
+    wire: wires,
+    /** Sessions of a page. */
+    limit: { atLeast: 1, atMost: most },
+    /** The last one of the page before. */
+    after: { atMost: Number.MAX_SAFE_INTEGER },
+  }
+}
 
 interface Row extends Omit<SessionView, 'jid' | 'since' | 'route' | 'upstream'> {
   readonly account: string | null
@@ -29,7 +37,7 @@ interface Row extends Omit<SessionView, 'jid' | 'since' | 'route' | 'upstream'> 
 
 /** Oldest first. `total`: all that fit; `next`: what to ask for with `after`, `null`: nothing is left. */
 export function sessionPage(all: Iterable<SessionView>, query: Query) {
-  const limit = Math.max(1, Number(query.get('limit')?.[0] ?? usual))
+  const limit = Number(query.get('limit')?.[0] ?? usual)
   const after = Number(query.get('after')?.[0] ?? 0)
   const sessions: Row[] = []
   let total = 0

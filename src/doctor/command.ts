@@ -4,7 +4,7 @@ import { inspect, parseArgs } from 'node:util'
 import { type Config, ConfigError, defaultLimits, formatProblem, readConfig, type Upstream } from '../config.ts'
 import { makeRoutes } from '../routing/routes.ts'
 import { rules } from '../rules/table.ts'
-import { parseJid } from '../stanza/jid.ts'
+import { foldBare, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Target } from '../transport/dial.ts'
 import type { Account } from './client.ts'
 import type { ComponentOptions } from './component.ts'
@@ -32,8 +32,9 @@ export const doctorHelp = `stanzagate doctor: what your server makes of the rule
       --json                     the report as JSON
   -h, --help
 
-Passwords that are not given so are asked for on the terminal. The accounts are left as they were found.
-Exit status: 0 the report is printed; 1 it could not run; 2 the call or the configuration is wrong.
+Passwords that are not given so are asked for on the terminal. The accounts are left as they were found. Run one at a time on the same
+accounts: two at once take each other's stanzas for the server's.
+Exit status: 0 the report is printed; 1 it could not run, or was interrupted; 2 the call or the configuration is wrong.
 `
 
 const options = {
@@ -98,9 +99,11 @@ async function run(values: Values, terminal: Terminal): Promise<number> {
     throw new CallError('give --account twice, or once with --component')
   const domain = values.domain ?? parseJid(jids[0] ?? '')?.domain ?? ''
   for (const jid of jids) {
-    if (parseJid(jid)?.domain !== domain) throw new CallError(`${jid} is not an account of ${domain}`)
+    if (foldDomain(parseJid(jid)?.domain ?? '') !== foldDomain(domain))
+      throw new CallError(`${jid} is not an account of ${domain}`)
   }
-  if (new Set(jids).size < jids.length) throw new CallError('the two accounts are the same')
+  if (new Set(jids.map(foldBare)).size < jids.length)
+    throw new CallError(`${jids.join(' and ')}: the two accounts are the same`)
   const strangers = numberOf('strangers', values.strangers, 300)
   const patience = 1_000 * numberOf('patience', values.patience, 600)
   const config = configOf(values)

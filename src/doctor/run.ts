@@ -43,6 +43,8 @@ export interface Line {
 }
 
 export interface Report {
+  /** Why not everything could be run, and the first that JSON says; `undefined`: it could. */
+  readonly failure: string | undefined
   readonly upstream: string
   readonly domain: string
   readonly server:
@@ -51,8 +53,6 @@ export interface Report {
   readonly probes: readonly Line[]
   /** What could not be put back as it was. */
   readonly left: readonly string[]
-  /** Why not everything could be run; `undefined`: it could. */
-  readonly failure: string | undefined
 }
 
 /** Never throws for what a server does. */
@@ -82,7 +82,7 @@ class Examination {
     }
     const { upstream, domain } = this.options
     const lines = probes.map(probe => this.line(probe))
-    return { upstream, domain, server: this.server, probes: lines, left, failure: this.failure }
+    return { failure: this.failure, upstream, domain, server: this.server, probes: lines, left }
   }
 
   /** Gives what could not be put back, which is tried whatever happens. */

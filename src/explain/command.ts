@@ -28,7 +28,8 @@ export const explainHelp = `stanzagate explain: what the gate makes of a stanza,
                                default: none
       --asked JID              the client has asked this JID under the stanza's id (of an IQ result or error); may be repeated
       --roster-version VER     the gate knows this version of the roster; may be repeated
-  -c, --config FILE            modes of the rules and trusted domains; default: every rule enforces, nobody is trusted
+  -c, --config FILE            modes of the rules and trusted domains; default: every rule enforces, nobody is trusted; it is read as
+                               serve reads it: the files it names must be there, and the variables it names be set
       --key-env NAME           with --jid: the variable that holds the audit's key, instead of --config
       --json                   the answer as JSON
   -h, --help
@@ -93,7 +94,11 @@ async function answer({ values, positionals: [file, ...more] }: Call): Promise<s
   if (more.length > 0) throw new CallError(`'${more.join(' ')}' is too much: give one stanza`)
   if ([file, audit, jid].filter(each => each !== undefined).length > 1)
     throw new CallError('give a stanza, or --audit, or --jid: one of them')
-  if (jid !== undefined) return `${hashOf(jid, values)}\n`
+  refuseIdle(values)
+  if (jid !== undefined) {
+    const hash = hashOf(jid, values)
+    return json ? asJson({ jid, hash }) : `${hash}\n`
+  }
   if (audit !== undefined) {
     if (id === undefined) throw new CallError('--audit FILE needs --id ID')
     const { record, recorded } = await findRecord(audit, id)
@@ -105,7 +110,6 @@ async function answer({ values, positionals: [file, ...more] }: Call): Promise<s
       `${record.id} at ${time}, route ${route}, listener ${listener}, session ${session}`,
     ])
   }
-  if (id !== undefined) throw new CallError('--id ID needs --audit FILE')
   if (file === undefined)
     throw new CallError('give a file with a stanza, - for standard input, or --audit FILE --id ID')
   const explanation = explainFile(file, values)
@@ -114,11 +118,35 @@ async function answer({ values, positionals: [file, ...more] }: Call): Promise<s
   return printed(explanation, isGuess ? guess : undefined)
 }
 
+const ofStanza = ['from', 'account', 'state', 'asked', 'roster-version'] as const
+/** Options that would be passed over in silence. */
+const idle = {
+  audit: [...ofStanza, 'config', 'key-env'],
+  jid: [...ofStanza, 'id'],
+  stanza: ['id', 'key-env'],
+} as const satisfies Readonly<Record<string, readonly (keyof Values)[]>>
+
+const owners: Readonly<Partial<Record<keyof Values, string>>> = {
+  id: '--id ID needs --audit FILE',
+  'key-env': '--key-env NAME needs --jid JID',
+}
+
+function refuseIdle(values: Values): void {
+  const form = values.audit !== undefined ? 'audit' : values.jid !== undefined ? 'jid' : 'stanza'
+  const given = idle[form].find(name =>
+    Array.isArray(values[name]) ? values[name].length > 0 : values[name] !== undefined,
+  )
+  if (given === undefined) return
+  throw new CallError(owners[given] ?? `--${given} says nothing with --${form}: it belongs to a stanza`)
+}
+
 const guess = ['note', 'it names a sender, so it is taken as sent by the server; --from client otherwise'] as const
 
 function explainFile(file: string, values: Values): Explanation {
   const state = stateOf(values.state ?? 'none')
   const given = sideOf(values.from)
+  for (const asked of values.asked)
+    if (parseJid(asked) === undefined) throw new CallError(`--asked ${asked}: give a JID, as romeo@im.example/orchard`)
   const config = values.config === undefined ? undefined : configOf(values.config)
   const stanza = stanzaIn(file, given ?? 'client')
   const from = given ?? guessedSide(stanza, values.account)

@@ -13,8 +13,9 @@ export interface Unreadable {
 
 /** `from`: a server's stanza is read less strictly. */
 export function readStanza(bytes: Uint8Array, from: Side): Stanza | Unreadable {
-  const { items, isUnfinished } = itemsOf(bytes, from)
-  for (const item of items) if (item.item === 'error') return { flaw: errorWords(item, bytes, from) }
+  const { items, isUnfinished, piece } = itemsOf(bytes, from)
+  const last = items.at(-1)
+  if (last?.item === 'error') return { flaw: errorWords(last, bytes, piece, from) }
   if (isUnfinished) return { flaw: `${placeOf(bytes, bytes.length)}: the stanza is not complete` }
   const [first, second] = items
   if (first === undefined) return { flaw: 'there is nothing in it: give a stanza' }
@@ -27,14 +28,21 @@ export function readStanza(bytes: Uint8Array, from: Side): Stanza | Unreadable {
   return { flaw: `<${element.name}>${why} is no stanza: write a message, presence or iq of '${ns.client}'` }
 }
 
-/** Without the white space; all up to the first error. */
-function itemsOf(bytes: Uint8Array, from: Side): { items: StreamItem[]; isUnfinished: boolean } {
+/** Bytes. */
+const pieceLength = 4_096
+
+/** Without the white space; all up to the first error, and where the last piece that was read begins. */
+function itemsOf(bytes: Uint8Array, from: Side): { items: StreamItem[]; isUnfinished: boolean; piece: number } {
   const framing = opened(from)
-  framing.push(bytes)
   const items: StreamItem[] = []
-  for (let item = framing.next(); item !== undefined; item = framing.next())
-    if (item.item !== 'whitespace') items.push(item)
-  return { items, isUnfinished: framing.pending > 0 }
+  let piece = 0
+  for (let at = 0; at < bytes.length && items.at(-1)?.item !== 'error'; at += pieceLength) {
+    piece = at
+    framing.push(bytes.subarray(at, at + pieceLength))
+    for (let item = framing.next(); item !== undefined; item = framing.next())
+      if (item.item !== 'whitespace') items.push(item)
+  }
+  return { items, isUnfinished: framing.pending > 0, piece }
 }
 
 /** Behind the header of a stream, which declares what a stanza inherits. */
@@ -45,18 +53,27 @@ function opened(from: Side): Framing {
   return framing
 }
 
-/** Read byte by byte, it says where it is wrong. */
-function errorWords(error: Extract<StreamItem, { item: 'error' }>, bytes: Uint8Array, from: Side): string {
+/** Says where it is wrong, by reading the piece with the error in it byte by byte: a long text holds up whoever waits for something else. */
+function errorWords(
+  error: Extract<StreamItem, { item: 'error' }>,
+  bytes: Uint8Array,
+  piece: number,
+  from: Side,
+): string {
   const framing = opened(from)
-  let at = 0
-  for (; at < bytes.length; at++) {
-    framing.push(bytes.subarray(at, at + 1))
-    let item = framing.next()
-    while (item !== undefined && item.item !== 'error') item = framing.next()
-    if (item !== undefined) break
-  }
+  framing.push(bytes.subarray(0, piece))
+  while (framing.next() !== undefined);
+  let at = piece
+  while (at < bytes.length && !isWrongAfter(framing, bytes.subarray(at, at + 1))) at++
   const text = error.text === undefined ? '' : ` (${error.text})`
   return `${placeOf(bytes, at)}: ${error.condition}${text}`
+}
+
+function isWrongAfter(framing: Framing, bytes: Uint8Array): boolean {
+  framing.push(bytes)
+  let item = framing.next()
+  while (item !== undefined && item.item !== 'error') item = framing.next()
+  return item !== undefined
 }
 
 function placeOf(bytes: Uint8Array, end: number): string {

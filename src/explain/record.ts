@@ -1,22 +1,28 @@
 /** One decision out of an audit's file. */
-import { open } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { type AuditRecord, auditSides } from '../observe/audit.ts'
+import type { Said } from '../session/event.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { CallError } from './call.ts'
 import type { Recorded } from './explain.ts'
 import { isStateName } from './states.ts'
 
-/** The decision of this id, and its record. Throws `CallError` when there is none, or the file cannot be read. */
+/** UTF-16 units that a line may have. The audit's own have some thousands at most. */
+const longest = 1_048_576
+
+/** The decision of this id, and its record. Throws `CallError` when there is none, or the file cannot be read or is no audit. */
 export async function findRecord(file: string, id: string): Promise<{ record: AuditRecord; recorded: Recorded }> {
   const wanted = id.toLowerCase()
   let lines = 0
   try {
-    for await (const line of (await open(file)).readLines()) {
+    for await (const line of linesOf(file)) {
       lines++
       // Cheaper than to parse them all.
       if (!line.includes(wanted)) continue
-      const record = parse(line)
-      if (record?.id === wanted) return { record, recorded: recordedOf(record) }
+      const read = parse(line)
+      if (read?.id !== wanted) continue
+      if (!isRecord(read)) throw new CallError(`${file}, line ${lines}: this is no record of an audit`)
+      return { record: read, recorded: recordedOf(read) }
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -26,23 +32,64 @@ export async function findRecord(file: string, id: string): Promise<{ record: Au
   throw new CallError(`there is no decision '${id}' among the ${lines} lines of ${file}`)
 }
 
-/** A line that is whole and an audit's. */
-function parse(line: string): AuditRecord | undefined {
-  let read: Partial<AuditRecord> | null
+/** A file may have one line without an end: what was read of it is never more than may be in a line. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  let rest = ''
+  let number = 1
+  for await (const chunk of createReadStream(file, 'utf8')) {
+    const lines = `${rest}${chunk}`.split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      yield line
+      number++
+    }
+    if (rest.length > longest)
+      throw new CallError(`${file}, line ${number}: it has more than ${longest} characters: this is no audit's file`)
+  }
+  if (rest !== '') yield rest
+}
+
+type Unsure = Readonly<Partial<Record<keyof AuditRecord, unknown>>>
+
+function parse(line: string): Unsure | null | undefined {
   try {
-    read = JSON.parse(line)
+    return JSON.parse(line)
   } catch {
     // A line that a full disk has cut: not the one that was asked for.
     return undefined
   }
-  const isRecord =
-    typeof read === 'object' &&
-    read !== null &&
-    kinds.some(kind => kind === read.kind) &&
-    (read.from === 'client' || read.from === 'server') &&
-    typeof read.type === 'string' &&
-    Array.isArray(read.said)
-  return isRecord ? (read as AuditRecord) : undefined
+}
+
+/** Whether all that is made use of is as the audit writes it: anybody may have written the file. */
+function isRecord(read: Unsure): read is AuditRecord {
+  const { time, account, contact, from, kind, type, verdict, said, route, listener, session } = read
+  return (
+    kinds.some(known => known === kind) &&
+    (from === auditSides.client || from === auditSides.upstream) &&
+    [time, type, listener].every(isText) &&
+    [account, contact, route].every(each => each === null || isText(each)) &&
+    typeof session === 'number' &&
+    isVerdict(verdict) &&
+    Array.isArray(said) &&
+    said.every(isSaid)
+  )
+}
+
+function isSaid(each: Readonly<Partial<Record<keyof Said, unknown>>> | null): boolean {
+  if (typeof each !== 'object' || each === null) return false
+  const { rule, mode, verdict, error } = each
+  const isMode = mode === 'enforce' || mode === 'observe'
+  return isText(rule) && isMode && isVerdict(verdict) && (error === undefined || isText(error))
+}
+
+const verdicts: ReadonlySet<unknown> = new Set<Said['verdict']>(['forward', 'reject', 'drop', 'close'])
+
+function isVerdict(value: unknown): boolean {
+  return verdicts.has(value)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string'
 }
 
 function recordedOf({ from, kind, type, account, contact, state, verdict, said }: AuditRecord): Recorded {

@@ -39,8 +39,33 @@ function shownError(error: Error & { readonly code?: unknown }) {
   return { type: name, code, message, stack }
 }
 
-/** Milliseconds between two lines about connections that were refused for one reason: whoever floods the gate would flood its log. */
+/** Milliseconds between two lines about one thing that anybody can bring about: whoever floods the gate would flood its log. */
 const quiet = 10_000
+
+/** What is told seldom, and counted meanwhile. Names come from closed sets. */
+export class Seldom {
+  private readonly now: () => number
+  /** By name: the time of the last line, and what has not been told since. */
+  private readonly counts = new Map<string, { told: number; count: number }>()
+
+  /** `now`: milliseconds, from any beginning. */
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now
+  }
+
+  /** How often it has happened since the last line, if it is time for one. */
+  due(name: string): number | undefined {
+    const so = this.counts.get(name) ?? { told: Number.NEGATIVE_INFINITY, count: 0 }
+    this.counts.set(name, so)
+    so.count++
+    const now = this.now()
+    if (now - so.told < quiet) return undefined
+    const { count } = so
+    so.told = now
+    so.count = 0
+    return count
+  }
+}
 
 export type Loggers = Readonly<Record<LogArea, FastifyBaseLogger>>
 
@@ -55,14 +80,12 @@ export function loggersOf(logger: FastifyBaseLogger, { areas = {} }: Pick<LogCon
 
 export class Log implements Watcher {
   private readonly to: Loggers
-  private readonly now: () => number
-  /** By reason: the time of the last line, and what has not been told since. */
-  private readonly rejected = new Map<string, { told: number; count: number }>()
+  private readonly seldom: Seldom
 
   /** One logger: for every area. `now`: milliseconds, from any beginning. */
   constructor(logger: FastifyBaseLogger | Loggers, now: () => number = () => performance.now()) {
     this.to = 'rules' in logger ? logger : (Object.fromEntries(logAreas.map(area => [area, logger])) as Loggers)
-    this.now = now
+    this.seldom = new Seldom(now)
   }
 
   report(report: Report, about: About): void {
@@ -76,9 +99,12 @@ export class Log implements Watcher {
       case 'connect-failed':
         return upstream.warn({ stream, upstream: report.upstream, reason: report.reason }, 'upstream not reached')
       case 'stream-error': {
-        const { side, by, condition } = report
-        return (side === 'upstream' ? upstream : sessions).info({ stream, side, by, condition }, 'stream error')
+        const { side, by, condition, text } = report
+        const fields = { stream, listener, client, side, by, condition, text }
+        return (side === 'upstream' ? upstream : sessions).info(fields, 'stream error')
       }
+      case 'negotiation-failed':
+        return this.failed(report, about)
       case 'judged':
         return this.judged(report, about)
       case 'stream-opened':
@@ -110,14 +136,18 @@ export class Log implements Watcher {
 
   /** The line names the last of them. */
   private turnedAway(reason: string, listener: string, address: string | undefined): void {
-    const so = this.rejected.get(reason) ?? { told: Number.NEGATIVE_INFINITY, count: 0 }
-    this.rejected.set(reason, so)
-    so.count++
-    const now = this.now()
-    if (now - so.told < quiet) return
-    this.to.connections.warn({ reason, listener, address, count: so.count }, 'connections refused')
-    so.told = now
-    so.count = 0
+    const count = this.seldom.due(`refused ${reason}`)
+    if (count !== undefined) this.to.connections.warn({ reason, listener, address, count }, 'connections refused')
+  }
+
+  /** The same; at debug level each has its line. */
+  private failed(report: Extract<Report, { report: 'negotiation-failed' }>, about: About): void {
+    const { stage, condition } = report
+    const { id: stream, listener, client } = about
+    const count = this.seldom.due(`failed ${stage} ${condition}`)
+    const fields = { stream, listener, client, route: about.route, stage, condition }
+    if (count === undefined) this.to.sessions.debug(fields, 'negotiation failed')
+    else this.to.sessions.info({ ...fields, count }, 'negotiation failed')
   }
 
   /** A stanza that was only rewritten goes on: that is told at debug level. */
@@ -127,8 +157,10 @@ export class Log implements Watcher {
     const against = said.filter(each => each.verdict !== 'forward')
     const { id: stream, decision } = about
     const fields = { stream, decision, from, kind, type, verdict, account, contact }
-    if (verdict === 'forward' && against.length === 0)
-      return this.to.rules.debug({ ...fields, said }, 'stanza rewritten')
+    if (verdict === 'forward' && against.length === 0) {
+      const isRewritten = said.some(({ mode }) => mode === 'enforce')
+      return this.to.rules.debug({ ...fields, said }, isRewritten ? 'stanza rewritten' : 'stanza would be rewritten')
+    }
     this.to.rules.info({ ...fields, said: against }, 'stanza judged')
   }
 
@@ -138,6 +170,8 @@ export class Log implements Watcher {
     const account = bareOf(jid)
     const resource = jid.slice(account.length + 1)
     const seconds = began === undefined ? undefined : Math.round(performance.now() - began) / 1_000
-    return { stream, account, resource, listener, wire, tls, route, client, seconds, ...traffic, cause }
+    // The metrics' decisions are more: rewrites too.
+    const { decisions: against, ...counts } = traffic ?? {}
+    return { stream, account, resource, listener, wire, tls, route, client, seconds, ...counts, against, cause }
   }
 }

@@ -7,7 +7,9 @@
  * does so from nobody, the account, the session or its domain, each server in its own way, and nobody else can use these addresses.
  * Whether a request was answered before is no matter: clients exist that answer twice, and who was asked is no stranger.
  */
+
 import { isAccountItself } from '../stanza/account.ts'
+import { copied } from '../stanza/copied.ts'
 import { bareOf, foldBare, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Answer } from '../subscription/roster.ts'
@@ -161,11 +163,6 @@ function addressOf(text: string): Address {
 
 function short(id: string | undefined): string {
   return (id ?? '').slice(0, compared)
-}
-
-/** A part of a text keeps all of it in memory; a copy does not. */
-function copied(text: string): string {
-  return Buffer.from(text).toString()
 }
 
 function sizeOf(key: string, { text }: Address): number {

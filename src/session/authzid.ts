@@ -29,13 +29,24 @@ function scram(message: string): Claim | undefined {
   return match === null ? undefined : { authzid: unescaped(match[1]), authcid: unescaped(match[2]) }
 }
 
-/** `username="…",…,authzid="…"` (RFC 2831 section 2.1.2). */
+/**
+ * `username="…",…,authzid="…"` (RFC 2831 section 2.1.2). Read from its beginning to its end: what looks like a name may stand within the
+ * quotes of another. What one server reads this way and another that way, and a name that comes twice, is nobody's own.
+ */
 function digest(message: string): Claim | undefined {
-  const value = (name: string) =>
-    new RegExp(`(?:^|,)\\s*${name}\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^,]*))`).exec(message)?.slice(1).find(Boolean)
-  const authzid = value('authzid')
-  return authzid === undefined ? undefined : { authzid, authcid: value('username') ?? '' }
+  const values = new Map<string, string>()
+  const pair = /[\s,]*([^=\s,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)/suy
+  while (pair.lastIndex < message.length) {
+    const [whole, name = '', quoted, bare = ''] = pair.exec(message) ?? []
+    if (whole === undefined || values.has(name.toLowerCase())) return nobody
+    values.set(name.toLowerCase(), quoted ?? bare)
+  }
+  const authzid = values.get('authzid')
+  return authzid === undefined ? undefined : { authzid, authcid: values.get('username') ?? '' }
 }
+
+/** Who is nobody's own. */
+const nobody: Claim = { authzid: '\0', authcid: '' }
 
 function unescaped(name = ''): string {
   return name.replaceAll('=2C', ',').replaceAll('=3D', '=')

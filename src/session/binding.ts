@@ -1,4 +1,6 @@
 /** From a login to a bound resource (RFC 6120 section 7), and what may pass before there is one. */
+
+import { copied } from '../stanza/copied.ts'
 import { errorReply } from '../stanza/error.ts'
 import { bareOf, parseJid } from '../stanza/jid.ts'
 import { readdressed, type Stanza } from '../stanza/stanza.ts'
@@ -54,7 +56,8 @@ export class Binding {
     const jid = stanza.type === 'result' ? boundJidOf(stanza) : undefined
     if (jid !== undefined && !this.may(jid, stanza)) return
     pass(streams, 'upstream', stanza)
-    if (jid !== undefined) return this.stage.bind(jid)
+    this.request = undefined
+    if (jid !== undefined) return this.stage.bind(copied(jid))
     at.phase = 'authenticated'
     const error = child(stanza.element, 'error', ns.client)
     streams.failedAt('bind', error && failureOf(error, ns.stanzaErrors))

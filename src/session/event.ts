@@ -151,8 +151,14 @@ export type Report =
   | { readonly report: 'session-opened'; readonly jid: string }
   | { readonly report: 'session-closed'; readonly jid: string; readonly cause: Cause }
   | { readonly report: 'connect-failed'; readonly upstream: string; readonly reason: ConnectFailure }
-  /** A stream error went to (`by: 'gate'`) or came from that side. */
-  | { readonly report: 'stream-error'; readonly side: Side; readonly by: 'gate' | 'peer'; readonly condition: string }
+  /** A stream error went to (`by: 'gate'`) or came from that side. `text`: in the gate's own words, never a peer's. */
+  | {
+      readonly report: 'stream-error'
+      readonly side: Side
+      readonly by: 'gate' | 'peer'
+      readonly condition: string
+      readonly text?: string
+    }
   | {
       readonly report: 'judged'
       readonly from: Side

@@ -1,4 +1,6 @@
 /** SASL (RFC 6120 section 6) and SASL2 (XEP-0388): the client's requests, the server's answers, and how often it may go wrong. */
+
+import { copied } from '../stanza/copied.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element } from '../xml/element.ts'
 import { type CredentialFault, claimsOf, credentialFault } from './authzid.ts'
@@ -76,7 +78,7 @@ export class Login {
     streams.sendElement('client', success)
     streams.out.push({ effect: 'admit' })
     if (jid === undefined) return
-    this.stage.bind(jid)
+    this.stage.bind(copied(jid))
     managing.boundInline(received)
   }
 

@@ -7,25 +7,31 @@ import type { Bound } from './bound.ts'
 interface Entry<M> {
   readonly bound: Bound
   /** The session whose streams it is, as long as they last. */
-  holder: M | undefined
+  readonly holder: M | undefined
   /** Milliseconds that it waits without a holder, and the time when it is over. */
   readonly patience: number
-  until: number
+  readonly until: number
 }
 
 export class Resumptions<M extends object> {
   private readonly entries = new Map<string, Entry<M>>()
   private readonly keys = new Map<M, string>()
+  /** Those that wait without a stream, in all and of each account; who has waited longest comes first. */
+  private readonly idle = new Set<string>()
+  private readonly idleOf = new Map<string, Set<string>>()
   private readonly atMost: number
+  private readonly ofAccount: number
 
-  /** `atMost`: sessions that wait without a stream; the one that waits longest goes first. */
-  constructor(atMost: number) {
+  /** `atMost`: sessions that wait without a stream, in all and of one account; the one that waits longest goes first. */
+  constructor(atMost: number, ofAccount = atMost) {
     this.atMost = atMost
+    this.ofAccount = ofAccount
   }
 
   /** The server lets this session be resumed. `patience` in milliseconds. */
   enter(key: string, bound: Bound, holder: M, patience: number): void {
     this.leave(holder)
+    this.forget(key)
     this.entries.set(key, { bound, holder, patience, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
   }
@@ -34,7 +40,7 @@ export class Resumptions<M extends object> {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
     if (now < entry.until) return entry.bound
-    this.entries.delete(key)
+    this.forget(key)
     return undefined
   }
 
@@ -45,8 +51,8 @@ export class Resumptions<M extends object> {
     const before = entry.holder
     if (before !== undefined) this.keys.delete(before)
     this.leave(holder)
-    entry.holder = holder
-    entry.until = Number.POSITIVE_INFINITY
+    this.forget(key)
+    this.entries.set(key, { ...entry, holder, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
     return before
   }
@@ -57,9 +63,13 @@ export class Resumptions<M extends object> {
     const entry = key === undefined ? undefined : this.entries.get(key)
     if (key === undefined || entry === undefined) return
     this.keys.delete(holder)
-    this.entries.delete(key)
     this.entries.set(key, { ...entry, holder: undefined, until: now + entry.patience })
-    this.makeRoom(now)
+    const { bare } = entry.bound
+    const own = this.idleOf.get(bare) ?? new Set()
+    this.idleOf.set(bare, own.add(key))
+    this.idle.add(key)
+    if (own.size > this.ofAccount) this.forget(first(own))
+    this.expire(now)
   }
 
   /** The holder's stream is closed: nothing can be resumed. */
@@ -70,16 +80,38 @@ export class Resumptions<M extends object> {
     this.entries.delete(key)
   }
 
-  /** Sessions that wait without a stream. */
-  get waiting(): number {
-    return this.entries.size - this.keys.size
-  }
-
-  private makeRoom(now: number): void {
-    for (const [key, entry] of this.entries) {
-      if (entry.holder !== undefined) continue
-      if (now >= entry.until || this.waiting > this.atMost) this.entries.delete(key)
-      else return
+  /** Gives up those whose time is over, and whoever there are too many of. Whose time is over stays behind one whose is not: it is not found. */
+  expire(now: number): void {
+    for (const key of this.idle) {
+      if (now < (this.entries.get(key)?.until ?? 0) && this.waiting <= this.atMost) return
+      this.forget(key)
     }
   }
+
+  /** The session that has waited longest waits no more; says whether there was one. */
+  giveUp(): boolean {
+    return this.forget(first(this.idle))
+  }
+
+  /** Sessions that wait without a stream. */
+  get waiting(): number {
+    return this.idle.size
+  }
+
+  private forget(key: string | undefined): boolean {
+    const entry = key === undefined ? undefined : this.entries.get(key)
+    if (key === undefined || entry === undefined) return false
+    this.entries.delete(key)
+    this.idle.delete(key)
+    const { bare } = entry.bound
+    const own = this.idleOf.get(bare)
+    own?.delete(key)
+    if (own?.size === 0) this.idleOf.delete(bare)
+    return true
+  }
+}
+
+function first(keys: ReadonlySet<string>): string | undefined {
+  for (const key of keys) return key
+  return undefined
 }

@@ -5,8 +5,10 @@
  * Each stream believes its own ledger first: its server sends it presence and pushes in one order, and another stream in another. Of
  * a contact that this stream has not seen, the ledger that follows the account's leading stream is asked.
  */
+
 import type { RosterView } from '../rules/rule.ts'
 import { isAccountItself } from '../stanza/account.ts'
+import { copied } from '../stanza/copied.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
@@ -23,9 +25,9 @@ export interface Seen {
 }
 
 const nothing: Seen = { news: [], reports: [] }
-/** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
 /** UTF-16 units of an id and of a roster version or a JID (RFC 7622 section 3.1) together. */
 const rememberedLength = 5_000
+/** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
 const awaitedAtMost = 1_000
 
 export class RosterWatch implements RosterView {
@@ -263,5 +265,5 @@ function remember<Value extends string | undefined>(map: Map<string, Value>, key
   if (key.length + (value?.length ?? 0) > rememberedLength) return
   map.delete(key)
   if (map.size >= awaitedAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
-  map.set(key, value)
+  map.set(copied(key), (value === undefined ? value : copied(value)) as Value)
 }

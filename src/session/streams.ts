@@ -124,7 +124,7 @@ export class Streams {
 
   /** A stream error to this side; the streams end by what follows. */
   error(to: Side, condition: StreamError, text?: string, application?: Element): void {
-    this.report({ report: 'stream-error', side: to, by: 'gate', condition })
+    this.report({ report: 'stream-error', side: to, by: 'gate', condition, ...(text !== undefined && { text }) })
     this.send(to, { item: 'error', condition, text, application })
   }
 

@@ -9,6 +9,8 @@
  *   `both`, pays for one `subscribed`, and ends when the request is withdrawn or refused;
  * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
  */
+
+import { copied } from '../stanza/copied.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import { seesContact, type Visible } from './state.ts'
@@ -154,7 +156,7 @@ export class Ledger {
   private show(item: RosterItem): void {
     const contact = this.contact(item.jid)
     if (contact === undefined) return
-    this.seen.add(keyOf(item.jid))
+    this.seen.add(copied(keyOf(item.jid)))
     const before = contact.visible
     const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
     contact.visible = after
@@ -171,7 +173,7 @@ export class Ledger {
     if (contact === undefined) {
       if (this.contacts.size >= contactsAtMost) return undefined
       contact = { visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false }
-      this.contacts.set(key, contact)
+      this.contacts.set(copied(key), contact)
     }
     return contact
   }

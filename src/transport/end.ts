@@ -26,8 +26,8 @@ export class End {
   private readonly options: EndOptions
   private readonly outbox: string[] = []
   private readonly completion: Completion | undefined
-  private readonly stanzas: Bucket | undefined
-  private readonly bytes: Bucket | undefined
+  private stanzas: Bucket | undefined
+  private bytes: Bucket | undefined
   /** From the bound resource on, where white space may stand between stanzas. */
   private nudge: Nudge | undefined
   private paused = false
@@ -44,7 +44,7 @@ export class End {
     if (!isClient) return
     const pending = () => this.framing.pending + connection.pending
     this.completion = new Completion(clock, limits.times.stanza, pending, () => options.late())
-    this.stanzas = new Bucket(limits.rate.stanzas, clock.now())
+    this.stanzas = new Bucket(limits.rate.beforeLogin, clock.now())
     this.bytes = new Bucket(limits.rate.bytes, clock.now())
   }
 
@@ -101,6 +101,19 @@ export class End {
     this.connection.write(this.outbox)
     this.nudge?.wrote(this.outbox)
     this.outbox.length = 0
+  }
+
+  /** The client has authenticated. */
+  admit(): void {
+    const { limits, clock } = this.options
+    this.framing.limit(limits.client)
+    this.stanzas = new Bucket(limits.rate.stanzas, clock.now())
+  }
+
+  /** Nothing more comes: what is there is read to its end. */
+  release(): void {
+    this.stanzas = undefined
+    this.bytes = undefined
   }
 
   settle(): void {

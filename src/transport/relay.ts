@@ -127,6 +127,9 @@ export class Relay {
   /** The client has used up its rate, and is read again then. */
   private thaw: NodeJS.Timeout | undefined
   private idle: NodeJS.Timeout | undefined
+  /** Items that may be read of each side before the others get their turn, which has come when `turn` is over. */
+  private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
+  private turn: NodeJS.Immediate | undefined
   private account: string | undefined
   private finished = false
   private readonly since: number
@@ -238,6 +241,7 @@ export class Relay {
       },
       closed: () => {
         this.open.delete(side)
+        this.readToTheEnd(side)
         this.ends[side]?.stop()
         this.receive({ event: 'closed', side })
         this.flush()
@@ -262,10 +266,28 @@ export class Relay {
     for (;;) {
       const end = this.ends[side]
       if (end === undefined || this.broken || (side === 'client' && this.session.holding)) return
+      if (this.quota[side] === 0) return this.yield()
       const item = this.next(end)
       if (item === undefined) return
+      this.quota[side] -= 1
       this.receive({ event: 'item', from: side, item })
     }
+  }
+
+  /** The others get their turn; then this goes on. */
+  private yield(): void {
+    this.turn ??= setImmediate(() => {
+      this.turn = undefined
+      this.quota = { client: itemsAtOnce, upstream: itemsAtOnce }
+      for (const side of ['upstream', 'client'] as const) this.pump(side)
+    })
+  }
+
+  /** Its transport is gone, and what it has said before is still to be heard. */
+  private readToTheEnd(side: Side): void {
+    this.quota[side] = Number.POSITIVE_INFINITY
+    this.ends[side]?.release()
+    this.read(side)
   }
 
   private next(end: End): StreamItem | undefined {
@@ -304,7 +326,7 @@ export class Relay {
       case 'secure':
         return this.ends[effect.side]?.secure()
       case 'admit':
-        return this.ends.client.framing.limit(this.around.limits.client)
+        return this.ends.client.admit()
       case 'settle':
         return this.settle()
       case 'close':
@@ -388,8 +410,8 @@ export class Relay {
     const isFull = (end: End | undefined) => end !== undefined && end.connection.waiting > buffer
     const wait = client.wait
     // A client that does not take the gate's own answers gets to say no more that has to be answered.
-    client.hold(wait > 0 || this.session.holding || isFull(client) || isFull(upstream))
-    upstream?.hold(isFull(client))
+    client.hold(wait > 0 || this.turn !== undefined || this.session.holding || isFull(client) || isFull(upstream))
+    upstream?.hold(this.turn !== undefined || isFull(client))
     if ((wait === 0 && !client.isSpent) || this.thaw !== undefined || this.finished) return
     this.thaw = setTimeout(() => {
       this.thaw = undefined
@@ -457,6 +479,7 @@ export class Relay {
     if (this.finished) return
     this.finished = true
     for (const timer of [this.timer, this.thaw, this.idle]) clearTimeout(timer)
+    clearImmediate(this.turn)
     for (const side of ['client', 'upstream'] as const) this.ends[side]?.stop()
     this.giveUp?.()
     this.around.resumptions.leave(this)
@@ -464,6 +487,9 @@ export class Relay {
     this.around.finished(this)
   }
 }
+
+/** Some milliseconds' work: a flood of one connection is no silence for the others. */
+const itemsAtOnce = 100
 
 /** Milliseconds that the peers of a session that has thrown have to go. */
 const burialAfter = 5_000

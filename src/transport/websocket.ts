@@ -123,7 +123,7 @@ class WebsocketConnection implements Connection, Pinged {
   private readonly raw: Socket
   private handlers: ConnectionHandlers | undefined
   waiting = 0
-  /** Bytes that came, and of those what was there at the end of the last message or control frame. */
+  /** Bytes that came, and of those what belongs to whole messages and to control frames. */
   private came = 0
   private whole = 0
   private isWhole = false
@@ -156,7 +156,7 @@ class WebsocketConnection implements Connection, Pinged {
   }
 
   get pending(): number {
-    return this.came - this.whole
+    return Math.max(this.came - this.whole, 0)
   }
 
   write(texts: readonly string[]): void {
@@ -207,7 +207,12 @@ class WebsocketConnection implements Connection, Pinged {
     const ended = () => {
       this.isWhole = true
     }
-    this.socket.on('message', ended).on('ping', ended).on('pong', ended)
+    this.socket.on('message', ended)
+    // A control frame may stand within a message, and ends none (RFC 6455 section 5.4): two bytes, the mask, and what it says.
+    const control = (data: Buffer) => {
+      this.whole += 6 + data.length
+    }
+    this.socket.on('ping', control).on('pong', control)
     // Called after ws has had the same bytes.
     this.raw.on('data', (bytes: Buffer) => {
       this.came += bytes.length

@@ -62,9 +62,9 @@ t.test('a token guards /metrics', async t => {
     [`bearer ${token}`, 200], // RFC 9110 section 11.1: the scheme's case means nothing
     [`Bearer   ${token}`, 200], // one or more spaces
   ]
-  for (const [authorization, status] of rows) {
+  for (const [row, [authorization, status]] of rows.entries()) {
     const headers = authorization === undefined ? {} : { authorization }
-    const response = await app.inject({ url: '/metrics', headers })
+    const response = await app.inject({ url: '/metrics', headers, remoteAddress: `192.0.2.${row}` })
     t.equal(response.statusCode, status, authorization ?? 'no header')
     t.equal(refused, status === 401 ? 1 : 0, 'and it is told')
     refused = 0
@@ -77,10 +77,34 @@ t.test('a token guards /metrics', async t => {
 
 t.test('nothing else is there', async t => {
   const app = await made(t)
-  for (const url of ['/', '/metric', '/metrics/', '/api']) t.equal((await app.inject(url)).statusCode, 404, url)
+  for (const url of ['/', '/metric', '/metrics/', '/api']) {
+    const { statusCode, headers, body } = await app.inject(url)
+    t.equal(statusCode, 404, url)
+    t.match(headers, { 'content-type': /^application\/problem\+json/, 'x-content-type-options': 'nosniff' })
+    t.match(JSON.parse(body), { title: 'Not found', status: 404, detail: /^there is no such thing here/ })
+  }
   for (const url of ['/metrics', '/healthz', '/readyz'])
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)
       t.equal((await app.inject({ method, url })).statusCode, 404, `${method} ${url}`)
+})
+
+t.test('who guesses is told to wait, and the log who it is, now and then', async t => {
+  const lines: unknown[] = []
+  let now = 0
+  const app = await made(t, { token, now: () => now, log: { warn: (...line: unknown[]) => lines.push(line) } })
+  const ask = async (given: string) =>
+    (await app.inject({ url: '/metrics', headers: { authorization: `Bearer ${given}` } })).statusCode
+  const statuses: number[] = []
+  for (let n = 0; n < 7; n++) statuses.push(await ask('wrong'))
+  t.same(statuses, [401, 401, 401, 401, 401, 429, 429])
+  t.equal(await ask(token), 200, 'a right one always passes')
+  now = 10_000
+  await ask('wrong')
+  const told = { address: '127.0.0.1', path: '/metrics' }
+  t.same(lines, [
+    [{ ...told, status: 401, count: 1 }, 'requests refused'],
+    [{ ...told, status: 429, count: 7 }, 'requests refused'],
+  ])
 })
 
 t.test('a scrape that fails says so', async t => {
@@ -102,6 +126,12 @@ t.test('whoever is logged in to the console sees who has most decisions against 
   for (const [url, cookie, status] of rows)
     t.equal((await app.inject({ url, headers: { cookie } })).statusCode, status, `${url} ${cookie}`)
   t.equal(refused, 2)
+  const bad = await app.inject('/api/offenders')
+  t.match(bad.json(), { title: 'Unauthorized', status: 401, detail: 'a bearer token is required' })
+  const more = await app.inject({ url: '/api/offenders?x=1', headers: { cookie: 'good' } })
+  t.match(more.json(), { status: 400, parameter: 'x', detail: /it takes none$/ })
+  const open = await made(t, { offenders, admits: () => false })
+  t.equal((await open.inject('/api/offenders')).statusCode, 403, 'without a token it can only be another site')
   const { headers } = await app.inject({ url: '/api/offenders', headers: { cookie: 'good' } })
   t.match(headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
 })

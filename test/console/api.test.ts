@@ -74,7 +74,8 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
   const bound = () => [{ name: 'clients', address: '::', port: 5_222 }]
   const app = fastify()
   await app.register(consolePlugin, {
-    ...{ access, feed, sessions, rules: settings, log: app.log, refused: () => refused++ },
+    ...{ access, feed, sessions, rules: settings, log: app.log, refused: () => refused++, now: () => house.now },
+    names: { listeners: ['clients', 'web'], routes: ['im.example'] },
     overview: () =>
       overviewOf({ config, metrics, reach, since: 1_000, guarded: !open, time: () => 62_500, sessions, bound }),
     known: account =>
@@ -178,6 +179,29 @@ t.test('who guesses has to wait', async t => {
   t.equal((await app.inject({ ...enter(token), remoteAddress: '192.0.2.1' })).statusCode, 303, 'others do not wait')
   house.now = 60_001
   t.equal((await app.inject(enter(token))).statusCode, 303)
+})
+
+t.test('so has a program with a wrong token; a right one always passes', async t => {
+  const house = await made(t)
+  const ask = async (given: string | undefined, remoteAddress = '192.0.2.1') => {
+    const headers = given === undefined ? {} : { authorization: `Bearer ${given}` }
+    const { statusCode, headers: answer } = await house.app.inject({ url: '/api/overview', headers, remoteAddress })
+    return `${statusCode} ${answer['retry-after'] ?? '-'}`
+  }
+  for (let n = 0; n < 5; n++) t.equal(await ask('wrong'), '401 -')
+  house.now = 20_500
+  t.equal(await ask('wrong'), '429 40')
+  t.equal(await ask(token), '200 -')
+  t.equal(await ask(undefined), '401 -', 'who gives none guesses nothing')
+  t.equal(await ask('wrong', '192.0.2.2'), '401 -', 'others do not wait')
+  t.equal(
+    (await house.app.inject({ ...enter(token), remoteAddress: '192.0.2.1' })).statusCode,
+    303,
+    'nor does the form',
+  )
+  house.now = 60_001
+  t.equal(await ask('wrong'), '401 -')
+  t.equal(house.refused(), 9)
 })
 
 t.test('no other site looks through a browser', async t => {
@@ -306,7 +330,6 @@ t.test('sessions, a page at a time', async t => {
     ['wire=websocket', 1],
     ['wire=websocket&wire=tcp', 122],
     ['route=im.example', 121],
-    ['listener=nothing', 0],
   ]
   for (const [query, total] of rows) t.equal((await ask(query)).total, total, query)
 })
@@ -324,10 +347,13 @@ t.test('what may not be asked', async t => {
     ['/api/events?account=a%20b@', 'account', /'a b@' is no JID/],
     [`/api/events?${'x'.repeat(300)}=1`, `${'x'.repeat(100)}…`, /there is no parameter/, 'rule'],
     ['/api/sessions?wire=udp', 'wire', /tcp, websocket/, 'tcp'],
-    ['/api/sessions?limit=201', 'limit', /no whole number from 0 to 200/],
+    ['/api/sessions?limit=201', 'limit', /no whole number from 1 to 200/],
+    ['/api/sessions?limit=0', 'limit', /no whole number from 1 to 200/],
+    ['/api/sessions?listener=clientz', 'listener', /did you mean 'clients'/, 'web'],
+    ['/api/sessions?route=nothing', 'route', /write one of im\.example/, 'im.example'],
     ['/api/sessions?limit=-1', 'limit', /no whole number/],
     ['/api/sessions?after=1e3', 'after', /no whole number/],
-    ['/api/overview?x=1', 'x', /there is no parameter 'x'/],
+    ['/api/overview?x=1', 'x', /there is no parameter 'x'; it takes none$/],
     ['/api/accounts/juliet@im.example?x=1', 'x', /there is no parameter 'x'/],
   ]
   for (const [url, parameter, detail, allowed] of rows) {
@@ -380,6 +406,11 @@ t.test('an explanation', async t => {
     [{ ...question, stanza: 7 }, 'stanza', /as XML/],
     [{ ...question, stanza: '<presence' }, 'stanza', /line 1, column 10: the stanza is not complete/],
     [{ ...question, stanza: '<!DOCTYPE x><presence/>' }, 'stanza', /restricted-xml/],
+    [
+      { ...question, stanza: `<message><body>${'ö'.repeat(5_000)}\n</bad>` },
+      'stanza',
+      /line 2, column 6: not-well-formed/,
+    ],
     [{ ...question, from: 'upstream' }, 'from', /client or server/],
     [{ ...question, state: 'nowhere' }, 'state', /none\+ask/],
     [{ ...question, account: 'im.example' }, 'account', /a JID/],
@@ -393,6 +424,8 @@ t.test('an explanation', async t => {
     t.match(response.json(), { status: 400, detail })
     t.equal(response.json().parameter, parameter)
   }
+  const long = { ...question, stanza: `<message><body>${'x'.repeat(65_536)}</body></message>` }
+  t.match((await ask(long)).json(), { status: 413, detail: 'no more than 65536 bytes are taken here' })
   const text = { ...bearer, 'content-type': 'text/xml' }
   t.equal((await app.inject({ method: 'POST', url: '/api/explain', payload: '<x/>', headers: text })).statusCode, 415)
 })
@@ -526,6 +559,24 @@ t.test('a login that ends takes its viewer along', async t => {
   await viewer.until(': here')
   house.now = 13 * 3_600_000
   await viewer.ended()
+})
+
+t.test('and so does a logout, at once', async t => {
+  const house = await made(t, { heartbeat: 3_600_000 })
+  const { port } = await house.app.listen({ host: '127.0.0.1', port: 0 }).then(url => new URL(url))
+  const enters = async () => {
+    const login = await house.app.inject(enter(token))
+    return `stanzagate-${port}=${String(login.headers['set-cookie']).split(';')[0]?.split('=')[1]}`
+  }
+  const [mine, other] = [await enters(), await enters()]
+  const viewers = [mine, other].map(cookie => view(t, house, '', { authorization: '', cookie }))
+  const [viewer, stays] = await Promise.all(viewers)
+  await fetch(`http://127.0.0.1:${port}/console/logout`, {
+    ...{ method: 'POST', headers: { ...form, cookie: mine }, redirect: 'manual' },
+  })
+  await viewer?.ended()
+  house.feed.report(judged(), { ...about, decision: 'later' })
+  t.match(await stays?.until('later'), 'id: later')
 })
 
 t.test('what is known of an account, and since when', async t => {

@@ -69,7 +69,8 @@ t.test('filters, and what may not be asked', async t => {
   await page.getByText(/None of the last 500 events fits/).waitFor()
   await page.getByLabel('Contact').fill('a b@')
   await page.getByLabel('Contact').press('Enter')
-  await page.getByRole('alert').getByText("'a b@' is no JID").waitFor()
+  await page.getByRole('alert').getByText("Filter not valid: 'a b@' is no JID").waitFor()
+  await page.getByRole('status').getByText('Connected', { exact: true }).waitFor()
   t.match(faults.splice(0).join(), /400/, 'the browser tells of it')
   await page.getByRole('button', { name: 'Clear' }).click()
   await rows(page, 'forwarded').first().waitFor()
@@ -133,6 +134,11 @@ t.test('what a peer writes is text, and stays where it is', async t => {
   await rows(page, '"><svg onload=alert(1)>@evil.example').waitFor()
   await rows(page, 'a‹U+202E›b@evil.example').waitFor()
   await rows(page, 'javascript:alert(1)@evil.example').waitFor()
+  const long = `${'x'.repeat(900)}@long.example`
+  await prosody.inject(juliet.jid, `<presence from='${long}' to='${victim}' type='subscribed'/>`)
+  const whole = traffic(page).getByTitle(long)
+  await whole.waitFor()
+  t.ok(((await whole.boundingBox())?.height ?? Infinity) < 50, 'a name without end has two lines')
   t.equal(await page.locator('main img, main svg, main script').count(), 0)
   t.notMatch(await page.content(), 'secret words', 'and what they say to each other is not here')
 

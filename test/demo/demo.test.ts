@@ -50,6 +50,8 @@ t.test('--once plays the conversation and ends', async t => {
     )
   t.notMatch(demo.said(), '\u001b', 'no colour on a pipe')
   t.notMatch(demo.said(), 'To try it')
+  t.notMatch(demo.said(), '_bucket{')
+  t.match(demo.said(), /decision_seconds_sum\{.*\} [\d.]{1,7}\n/, 'milliseconds are enough')
   t.match(demo.said(), /shows all that follows as it happens at http:\/\/127\.0\.0\.1:\d+\/console\n/)
 })
 

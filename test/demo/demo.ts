@@ -63,10 +63,13 @@ async function perform(teardowns: Teardowns): Promise<{ invite(): void }> {
 
 const telling = /^stanzagate_(rule_decisions|subscription|sessions_opened|stream_errors)/
 
-/** The series of the decisions and subscriptions that are not what they were. */
+/** The series of the decisions and subscriptions that are not what they were; of histograms the sum and the count. */
 function changed(before: string, after: string): string[] {
   const old = new Set(before.split('\n'))
-  return after.split('\n').filter(line => telling.test(line) && !old.has(line) && !line.endsWith(' 0'))
+  return after
+    .split('\n')
+    .filter(line => telling.test(line) && !line.includes('_bucket{') && !old.has(line) && !line.endsWith(' 0'))
+    .map(line => line.replace(/\d+\.\d+$/, value => String(Number(Number(value).toPrecision(3)))))
 }
 
 function consoleOf({ proxy }: Gate): string {

@@ -271,6 +271,7 @@ t.test('Prosody', async t => {
       [[...two, ...env, '--domain', 'other'], 2, /romeo@localhost is not an account of other/],
       [[...calling, ...env], 2, /give --account twice, or once with --component/],
       [[...calling, '--account', 'romeo@localhost', ...env], 2, /the two accounts are the same/],
+      [[...calling, '--account', 'Romeo@LOCALHOST', ...env], 2, /romeo@localhost and Romeo@LOCALHOST: the two acc/],
       [[...two.slice(2), ...env], 2, /doctor needs --config FILE/],
       [['-c', 'none.yaml', ...two.slice(2), ...env], 2, /^none\.yaml/],
       [[...two, ...env, '--upstream', 'other'], 2, /there is no upstream 'other' in the configuration \(main\)/],
@@ -297,7 +298,8 @@ t.test('Prosody', async t => {
       t.match(outcome.err, err)
       t.notMatch(`${outcome.out}${outcome.err}`, /hush|wrong(?!')|secret(?!-)/, 'no password is told')
     }
-    t.match((await call(['--help'])).out, /stanzagate doctor --config FILE/)
+    const help = (await call(['--help'])).out
+    t.match(help, /stanzagate doctor --config FILE[\s\S]*one at a time on the same\s+accounts[\s\S]*or was interrupted/)
   })
 })
 
@@ -392,6 +394,7 @@ t.test('a server that says nothing, and none at all', async t => {
   const server = { address: '127.0.0.1', port, ports: { component: port } } as unknown as Prosody
   const report = await examine(optionsFor(server, { patience: 100 }))
   t.match(report.failure, /^cannot open a stream to .*: no stream features came in time$/)
+  t.equal(Object.keys(report)[0], 'failure', 'what the lines refer to stands above them')
   t.same(new Set(report.probes.map(({ verdict }) => verdict)), new Set(['not run']))
   silent.close()
   const gone = await examine(optionsFor({ ...server, port: 1 }, { patience: 100 }))

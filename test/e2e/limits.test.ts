@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import WebSocket from 'ws'
 import { defaultLimits, type Limits } from '../../src/config.ts'
-import { auth, bind } from '../clients/raw.ts'
+import { auth, bind, type Item } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { Gate, makeCertificate, makeProsody, wires } from './gate.ts'
 
@@ -77,6 +77,15 @@ t.test('an element that was begun has to be ended', async t => {
   socket.send("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' ", { fin: false })
   await within('the end', once(socket, 'close'))
   t.match(said.join(''), /^<open [^>]*>.*<connection-timeout/s, 'a message in fragments')
+  const trickler = new WebSocket(gate.url('ws'), ['xmpp'])
+  await within('a WebSocket', once(trickler, 'open'))
+  const trickle = setInterval(() => {
+    if (trickler.readyState !== WebSocket.OPEN) return
+    trickler.send(' ', { fin: false })
+    trickler.ping()
+  }, 20)
+  await within('the end of one that pings between fragments', once(trickler, 'close'))
+  clearInterval(trickle)
 })
 
 t.test('who takes nothing is cut off, and the others go on', async t => {
@@ -116,6 +125,44 @@ t.test('who says too much is read more slowly, and nothing is lost', async t => 
     pings.map((_, i) => `p${i}`),
     'in order',
   )
+})
+
+t.test('who has not logged in is read more slowly still, and nobody waits for who says much', async t => {
+  const gate = await gateWith({ rate: { beforeLogin: { perSecond: 200, burst: 10 } } })
+  const stranger = await gate.connect('plain')
+  await stranger.opened()
+  const asks = Array.from({ length: 60 }, (_, i) => `<iq type='get' id='a${i}'><query xmlns='jabber:iq:auth'/></iq>`)
+  stranger.send(asks.join(''))
+  const honest = await gate.login('ws', 'romeo', 'honest')
+  t.same(await honest.settled(), [])
+  const isLast = (item: Item) => item.item === 'element' && item.element.attrs.get('id') === 'a59'
+  const answers = await stranger.inbox.until('the last answer', isLast)
+  t.equal(answers.filter(item => item.item === 'element').length, asks.length, 'each is answered')
+
+  const many = await gate.login('plain', 'juliet', 'many')
+  const bad = `<presence type='x'/>`.repeat(20_000)
+  many.send(`${bad}<iq type='get' id='behind'><ping xmlns='urn:xmpp:ping'/></iq>`)
+  t.same(await honest.settled(), [], 'a flood of one is no silence for another')
+  const isBehind = (item: Item) => item.item === 'element' && item.element.attrs.get('id') === 'behind'
+  const all = await many.inbox.until('what stands behind the flood', isBehind)
+  t.equal(
+    all.filter(item => item.item === 'element' && item.element.name === 'presence').length,
+    20_000,
+    'all in order',
+  )
+})
+
+t.test('what was said before the end of a connection is heard', async t => {
+  const gate = await gateWith({})
+  const juliet = await gate.login('plain', 'juliet', 'listening')
+  for (const wire of ['plain', 'ws'] as const) {
+    const romeo = await gate.login(wire, 'romeo', wire)
+    const message = (id: string) => `<message xmlns='jabber:client' to='${juliet.jid}' id='${id}' type='headline'/>`
+    for (let i = 0; i < 500; i++) romeo.send(message(`${wire}-${i}`))
+    romeo.transport.end()
+    await juliet.withId(`${wire}-499`)
+    t.pass(wire)
+  }
 })
 
 t.test('logins, sessions and what an element may have', async t => {

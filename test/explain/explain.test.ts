@@ -311,6 +311,19 @@ ${audit}
 `
 const key = { AUDIT_KEY: 'sixteen characters and more' }
 
+const recorded = {
+  ...{ time: '2026-01-02T03:04:05.678Z', account: 'a@b', contact: null, from: 'client', kind: 'iq', type: 'get' },
+  ...{ state: null, verdict: 'forward', said: [], route: null, listener: 'tcp', session: 1 },
+}
+/** Records that somebody else has written, from line 3 and id 3 on: the first is right. */
+const strange: Record<string, unknown>[] = [
+  { said: [{ rule: 'x', mode: 'observe', verdict: 'drop' }] },
+  ...[[1, null], [{}], [{ rule: 'x', mode: 'off', verdict: 'drop' }], {}].map(said => ({ said })),
+  { said: [{ rule: 'x', mode: 'enforce', verdict: 'drop', error: 1 }] },
+  ...[{ verdict: 'x' }, { session: '1' }, { account: 1 }, { from: 'upstream' }, { kind: 'x' }, { time: 1 }],
+]
+const odd = strange.map((rest, at) => `${JSON.stringify({ ...recorded, ...rest, id: `odd${at + 3}.` })}\n`).join('')
+
 t.test('the command: status and output', async t => {
   const folder = t.testdir({
     'approval.xml': `${approval}\n`,
@@ -319,7 +332,8 @@ t.test('the command: status and output', async t => {
     'observe.yaml': config(1, 'rules: { default: observe }'),
     // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
     'hashed.yaml': config(1, "audit: { file: audit.jsonl, hash: true, key: '${AUDIT_KEY}' }"),
-    'audit.jsonl': '{"id":"0000000000000001","kind":"presence"}\n{"id":"00000000000000\n',
+    'audit.jsonl': `{"id":"0000000000000001","kind":"presence"}\n{"id":"00000000000000\n${odd}`,
+    'endless.jsonl': `\n${'x'.repeat(1_100_000)}`,
   })
   await writeCertificate(folder, ['localhost'])
   const rows: [args: string[], status: number, out: RegExp, err: RegExp, input?: string][] = [
@@ -340,6 +354,17 @@ t.test('the command: status and output', async t => {
     ],
     [['-', '--json'], 0, /^\{[\s\S]*"verdict": "forward"/, /^$/, '<presence/>'],
     [['answer.xml', '--asked', 'romeo@im.example/orchard'], 0, /: forward\n/, /^$/],
+    [['answer.xml', '--asked', '%%'], 2, /^$/, /--asked %%: give a JID/],
+    [['answer.xml', '--asked', 'a@b', '--asked', 'a b@c'], 2, /^$/, /--asked a b@c: give a JID/],
+    [['answer.xml', '--key-env', 'AUDIT_KEY'], 2, /^$/, /--key-env NAME needs --jid JID/],
+    ...['from', 'state', 'account', 'asked', 'roster-version', 'config'].map(
+      (name): [string[], number, RegExp, RegExp] => [
+        ['--audit', 'audit.jsonl', '--id', 'x', `--${name}`, 'none'],
+        ...([2, /^$/, new RegExp(`--${name} says nothing with --audit`)] as const),
+      ],
+    ),
+    [['--jid', 'a@b', '--key-env', 'AUDIT_KEY', '--state', 'to'], 2, /^$/, /--state says nothing with --jid/],
+    [['--jid', 'a@b', '--key-env', 'AUDIT_KEY', '--json'], 0, /^\{\n {2}"jid": "a@b",\n {2}"hash": "hmac:/, /^$/],
     [['--help'], 0, /--state STATE[\s\S]*Exit status/, /^$/],
     [['broken.xml'], 2, /^$/, /^stanzagate explain: broken\.xml: line 2, column \d+: not-well-formed/, ''],
     [['none.xml'], 2, /^$/, /none\.xml cannot be read \(ENOENT\)/],
@@ -363,8 +388,21 @@ t.test('the command: status and output', async t => {
       ['--audit', 'audit.jsonl', '--id', '0000000000000001'],
       2,
       /^$/,
-      /no decision '0000000000000001' among the 2 lines of audit\.jsonl/,
+      /audit\.jsonl, line 1: this is no record of an audit/,
     ],
+    ...strange.map((_, at): [string[], number, RegExp, RegExp] =>
+      at === 0
+        ? [['--audit', 'audit.jsonl', '--id', 'odd3.'], 0, /^verdict: iq get .*x only observes[\s\S]*session 1\n/, /^$/]
+        : [
+            ['--audit', 'audit.jsonl', '--id', `odd${at + 3}.`],
+            2,
+            /^$/,
+            new RegExp(`l, line ${at + 3}: this is no rec`),
+          ],
+    ),
+    [['--audit', 'audit.jsonl', '--id', 'other'], 2, /^$/, /no decision 'other' among the 14 lines of audit\.jsonl/],
+    [['--audit', 'endless.jsonl', '--id', 'x'], 2, /^$/, /endless\.jsonl, line 2: it has more than 1048576 characters/],
+    [['--audit', '/dev/zero', '--id', 'x'], 2, /^$/, /zero, line 1: it has more than 1048576 characters/],
     [['--audit', 'none.jsonl', '--id', 'x'], 2, /^$/, /none\.jsonl cannot be read \(ENOENT\)/],
     [['--jid', 'romeo@im.example', '-c', 'hashed.yaml'], 0, /^hmac:[0-9a-f]{32}\n$/, /^$/],
     [['--jid', 'ROMEO@im.example', '--key-env', 'AUDIT_KEY'], 0, /^hmac:[0-9a-f]{32}\n$/, /^$/],

@@ -46,7 +46,7 @@ t.test('a session has one line for its life', async t => {
       resource: 'orchard',
     },
     ...{ listener: 'clients', wire: 'tcp', tls: 'TLSv1.3', route: 'im.example', client: '192.0.2.1' },
-    ...{ bytesFromClient: 10, bytesToClient: 20, stanzasFromClient: 1, stanzasToClient: 2, decisions: 3 },
+    ...{ bytesFromClient: 10, bytesToClient: 20, stanzasFromClient: 1, stanzasToClient: 2, against: 3 },
     cause: 'client-closed',
   })
   t.ok(seconds >= 5 && seconds < 65, `${seconds} s`)
@@ -59,6 +59,9 @@ t.test('each area has its level', async t => {
     ['upstream', 'warn', { report: 'connect-failed', upstream: 'main', reason: 'refused' }],
     ['upstream', 'info', { report: 'stream-error', side: 'upstream', by: 'peer', condition: 'conflict' }],
     ['sessions', 'info', { report: 'stream-error', side: 'client', by: 'gate', condition: 'conflict' }],
+    ['sessions', 'info', { report: 'negotiation-failed', stage: 'sasl', condition: 'not-authorized' }],
+    ['sessions', 'debug', { report: 'negotiation-failed', stage: 'sasl', condition: 'not-authorized' }],
+    ['sessions', 'info', { report: 'negotiation-failed', stage: 'sasl', condition: 'aborted' }],
     ['sessions', 'debug', { report: 'session-opened', jid: 'a@b/c' }],
     ['sessions', 'info', { report: 'session-closed', jid: 'a@b/c', cause: 'shutdown' }],
     ['sessions', 'debug', { report: 'undecided', type: 'subscribed' }],
@@ -89,12 +92,39 @@ t.test('a rewritten stanza is told at debug level, and one that just went on now
   const { lines, log } = made(t, { level: 'trace' })
   log.report(judged('forward', said('forward')), { ...about, decision: 'id' })
   log.report(judged('forward'), about)
+  log.report(judged('forward', said('forward', 'observe')), about)
   const rewritten = { level: 20, msg: 'stanza rewritten', decision: 'id', account: 'romeo@im.example' }
   t.match(
     lines.map(line => JSON.parse(line)),
-    [{ ...rewritten, said: [{ rule: 'presence-type' }] }],
+    [
+      { ...rewritten, said: [{ rule: 'presence-type' }] },
+      { level: 20, msg: 'stanza would be rewritten' },
+    ],
   )
-  t.equal(lines.length, 1)
+  t.equal(lines.length, 2)
+})
+
+t.test('whose stream ended for which limit, and who does not get in', async t => {
+  const { lines, app } = made(t, { level: 'info' })
+  let now = 0
+  const log = new Log(app.log, () => now)
+  const [stage, condition] = ['sasl', 'not-authorized'] as const
+  const text = 'more than 2000 elements'
+  log.report({ report: 'stream-error', side: 'client', by: 'gate', condition: 'policy-violation', text }, about)
+  for (const at of [0, 0, 9_999, 10_000]) {
+    now = at
+    log.report({ report: 'negotiation-failed', stage, condition }, about)
+  }
+  const who = { stream: 7, listener: 'clients', client: '192.0.2.1' }
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [
+      { ...who, msg: 'stream error', condition: 'policy-violation', text },
+      { ...who, msg: 'negotiation failed', stage, condition, count: 1 },
+      { ...who, msg: 'negotiation failed', stage, condition, count: 3 },
+    ],
+  )
+  t.equal(lines.length, 3)
 })
 
 t.test('one logger for all areas names none', async t => {

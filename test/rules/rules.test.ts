@@ -309,6 +309,9 @@ judges(iqRequestOnePayload, [
   ['client', "<iq type='result' id='1'/>", 'pass'],
   ['client', "<iq type='error' id='1'><x xmlns='urn:x'/><error type='cancel'/></iq>", 'pass'],
   ['client', "<message type='normal'/>", 'pass'],
+  // Only an IQ is a request, whatever type another stanza claims.
+  ['client', "<message type='get'><body>a</body><x xmlns='urn:x'/></message>", 'pass'],
+  ['client', "<presence type='set'/>", 'pass'],
   ['upstream', "<iq type='get' id='1'/>", 'pass'],
 ])
 
@@ -490,6 +493,8 @@ t.test('a refusal says what was wrong', async t => {
     ],
     [subscriptionBareJids, `<presence type='subscribe'/>`, "a subscription stanza needs a 'to'"],
     [subscriptionBareJids, `<presence type='subscribe' to='a b@im.example'/>`, "'to' is not a JID"],
+    [iqRequestOnePayload, `<iq id='1' type='get'/>`, 'a request holds one element, not none'],
+    [iqRequestOnePayload, `<iq id='1' type='get'><a/><b/></iq>`, 'a request holds one element, not several'],
   ]
   for (const [rule, xml, text] of rows) {
     const verdict = rule.judge(read(xml), usual)

@@ -27,6 +27,15 @@ const rows: readonly (readonly [mechanism: string, message: string, fault: strin
   ['DIGEST-MD5', 'username="romeo",response=y,authzid="romeo@im.example"', undefined],
   ['DIGEST-MD5', 'username="romeo",response=y,authzid="juliet@im.example"', 'invalid-authzid'],
   ['DIGEST-MD5', 'authzid=juliet,username="romeo"', 'invalid-authzid'],
+  ['DIGEST-MD5', 'username="romeo",cnonce="x,authzid=romeo,y",authzid="juliet"', 'invalid-authzid'],
+  ['DIGEST-MD5', 'username="romeo",authzid="romeo",authzid="juliet"', 'invalid-authzid'],
+  ['DIGEST-MD5', 'username="romeo",cnonce="a\\"b",AUTHZID="juliet"', 'invalid-authzid'],
+  ['DIGEST-MD5', 'username="romeo" authzid="juliet"', 'invalid-authzid'],
+  [
+    'DIGEST-MD5',
+    'username="romeo",realm="im.example",nonce="x",cnonce="y",nc=00000001,qop=auth,digest-uri="xmpp/im.example",response=00ff,charset=utf-8',
+    undefined,
+  ],
 ]
 
 t.test('whom credentials want to act for', async t => {

@@ -235,3 +235,27 @@ t.test('an SM-ID that the server gives again', async t => {
     ['find k', 'nothing'],
   ])
 })
+
+t.test('of one account no more wait than it may have sessions', async t => {
+  const resumptions = new Resumptions<Holder>(10, 2)
+  const options = { rules: [], trustedDomains: new Set<string>(), domain: 'im.example' }
+  const lose = (user: string, key: string) => {
+    const holder = { name: key }
+    resumptions.enter(key, new Bound(options, `${user}@im.example/${key}`), holder, 60)
+    resumptions.lose(holder, 0)
+  }
+  for (const [user, key] of [
+    ['romeo', 'a'],
+    ['juliet', 'b'],
+    ['romeo', 'c'],
+    ['romeo', 'd'],
+  ] as const)
+    lose(user, key)
+  const found = () => ['a', 'b', 'c', 'd'].filter(key => resumptions.find(key, 1) !== undefined)
+  t.same(found(), ['b', 'c', 'd'], "the account's own oldest goes")
+  t.ok(resumptions.giveUp())
+  t.same(found(), ['c', 'd'], 'who has waited longest is given up first')
+  resumptions.expire(60)
+  t.equal(resumptions.waiting, 0)
+  t.notOk(resumptions.giveUp())
+})

@@ -13,6 +13,7 @@ import {
   type Subscription,
   seesContact,
   visible,
+  visibleSteps,
 } from '../../src/subscription/state.ts'
 
 const states: Readonly<Record<string, Subscription>> = {
@@ -104,5 +105,12 @@ t.test('what a roster shows says who sees whom', t => {
     t.equal(seesContact(visible(state)), state.to === 'active', `${name}: the user sees the contact`)
     t.equal(isSeenByContact(visible(state)), state.from === 'active', `${name}: the contact sees the user`)
   }
+  t.end()
+})
+
+t.test('the steps of a visible state: each once, and none that stays', t => {
+  const steps = visibleSteps.map(pair => pair.map(({ subscription, ask }) => `${subscription}${ask ? '?' : ''}`))
+  for (const [before, after] of steps) t.not(before, after)
+  t.equal(new Set(steps.map(step => step.join(' '))).size, steps.length)
   t.end()
 })

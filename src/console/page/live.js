@@ -25,7 +25,7 @@ export function listen() {
   own.addEventListener('message', ({ data }) => take(JSON.parse(data)))
   own.addEventListener('error', () => {
     const isOver = own.readyState === EventSource.CLOSED
-    state.feed = isOver ? 'refused' : 'lost'
+    if (!isOver) state.feed = 'lost'
     changed()
     if (isOver && own === source) void diagnose(path)
   })
@@ -55,6 +55,8 @@ async function diagnose(path) {
   try {
     const response = await fetch(path, { signal: abort.signal, headers: { accept: 'application/problem+json' } })
     if (response.status === 401) location.assign('/console/login')
+    // What was asked is wrong then, and the connection is not.
+    state.feed = response.status === 400 ? 'unasked' : 'refused'
     if (!response.ok) state.feedFlaw = (await response.json()).detail
     if (response.ok || response.status >= 500) again = setTimeout(listen, 5_000)
   } catch {

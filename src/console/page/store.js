@@ -12,7 +12,7 @@ export const state = {
   /** Why the overview is not the present one. */
   overviewFlaw: undefined,
 
-  /** connecting, live, lost (it comes back by itself), refused (with a flaw) */
+  /** connecting, live, lost (it comes back by itself), refused (with a flaw), unasked (the filters are not valid) */
   feed: 'connecting',
   feedFlaw: undefined,
   /** Newest first. */

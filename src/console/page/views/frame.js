@@ -41,10 +41,13 @@ const feeds = {
   live: 'Live',
   lost: 'Disconnected: trying again…',
   refused: 'Not connected',
+  unasked: 'Connected',
 }
 
 function connection() {
-  const name = state.isPaused && state.feed === 'live' ? 'paused' : state.feed
+  // While no events are asked for, the numbers are what tells.
+  const feed = state.feed === 'unasked' && state.overviewFlaw !== undefined ? 'lost' : state.feed
+  const name = state.isPaused && feed === 'live' ? 'paused' : feed
   return html`<p class="connection ${name}" role="status"><i aria-hidden="true"></i>${feeds[name] ?? 'Paused'}</p>`
 }
 

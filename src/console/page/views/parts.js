@@ -25,7 +25,7 @@ export function jid(text) {
   // If it is too long for its line, it is best broken before the domain.
   const shown = plain(text)
   const at = shown.lastIndexOf('@')
-  return html`<bdi class="jid">${shown.slice(0, Math.max(at, 0))}<wbr>${shown.slice(Math.max(at, 0))}</bdi>`
+  return html`<bdi class="jid" title=${shown}>${shown.slice(0, Math.max(at, 0))}<wbr>${shown.slice(Math.max(at, 0))}</bdi>`
 }
 
 export function accountLink(text) {

@@ -12,7 +12,7 @@ import { side } from './side.js'
 const shownAtMost = 200
 
 export function traffic() {
-  const { events, held, isPaused, feedFlaw } = state
+  const { events, held, isPaused } = state
   return html`<div class="columns">
     <section class="panel" aria-labelledby="traffic-title">
       <div class="head">
@@ -22,7 +22,7 @@ export function traffic() {
         <button class="narrow push" aria-expanded=${state.areFiltersShown} aria-controls="filters" @click=${showFilters}>Filters${isFiltered() ? ' (set)' : ''}</button>
         <button class="push" aria-pressed=${isPaused} @click=${pause}>${isPaused ? 'Resume' : 'Pause'}</button>
       </div>
-      ${filters()} ${complaint(feedFlaw)}
+      ${filters()} ${flaw()}
       <div class="scroll" tabindex="0" role="region" aria-labelledby="traffic-title">
         <table class="events">
           <caption class="unseen">Subscription stanzas and decisions, newest first</caption>
@@ -127,6 +127,11 @@ function filters() {
   </form>`
 }
 
+function flaw() {
+  const { feed, feedFlaw } = state
+  return complaint(feed === 'unasked' ? `Filter not valid: ${feedFlaw}` : feedFlaw)
+}
+
 function isFiltered() {
   return Object.values(state.filters).some(value => value !== '')
 }
@@ -143,6 +148,7 @@ function clear() {
 
 function empty() {
   if (state.feed === 'connecting') return html`<p class="empty">Loading…</p>`
+  if (state.feed === 'unasked') return html`<p class="empty">Events come in again once the filter is put right.</p>`
   if (state.feed === 'refused') return html`<p class="empty">No events come in at present.</p>`
   if (isFiltered())
     return html`<p class="empty">None of the last ${eventsAtMost} events fits the filters. New ones that do appear here.</p>`

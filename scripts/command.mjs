@@ -1,9 +1,11 @@
 // What the scripts share: where the repository is, saying things, running programs, ending with a status.
+
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 /** The repository's root directory. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -24,6 +26,15 @@ export async function runMain(main) {
     if (!(error instanceof SetupError)) throw error
     console.error(`stanzagate: ${error.message}`)
     process.exitCode = error.status
+  }
+}
+
+/** The options of the command line, by `parseArgs`; a wrong one is the caller's error. */
+export function readOptions(options) {
+  try {
+    return parseArgs({ options })
+  } catch (error) {
+    throw new SetupError(`${error.message}; --help lists them`, 2)
   }
 }
 

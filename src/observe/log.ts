@@ -42,6 +42,9 @@ function shownError(error: Error & { readonly code?: unknown }) {
 /** Milliseconds between two lines about one thing that anybody can bring about: whoever floods the gate would flood its log. */
 const quiet = 10_000
 
+/** Lines about decisions of one stream within that time. */
+const judgementsAtMost = 50
+
 /** What is told seldom, and counted meanwhile. Names come from closed sets. */
 export class Seldom {
   private readonly now: () => number
@@ -81,11 +84,15 @@ export function loggersOf(logger: FastifyBaseLogger, { areas = {} }: Pick<LogCon
 export class Log implements Watcher {
   private readonly to: Loggers
   private readonly seldom: Seldom
+  private readonly now: () => number
+  /** By stream: since when its lines about decisions are counted, and how many there were. */
+  private readonly judgements = new Map<number, { since: number; lines: number }>()
 
   /** One logger: for every area. `now`: milliseconds, from any beginning. */
   constructor(logger: FastifyBaseLogger | Loggers, now: () => number = () => performance.now()) {
     this.to = 'rules' in logger ? logger : (Object.fromEntries(logAreas.map(area => [area, logger])) as Loggers)
     this.seldom = new Seldom(now)
+    this.now = now
   }
 
   report(report: Report, about: About): void {
@@ -109,6 +116,7 @@ export class Log implements Watcher {
         return this.judged(report, about)
       case 'stream-opened':
       case 'stream-closed':
+        if (report.report === 'stream-closed' && report.side === 'client') this.judgements.delete(stream)
         return (report.side === 'upstream' ? upstream : connections).debug(
           { stream, listener, client, ...report },
           'stream',
@@ -161,7 +169,20 @@ export class Log implements Watcher {
       const isRewritten = said.some(({ mode }) => mode === 'enforce')
       return this.to.rules.debug({ ...fields, said }, isRewritten ? 'stanza rewritten' : 'stanza would be rewritten')
     }
-    this.to.rules.info({ ...fields, said: against }, 'stanza judged')
+    const leftOut = this.leftOutOf(stream)
+    if (leftOut === undefined) return this.to.rules.debug({ ...fields, said: against }, 'stanza judged')
+    this.to.rules.info({ ...fields, said: against, ...(leftOut > 0 ? { leftOut } : {}) }, 'stanza judged')
+  }
+
+  /** Lines of this stream that were left out before this one; `undefined`: this one is too. Who errs in a flood would flood the log. */
+  private leftOutOf(stream: number): number | undefined {
+    const now = this.now()
+    const before = this.judgements.get(stream)
+    const isNew = before === undefined || now - before.since >= quiet
+    const current = isNew ? { since: now, lines: 1 } : { since: before.since, lines: before.lines + 1 }
+    this.judgements.set(stream, current)
+    if (current.lines > judgementsAtMost) return undefined
+    return isNew ? Math.max((before?.lines ?? 0) - judgementsAtMost, 0) : 0
   }
 
   /** All that a session was, in one line. */

@@ -27,7 +27,7 @@ function made(t: Test, config: LogConfig, isTTY = false) {
   const app = fastify({ logger: loggerOptions(config.level, out as unknown as NodeJS.WriteStream) })
   t.teardown(() => app.close())
   const loggers = loggersOf(app.log, config)
-  return { lines, app, loggers, log: new Log(loggers) }
+  return { lines, app, loggers, log: new Log(loggers), logAt: (now: () => number) => new Log(loggers, now) }
 }
 
 t.test('a session has one line for its life', async t => {
@@ -182,4 +182,20 @@ t.test('colours are for who wants them', async t => {
       JSON.stringify([out, environment]),
     )
   t.equal(prettyLine('no JSON\u009b\n', styleFor({})), 'no JSON\\u009b\n')
+})
+
+t.test('a flood of decisions of one stream is told in part, and counted', async t => {
+  const { lines, logAt } = made(t, { level: 'info' })
+  let now = 0
+  const log = logAt(() => now)
+  const report = judged('reject', said('reject'))
+  for (let i = 0; i < 300; i++) log.report(report, about)
+  log.report(report, { ...about, id: 8 })
+  t.equal(lines.length, 51, 'fifty lines, and another stream has its own')
+  now = 10_000
+  log.report(report, about)
+  t.equal(JSON.parse(lines.at(-1) ?? '').leftOut, 250)
+  log.report({ report: 'stream-closed', side: 'client', cause: 'client-closed' }, about)
+  log.report(report, about)
+  t.equal(JSON.parse(lines.at(-1) ?? '').leftOut, undefined)
 })

@@ -118,11 +118,11 @@ export class RawClient {
   }
 
   /** With PLAIN, which is one step; a library's login shows SCRAM. */
-  async login(user: string, resource: string, password = 'secret'): Promise<this> {
-    await this.opened()
+  async login(user: string, resource: string, password = 'secret', domain?: string): Promise<this> {
+    await this.opened(domain)
     this.send(auth(user, password))
     await this.named('success')
-    await this.opened()
+    await this.opened(domain)
     this.send(bind(resource))
     const result = await this.withId('bind')
     const bound = child(result, 'bind', 'urn:ietf:params:xml:ns:xmpp-bind')

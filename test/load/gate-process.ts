@@ -106,7 +106,7 @@ export class GateProcess {
     return new Promise((resolve, reject) => {
       createInterface(this.child.stderr).on('line', line => this.lines.push(line))
       createInterface(this.child.stdout).on('line', line => {
-        this.lines.push(line)
+        if (this.ports.size === 0) this.lines.push(line)
         const said = parsed(line)
         if (said?.msg !== 'serving') return
         for (const { name, port } of [...said.listeners, said.admin]) this.ports.set(name, port)

@@ -1,11 +1,11 @@
 /**
- * `npm run soak`: the gate before a real Prosody, honest pairs, and those who are a burden: slow readers, slowloris, logins that come
- * and go. First undisturbed, then disturbed; what is shown is what the honest ones felt, and the gate's memory and descriptors.
+ * `npm run soak`: the gate before two real Prosodys, honest pairs at the one, and at the other those who are a burden: slow readers,
+ * slowloris, logins that come and go. First undisturbed, then disturbed; what is shown is what the honest ones felt, and the gate's memory and descriptors.
  */
 import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { startProsody } from '../servers/prosody.ts'
-import type { CrowdOptions, CrowdReport } from './crowd.ts'
+import { type CrowdOptions, type CrowdReport, domain } from './crowd.ts'
 import { GateProcess } from './gate-process.ts'
 import { Pairs, quantile } from './pairs.ts'
 
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     slowloris: { type: 'string', default: '5000' },
     churn: { type: 'string', default: '10' },
     deaf: { type: 'string', default: '3' },
+    heap: { type: 'string', default: '1024' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -38,8 +39,23 @@ const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
 const shown = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(2))
 const note = (text: string) => process.stderr.write(`${text}\n`)
 
-const prosody = await startProsody({ plain: true, accounts: Object.fromEntries(names.map(name => [name, 'secret'])) })
-const gate = await GateProcess.start({ upstream: prosody, limits: { seconds: { slow: 10 } } })
+const accounts = Object.fromEntries(names.map(name => [name, 'secret']))
+const prosody = await startProsody({ plain: true, accounts })
+const theirs = await startProsody({ plain: true, accounts, hosts: [domain] })
+const at = (server: typeof prosody) => ({ address: server.address, port: server.port, tls: { mode: 'none' } })
+const more = {
+  upstreams: { main: at(prosody), crowd: at(theirs) },
+  routes: [
+    { domain: 'localhost', upstream: 'main' },
+    { domain, upstream: 'crowd' },
+  ],
+}
+const gate = await GateProcess.start({
+  upstream: prosody,
+  limits: { seconds: { slow: 10 } },
+  more,
+  nodeFlags: [`--max-old-space-size=${values.heap}`],
+})
 const pairs = await Pairs.login(gate.port('plain'), names, Number(values.pairs))
 pairs.begin(500)
 
@@ -86,10 +102,12 @@ for (let i = 0; i < 30 && gate.descriptors > first; i++) await wait(1_000)
 pairs.pause()
 for (let i = 0; i < 10 && pairs.underway > 0; i++) await wait(1_000)
 const counts = await gate.metrics()
+const heap = counts.sum('nodejs_heap_size_used_bytes')
 const end = { memory: gate.memory, descriptors: gate.descriptors }
 pairs.end()
 const status = await gate.stop()
 await prosody.stop()
+await theirs.stop()
 
 /** Bytes each second, by least squares, over the second half: the first fills pools and caches. */
 function slope(all: readonly Sample[]): number {
@@ -119,6 +137,7 @@ const result = {
     first: samples[0]?.memory,
     most: Math.max(...samples.map(sample => sample.memory)),
     end: end.memory,
+    heapAtEnd: heap,
     slopeBytesPerSecond: Math.round(slope(disturbed)),
   },
   descriptors: {
@@ -142,7 +161,7 @@ messages      ${String(result.undisturbed.count).padStart(13)}${String(result.di
 p50 ms        ${shown(result.undisturbed.p50).padStart(13)}${shown(result.disturbed.p50).padStart(12)}
 p99 ms        ${shown(result.undisturbed.p99).padStart(13)}${shown(result.disturbed.p99).padStart(12)}   ratio ${ratio.toFixed(2)}
 honest streams lost ${result.lostPairs}, messages not delivered ${result.undelivered}
-memory: first ${megabytes(result.memory.first ?? 0)} MB, most ${megabytes(result.memory.most)} MB, at the end ${megabytes(result.memory.end)} MB, slope in the second half ${result.memory.slopeBytesPerSecond} bytes/s
+memory: first ${megabytes(result.memory.first ?? 0)} MB, most ${megabytes(result.memory.most)} MB, at the end ${megabytes(result.memory.end)} MB (heap in use ${megabytes(heap)} MB), slope in the second half ${result.memory.slopeBytesPerSecond} bytes/s
 descriptors: first ${result.descriptors.first}, most ${result.descriptors.most}, at the end ${result.descriptors.end}
 slow readers cut off ${result.slowClients}, timeouts ${result.timeouts}, logins ${told?.logins} of which failed ${told?.failedLogins}, faults ${result.faults}, exit status ${status}`)
 }

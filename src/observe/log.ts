@@ -107,8 +107,12 @@ export class Log implements Watcher {
         return upstream.warn({ stream, upstream: report.upstream, reason: report.reason }, 'upstream not reached')
       case 'stream-error': {
         const { side, by, condition, text } = report
+        const to = side === 'upstream' ? upstream : sessions
         const fields = { stream, listener, client, side, by, condition, text }
-        return (side === 'upstream' ? upstream : sessions).info(fields, 'stream error')
+        // Anybody can bring it about: the line names the last of them, and how many there were.
+        const count = this.seldom.due(`error ${side} ${by} ${condition}`)
+        if (count === undefined) return to.debug(fields, 'stream error')
+        return to.info({ ...fields, count }, 'stream error')
       }
       case 'negotiation-failed':
         return this.failed(report, about)

@@ -31,13 +31,14 @@ const header =
   "<?xml version='1.0'?><stream:stream to='crowd.localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 /** Parts of a second, in each of which some say their byte. */
 const slices = 101
-/** Connections opened each hundredth of a second, until there are enough again. */
-const openedAtOnce = 10
+/** Seconds that one lasts at the gate: half of them 5, until a header is due, and half 30, until a resource is to be bound. */
+const lifetime = 17.5
 
 class Crowd {
   private readonly options: CrowdOptions
   private readonly slow = new Map<Socket, { readonly number: number; readonly said: number }>()
   private opened = 0
+  private due = 0
   private slice = 0
   private readonly count = { refused: 0, logins: 0, failedLogins: 0, deafEnded: 0 }
 
@@ -58,7 +59,10 @@ class Crowd {
   }
 
   private open(): void {
-    for (let i = 0; i < openedAtOnce && this.slow.size < this.options.slowloris; i++) {
+    // As many each second as end: they come one by one, not in waves.
+    this.due += this.options.slowloris / lifetime / 100
+    for (; this.due >= 1; this.due -= 1) {
+      if (this.slow.size >= this.options.slowloris) continue
       const socket = connect(this.options.port, '127.0.0.1')
       this.slow.set(socket, { number: this.opened++, said: 0 })
       socket.on('error', () => {

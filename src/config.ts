@@ -7,6 +7,7 @@ import { type AuditFile, type ConfigFile, validate } from './config/schema.ts'
 import { warningsOf } from './config/warnings.ts'
 import type { AuditConfig } from './observe/audit.ts'
 import type { Mode } from './rules/mode.ts'
+import type { ForeignFrom } from './rules/rule.ts'
 import type { ProxyVersion } from './transport/proxy-protocol.ts'
 
 export { defaultLimits, type Limits } from './config/limits.ts'
@@ -95,6 +96,8 @@ export interface RulesConfig {
   readonly modes: ReadonlyMap<string, Mode>
   /** Domains (gateways) whose unasked `subscribed` and `unsubscribed` are believed. */
   readonly trustedDomains: readonly string[]
+  /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
+  readonly foreignFrom?: ForeignFrom | undefined
 }
 
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -145,7 +148,7 @@ export function readConfig(
 }
 
 function configOf(file: ConfigFile, folder: string): Config {
-  const { default: fallback = 'enforce', trustedDomains = [], ...byName } = file.rules ?? {}
+  const { default: fallback = 'enforce', trustedDomains = [], foreignFrom, ...byName } = file.rules ?? {}
   const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls, ...rest }]) => {
     const ca = tls.ca === undefined ? undefined : resolve(folder, tls.ca)
     return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername }, ...rest }] as const
@@ -155,7 +158,12 @@ function configOf(file: ConfigFile, folder: string): Config {
     admin: file.admin === undefined ? undefined : { token: undefined, ...file.admin },
     upstreams: new Map(upstreams),
     routes: file.routes.map(route => ({ ...route })),
-    rules: { default: fallback, modes: new Map(Object.entries(byName) as [string, Mode][]), trustedDomains },
+    rules: {
+      default: fallback,
+      modes: new Map(Object.entries(byName) as [string, Mode][]),
+      trustedDomains,
+      ...(foreignFrom !== undefined && { foreignFrom }),
+    },
     limits: limitsOf(file.limits),
     audit: file.audit && auditOf(file.audit, folder),
     log: { level: 'info', ...file.log },

@@ -264,6 +264,7 @@ function sessionOptions(
   return {
     rules: activeRules(rules),
     trustedDomains: new Set(rules.trustedDomains.flatMap(domain => foldDomain(domain) ?? [])),
+    foreignFrom: rules.foreignFrom ?? 'override',
     maxBytes: { beforeLogin: limits.beforeLogin.bytes, client: limits.client.bytes },
     times: limits.times,
     loginFailures: limits.loginFailures,

@@ -109,7 +109,7 @@ const notOrigin =
 const notCidr = 'is not an IP address or a block of them in CIDR notation; write for example 10.0.0.0/8'
 const notUrl =
   'is not a wss URL without user and fragment (ws on loopback alone); write for example wss://chat.example/xmpp-websocket'
-const notMode = 'is not one of enforce, observe, off'
+const notMode = 'is not one of enforce, repair, observe, off'
 const clear = (address: string) => `to '${address}' passwords would travel in clear text`
 const wayOut = "write 'plaintext: allowed' beside the address if only a trusted network leads there"
 const refused = (address: string) =>
@@ -434,10 +434,18 @@ t.test('values that are refused', t => {
       { rules: '{ roster-set-one-itme: off }' },
       "8: rules.roster-set-one-itme: is not a known key; did you mean 'roster-set-one-item'?",
     ],
+    [
+      { rules: '{ subscribed-needs-request: repair }' },
+      "8: rules.subscribed-needs-request: 'repair' is not one of enforce, observe, off; write one of them",
+    ],
+    [
+      { rules: '{ foreignFrom: rewrite }' },
+      "8: rules.foreignFrom: 'rewrite' is not one of override, close; write one of them",
+    ],
     [{ rules: '{ trustedDomain: [a] }' }, "8: rules.trustedDomain: is not a known key; did you mean 'trustedDomains'?"],
     [
       { rules: '{ __proto__: off }' },
-      '8: rules.__proto__: is not a known key; known are default, trustedDomains, roster-set-one-item, subscribed-needs-request',
+      '8: rules.__proto__: is not a known key; known are default, foreignFrom, trustedDomains, roster-set-one-item, subscribed-needs-request',
     ],
     [
       { more: 'log: { level: verbose }' },
@@ -850,7 +858,7 @@ routes:
   - { domain: 192.0.2.1, upstream: plain }
   - { domain: my_host.example., upstream: plain }
   - { domain: '*', upstream: main }
-rules: { default: observe, roster-set-one-item: off, subscribed-needs-request: 'enforce', trustedDomains: [gateway.example] }
+rules: { default: observe, foreignFrom: close, roster-set-one-item: off, subscribed-needs-request: 'enforce', trustedDomains: [gateway.example] }
 audit: { file: ./audit.jsonl, all: true, hash: true, key: '\${STANZAGATE_TEST_TOKEN}' }
 log: { level: silent }
 `)
@@ -928,6 +936,7 @@ log: { level: silent }
         ['subscribed-needs-request', 'enforce'],
       ]),
       trustedDomains: ['gateway.example'],
+      foreignFrom: 'close',
     },
     limits: defaultLimits,
     audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },

@@ -19,6 +19,7 @@
 import type { Test } from 'tap'
 import { defaultLimits } from '../src/config/limits.ts'
 import type { Mode } from '../src/rules/mode.ts'
+import type { ForeignFrom } from '../src/rules/rule.ts'
 import { activeRules } from '../src/rules/table.ts'
 import { Accounts } from '../src/session/accounts.ts'
 import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../src/session/event.ts'
@@ -36,6 +37,7 @@ export interface Stage {
   readonly upstreamStarttls?: boolean
   readonly modes?: Readonly<Record<string, Mode>>
   readonly trustedDomains?: readonly string[]
+  readonly foreignFrom?: ForeignFrom
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -243,6 +245,7 @@ function optionsOf(stage: Stage): SessionOptions {
     starttls: stage.starttls ?? false,
     rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
     trustedDomains: new Set(stage.trustedDomains ?? []),
+    foreignFrom: stage.foreignFrom ?? 'override',
     maxBytes: { beforeLogin: strangerLimits.bytes, client: clientLimits.bytes },
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
@@ -296,7 +299,7 @@ function reportLine(report: Report): string {
   switch (report.report) {
     case 'judged': {
       const deciding =
-        report.said.find(each => each.mode === 'enforce' && each.verdict !== 'forward') ??
+        report.said.find(each => each.mode !== 'observe' && each.verdict !== 'forward') ??
         report.said.find(each => each.mode === 'observe') ??
         report.said.at(-1)
       const would = deciding?.mode === 'observe' ? 'would ' : ''

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
 import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from '../config.ts'
 import type { Mode } from '../rules/mode.ts'
+import type { ForeignFrom } from '../rules/rule.ts'
+import { rules as allRules, modesOf } from '../rules/table.ts'
 import type { ProxyVersion } from '../transport/proxy-protocol.ts'
 import { type Annotated, explain } from './explain.ts'
 import { formats } from './formats.ts'
@@ -53,7 +55,8 @@ interface UpstreamFile {
 interface RulesFile {
   readonly default?: Mode
   readonly trustedDomains?: readonly string[]
-  readonly [rule: string]: Mode | readonly string[] | undefined
+  readonly foreignFrom?: ForeignFrom
+  readonly [rule: string]: Mode | readonly string[] | ForeignFrom | undefined
 }
 
 /** Reports what is wrong; `undefined` if anything is. */
@@ -78,13 +81,19 @@ interface RootSchema {
   readonly definitions: Readonly<Record<string, Annotated>>
 }
 
+/** Names of the rules that have the mode `repair`. */
+const repairing: ReadonlySet<string> = new Set(
+  allRules.filter(rule => modesOf(rule).includes('repair')).map(({ name }) => name),
+)
+
 /** The schema in the package's root, told the names of the rules: a misspelt rule is then a key like any other. */
 function schemaWith(ruleNames: readonly string[]): RootSchema {
   // From dist/src/config, in the repository as in an installed package.
   const path = new URL('../../../schemas/config.schema.json', import.meta.url)
   const schema: RootSchema = JSON.parse(readFileSync(path, 'utf8'))
   const { rules } = schema.properties
-  for (const name of ruleNames) rules.properties[name] = { $ref: '#/definitions/mode' }
+  for (const name of ruleNames)
+    rules.properties[name] = { $ref: `#/definitions/${repairing.has(name) ? 'mode' : 'modeWithoutRepair'}` }
   rules.additionalProperties = false
   return schema
 }

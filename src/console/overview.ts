@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { metrics, verdicts } from '../observe/table.ts'
 import type { Mode } from '../rules/mode.ts'
-import { rules } from '../rules/table.ts'
+import { modeIn, rules } from '../rules/table.ts'
 import type { Said } from '../session/event.ts'
 import type { SessionView } from '../transport/relay.ts'
 import { version } from '../version.ts'
@@ -102,10 +102,11 @@ function kindOf({ listeners }: OverviewSource['config'], name: string): { kind: 
 
 async function rulesOf({ config, metrics: numbers }: OverviewSource): Promise<Overview['rules']> {
   const series = await seriesOf(numbers, metrics.rules.name)
-  return rules.map(({ name, clause, about }) => {
+  return rules.map(rule => {
+    const { name, clause, about } = rule
     const decisions = noCounts()
     for (const { labels, value } of series) if (labels.rule === name) add(decisions, labels.verdict, value)
-    return { rule: name, clause, about, mode: config.rules.modes.get(name) ?? config.rules.default, decisions }
+    return { rule: name, clause, about, mode: modeIn(config.rules, rule), decisions }
   })
 }
 

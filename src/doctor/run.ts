@@ -1,5 +1,7 @@
 /** Asks every probe, and makes a report of what was found. */
+
 import type { RulesConfig } from '../config.ts'
+import { rules as allRules, modeIn } from '../rules/table.ts'
 import type { Target } from '../transport/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
 import { type Client, Refused } from './client.ts'
@@ -172,8 +174,9 @@ class Examination {
     const { found, detail } = known.finding
     const outcome = probe.outcomes[found] as Outcome
     const { verdict, text: result, helps = [] } = outcome
-    const { modes, default: fallback } = this.options.rules
-    const rules = helps.map(name => ({ name, mode: modes.get(name) ?? fallback }))
+    const rules = allRules
+      .filter(({ name }) => helps.includes(name))
+      .map(rule => ({ name: rule.name, mode: modeIn(this.options.rules, rule) }))
     const change = this.changeFor(probe, outcome)
     return { id, title, clause, verdict, result, detail, rules, change }
   }

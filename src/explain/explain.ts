@@ -7,8 +7,8 @@ import type { RulesConfig } from '../config.ts'
 import { type AuditSide, auditSides } from '../observe/audit.ts'
 import { type Decision, type Judgement, judge } from '../rules/judge.ts'
 import type { Mode } from '../rules/mode.ts'
-import type { Facts } from '../rules/rule.ts'
-import { activeRules, rules } from '../rules/table.ts'
+import type { Facts, Rule } from '../rules/rule.ts'
+import { activeRules, modeIn, rules } from '../rules/table.ts'
 import { Asked } from '../session/asked.ts'
 import { isTrusted, saidOf } from '../session/bound.ts'
 import type { Said } from '../session/event.ts'
@@ -105,21 +105,26 @@ const enforced: RulesConfig = { default: 'enforce', modes: new Map(), trustedDom
 
 export function explainStanza(question: Question): Explanation {
   const { stanza, from, jid, state, rules: settings = enforced } = question
-  const { verdict, decisions } = judgementIn(state, question)
+  const routine = new Set<Rule>()
+  const { verdict, decisions } = judgementIn(state, question, rule => routine.add(rule))
   const said = decisions.map(saidOf)
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? null : bareOf(address)
   const type = typeLabel(stanza.kind, stanza.type)
   const path = rules.map((rule): Step => {
-    const mode = settings.modes.get(rule.name) ?? settings.default
     const decision = decisions.find(each => each.rule === rule)
+    const mode = decision?.mode ?? modeIn(settings, rule)
     const texts = { error: decision ? (saidOf(decision).error ?? null) : null, text: textOf(decision) }
-    return { ...stepOf(rule, mode, decision?.verdict.verdict), ...texts }
+    const verdict = decision?.verdict.verdict ?? (routine.has(rule) ? 'forward' : undefined)
+    const step = stepOf(rule, mode, verdict)
+    return { ...step, ...(routine.has(rule) ? { outcome: 'rewrote' } : {}), ...texts }
   })
   const { passesIn, server } = statesOf(question, stanza)
+  const summary = summaryOf(verdict.verdict, said)
   return {
     ...{ from: auditSides[from], kind: stanza.kind, type, account: bareOf(jid), contact, state },
-    ...summaryOf(verdict.verdict, said),
+    ...summary,
+    isRewritten: summary.isRewritten || (verdict.verdict === 'forward' && routine.size > 0),
     why: reasonsOf({ stanza, from, verdict: verdict.verdict, path: closed(path), state }),
     path: closed(path),
     passesIn,
@@ -143,7 +148,7 @@ export function explainRecord(record: Recorded): Explanation {
     }),
   )
   const whole = said.map(each => ({ ...each, clause: all.find(({ name }) => name === each.rule)?.clause ?? '' }))
-  const decided = whole.find(each => each.mode === 'enforce' && each.verdict !== 'forward')
+  const decided = whole.find(each => each.mode !== 'observe' && each.verdict !== 'forward')
   const verdict = said.length === 0 ? record.verdict : (decided?.verdict ?? 'forward')
   const question = { stanza, from, jid: record.account ?? '', state: state ?? ('unknown' as const) }
   const { passesIn, server } = state === null ? { passesIn: null, server: [] } : statesOf(question, stanza)
@@ -156,7 +161,7 @@ export function explainRecord(record: Recorded): Explanation {
   }
 }
 
-function judgementIn(state: StateName, question: Question): Judgement {
+function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Rule) => void): Judgement {
   const { stanza, from, jid, rules: settings = enforced, asked = [], versions = [] } = question
   const bare = bareOf(jid)
   const requests = new Asked(jid)
@@ -165,11 +170,12 @@ function judgementIn(state: StateName, question: Question): Judgement {
   const address = from === 'client' ? stanza.to : (stanza.from ?? bare)
   const facts: Facts = {
     ...{ from, jid, bare, lang: undefined },
+    foreignFrom: settings.foreignFrom ?? 'override',
     trusts: contact => isTrusted(contact, trusted),
     asked: answer => requests.answers(answer),
     roster: rosterIn(state, address, versions),
   }
-  return judge(activeRules(settings), stanza, facts)
+  return judge(activeRules(settings), stanza, facts, onRoutine)
 }
 
 type Named = Pick<Step, 'clause' | 'about'> & { readonly name: string }
@@ -205,7 +211,7 @@ function textOf(decision: Decision | undefined): string | null {
 
 function summaryOf(verdict: Said['verdict'], said: readonly Said[]) {
   const deciding = decidingOf(said)
-  const isRewritten = verdict === 'forward' && said.some(each => each.mode === 'enforce' && each.verdict === 'forward')
+  const isRewritten = verdict === 'forward' && said.some(each => each.mode !== 'observe' && each.verdict === 'forward')
   const { rule = null, clause = null, mode = null } = deciding ?? {}
   return { verdict, isRewritten, rule, clause, mode }
 }

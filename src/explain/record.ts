@@ -1,6 +1,7 @@
 /** One decision out of an audit's file. */
 import { createReadStream } from 'node:fs'
 import { type AuditRecord, auditSides } from '../observe/audit.ts'
+import { modes } from '../rules/mode.ts'
 import type { Said } from '../session/event.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { CallError } from './call.ts'
@@ -78,7 +79,7 @@ function isRecord(read: Unsure): read is AuditRecord {
 function isSaid(each: Readonly<Partial<Record<keyof Said, unknown>>> | null): boolean {
   if (typeof each !== 'object' || each === null) return false
   const { rule, mode, verdict, error } = each
-  const isMode = mode === 'enforce' || mode === 'observe'
+  const isMode = mode !== 'off' && modes.some(known => known === mode)
   return isText(rule) && isMode && isVerdict(verdict) && (error === undefined || isText(error))
 }
 

@@ -25,7 +25,9 @@ interface Saying {
   readonly types: readonly SubscriptionType[]
 }
 
-/** By rule. A rule that is not here begins to be counted with its first decision. */
+type Outcome = readonly [verdict: Saying['verdict'], mode: ActiveRule['mode']]
+
+/** By rule; none of a rule whose rewriting is routine. */
 export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
   ['from-is-bound-jid', [says('client', 'close', subscriptionTypes), says('client', 'forward', subscriptionTypes)]],
   ['presence-type', [says('client', 'reject')]],
@@ -41,7 +43,7 @@ export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
   ],
   ['iq-request-one-payload', [says('client', 'reject')]],
   ['roster-set-one-item', [says('client', 'reject')]],
-  ['roster-version-held', [says('client', 'forward')]],
+  ['roster-version-held', []],
   ['roster-push-from-account', [says('upstream', 'reject')]],
   ['carbons-from-account', [says('upstream', 'drop')]],
   ['iq-answer-needs-request', [says('upstream', 'drop')]],
@@ -121,9 +123,19 @@ function* ofSubscriptions(route: string): Iterable<Initial> {
 }
 
 function* ofRule({ rule: { name }, mode }: Known['rules'][number], route: string): Iterable<Initial> {
-  for (const { from, verdict, types } of sayings.get(name) ?? []) {
-    yield ['rules', name, verdict, mode, from, route]
-    for (const type of types) yield ['stanzas', 'presence', type, from, verdict, name, mode, route]
+  for (const { from, verdict: said, types } of sayings.get(name) ?? []) {
+    // What is put right goes on; what cannot be is observed.
+    const outcomes: readonly Outcome[] =
+      mode !== 'repair' || said === 'forward'
+        ? [[said, mode]]
+        : [
+            ['forward', mode],
+            [said, 'observe'],
+          ]
+    for (const [verdict, shown] of outcomes) {
+      yield ['rules', name, verdict, shown, from, route]
+      for (const type of types) yield ['stanzas', 'presence', type, from, verdict, name, shown, route]
+    }
   }
 }
 

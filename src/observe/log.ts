@@ -170,7 +170,7 @@ export class Log implements Watcher {
     const { id: stream, decision } = about
     const fields = { stream, decision, from, kind, type, verdict, account, contact }
     if (verdict === 'forward' && against.length === 0) {
-      const isRewritten = said.some(({ mode }) => mode === 'enforce')
+      const isRewritten = said.some(({ mode }) => mode !== 'observe')
       return this.to.rules.debug({ ...fields, said }, isRewritten ? 'stanza rewritten' : 'stanza would be rewritten')
     }
     const leftOut = this.leftOutOf(stream)

@@ -3,7 +3,7 @@
  * them: each kind has a bounded number of counters (Metwally and others, 2005: Space-Saving). Whoever has more than its share of all is
  * among them for certain, and a count is too high by its error at most, and never too low.
  */
-import type { Report } from '../session/event.ts'
+import type { Report, Said } from '../session/event.ts'
 import { decidingOf } from '../session/judged.ts'
 import { foldBare } from '../stanza/jid.ts'
 import type { About, Watcher } from '../transport/relay.ts'
@@ -22,7 +22,7 @@ export interface Offender {
   /** The rule of the last one; `none`: the stream was not far enough for the stanza, or the connection was not served. */
   readonly rule: string
   /** Observed: it would have been, and the stanza was forwarded. */
-  readonly mode: 'enforce' | 'observe'
+  readonly mode: Said['mode']
 }
 
 interface Counter {

@@ -9,7 +9,10 @@ export interface ActiveRule {
   readonly mode: Exclude<Mode, 'off'>
 }
 
-/** What one rule said of one stanza, whether it was carried out (`enforce`) or not (`observe`). */
+/**
+ * What one rule said of one stanza, whether it was carried out (`enforce`, `repair`) or not (`observe`). A rule in mode `repair` that
+ * could not put the stanza right has only observed it.
+ */
 export interface Decision extends ActiveRule {
   readonly verdict: Verdict
 }
@@ -25,20 +28,52 @@ const none: readonly Decision[] = []
 
 /**
  * Asks the rules in order. A rewrite is handed to the rules after it; anything else that is enforced ends the asking. Observing
- * lives here alone: the verdict that would have been is noted, and the stanza goes on as it was.
+ * lives here alone: the verdict that would have been is noted, and the stanza goes on as it was. `onRoutine` is told the rules whose
+ * rewriting was carried out and is no decision.
  */
-export function judge(rules: readonly ActiveRule[], stanza: Stanza, facts: Facts): Judgement {
+export function judge(
+  rules: readonly ActiveRule[],
+  stanza: Stanza,
+  facts: Facts,
+  onRoutine?: (rule: Rule) => void,
+): Judgement {
   let current = stanza
   let decisions = none
-  for (const { rule, mode } of rules) {
+  for (const { rule, mode: set } of rules) {
     const said = rule.judge(current, facts)
     if (said === undefined) continue
-    // An error or a result may not be answered (RFC 6120 section 8.3.1(8)): what would be rejected goes unanswered.
-    const verdict: Verdict = said.verdict === 'reject' && !isAnswerable(current) ? { verdict: 'drop' } : said
+    if (said.verdict === 'forward' && said.isRoutine === true) {
+      if (set === 'observe' && rule.isNeededToObserve !== true) continue
+      current = said.stanza
+      onRoutine?.(rule)
+      continue
+    }
+    const { verdict, mode } = inMode(set, rule, said, current, facts)
     decisions = [...decisions, { rule, mode, verdict }]
     if (mode === 'observe') continue
     if (verdict.verdict !== 'forward') return { verdict, decisions }
     current = verdict.stanza
   }
   return { verdict: { verdict: 'forward', stanza: current }, decisions }
+}
+
+/** The verdict as the rule's mode has it. */
+function inMode(
+  mode: ActiveRule['mode'],
+  rule: Rule,
+  said: Verdict,
+  stanza: Stanza,
+  facts: Facts,
+): Pick<Decision, 'mode' | 'verdict'> {
+  if (mode === 'repair' && said.verdict !== 'forward') {
+    const repaired = rule.repair?.(stanza, facts)
+    if (repaired !== undefined) return { mode, verdict: { verdict: 'forward', stanza: repaired } }
+    return { mode: 'observe', verdict: answerable(said, stanza) }
+  }
+  return { mode, verdict: answerable(said, stanza) }
+}
+
+/** An error or a result may not be answered (RFC 6120 section 8.3.1(8)): what would be rejected goes unanswered. */
+function answerable(said: Verdict, stanza: Stanza): Verdict {
+  return said.verdict === 'reject' && !isAnswerable(stanza) ? { verdict: 'drop' } : said
 }

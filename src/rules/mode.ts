@@ -1,3 +1,6 @@
-/** What a rule's verdict is worth: it is carried out, only reported, or not asked for. */
-export const modes = ['enforce', 'observe', 'off'] as const
+/**
+ * What a rule's verdict is worth. `enforce`: it is carried out. `repair`: a stanza that can be put right is put right and goes on;
+ * what cannot be put right is only reported. `observe`: it is only reported. `off`: the rule is not asked.
+ */
+export const modes = ['enforce', 'repair', 'observe', 'off'] as const
 export type Mode = (typeof modes)[number]

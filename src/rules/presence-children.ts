@@ -1,4 +1,6 @@
+import { repairedPresence } from '../stanza/repair.ts'
 import { presenceChildrenFault } from '../stanza/shape.ts'
+import { stanzaOf } from '../stanza/stanza.ts'
 import type { Rule } from './rule.ts'
 
 export const presenceChildren: Rule = {
@@ -10,5 +12,9 @@ export const presenceChildren: Rule = {
     if (facts.from !== 'client' || stanza.kind !== 'presence') return undefined
     const fault = presenceChildrenFault(stanza.element, facts.lang)
     return fault && { verdict: 'reject', error: { condition: 'bad-request', text: fault.text } }
+  },
+  repair: (stanza, facts) => {
+    const repaired = repairedPresence(stanza.element, facts.lang)
+    return repaired && stanzaOf(repaired)
   },
 }

@@ -5,8 +5,11 @@ import type { Answer } from '../subscription/roster.ts'
 
 /** What becomes of a stanza: exactly one of these, always counted under the name of the rule that said so. */
 export type Verdict =
-  /** As it came, or rewritten. */
-  | { readonly verdict: 'forward'; readonly stanza: Stanza }
+  /**
+   * As it came, or rewritten. `isRoutine`: the rewriting changes nothing that the sender has said (it adds what was left out, or spells
+   * an address as the server does); it is no decision against the stanza, and is not reported as one.
+   */
+  | { readonly verdict: 'forward'; readonly stanza: Stanza; readonly isRoutine?: boolean }
   /** Nothing is forwarded; the sender is answered (RFC 6120 section 8.3). */
   | { readonly verdict: 'reject'; readonly error: StanzaError }
   | { readonly verdict: 'drop' }
@@ -30,6 +33,8 @@ export interface Facts {
   readonly jid: string
   /** The same without its resource. */
   readonly bare: string
+  /** What becomes of a client's stanza whose `from` is another's address. */
+  readonly foreignFrom: ForeignFrom
   /** The language of the sender's stream, which its stanzas inherit (RFC 6120 section 8.1.5). */
   readonly lang: string | undefined
   /** The contact's domain is one whose notifications are believed unasked (a gateway). */
@@ -38,6 +43,10 @@ export interface Facts {
   asked(answer: Stanza): Answer
   readonly roster: RosterView
 }
+
+/** `override`: the bound JID takes its place (RFC 6120 section 8.1.2.1); `close`: the stream ends with `invalid-from`. */
+export const foreignFroms = ['override', 'close'] as const
+export type ForeignFrom = (typeof foreignFroms)[number]
 
 export interface Rule {
   /** Says what is right. Also the file's name, the configuration's key and the metrics' label. */
@@ -48,4 +57,11 @@ export interface Rule {
   readonly about: string
   /** The verdict, or `undefined` when the rule has nothing against the stanza as it is. */
   judge(stanza: Stanza, facts: Facts): Verdict | undefined
+  /**
+   * The stanza put right, of one that the rule has something against; `undefined`: this one cannot be. Only a rule that has this
+   * function has the mode `repair`.
+   */
+  repair?(stanza: Stanza, facts: Facts): Stanza | undefined
+  /** The gate learns from what the rule rewrites: it is carried out in mode `observe` too. */
+  readonly isNeededToObserve?: boolean
 }

@@ -11,6 +11,8 @@ export const subscriptionBareJids: Rule = {
     if (subscriptionTypeOf(stanza) === undefined) return undefined
     return facts.from === 'client' ? outbound(stanza, facts) : inbound(stanza)
   },
+  // What it has something against and can put right, it puts right in every mode; a stanza without a contact has none to be sent to.
+  repair: () => undefined,
 }
 
 function outbound(stanza: Stanza, facts: Facts): Verdict | undefined {
@@ -30,5 +32,7 @@ function inbound(stanza: Stanza): Verdict | undefined {
 
 function stamped(stanza: Stanza, from: string | undefined, to: string | undefined): Verdict | undefined {
   if (stanza.from === from && stanza.to === to) return undefined
-  return { verdict: 'forward', stanza: readdressed(stanza, { from, to }) }
+  // Clients rightly leave out `from` (RFC 6120 section 8.1.2.1): to add it changes nothing that was said.
+  const isRoutine = stanza.from === undefined && stanza.to === to
+  return { verdict: 'forward', stanza: readdressed(stanza, { from, to }), isRoutine }
 }

@@ -3,7 +3,7 @@ import { fromIsBoundJid } from './from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from './iq-answer-needs-request.ts'
 import { iqRequestOnePayload } from './iq-request-one-payload.ts'
 import type { ActiveRule } from './judge.ts'
-import type { Mode } from './mode.ts'
+import { type Mode, modes } from './mode.ts'
 import { presenceChildren } from './presence-children.ts'
 import { presenceType } from './presence-type.ts'
 import { rosterPushFromAccount } from './roster-push-from-account.ts'
@@ -30,13 +30,28 @@ export const rules: readonly Rule[] = [
   unsubscribedNeedsSubscription,
 ]
 
-/** The rules that the operator has not switched off, with their modes. */
-export function activeRules(settings: {
+/** Modes by rule, as the operator has set them. */
+export interface ModeSettings {
   readonly default: Mode
   readonly modes: ReadonlyMap<string, Mode>
-}): ActiveRule[] {
+}
+
+/** The modes that a rule has. */
+export function modesOf(rule: Rule): readonly Mode[] {
+  return rule.repair === undefined ? modes.filter(mode => mode !== 'repair') : modes
+}
+
+/** The mode of one rule. Where the default is `repair`, a rule that cannot repair observes. */
+export function modeIn(settings: ModeSettings, rule: Rule): Mode {
+  const own = settings.modes.get(rule.name)
+  if (own !== undefined) return own
+  return settings.default === 'repair' && rule.repair === undefined ? 'observe' : settings.default
+}
+
+/** The rules that the operator has not switched off, with their modes. */
+export function activeRules(settings: ModeSettings): ActiveRule[] {
   return rules.flatMap(rule => {
-    const mode = settings.modes.get(rule.name) ?? settings.default
+    const mode = modeIn(settings, rule)
     return mode === 'off' ? [] : [{ rule, mode }]
   })
 }

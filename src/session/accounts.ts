@@ -5,8 +5,9 @@
  * Accounts outlive their sessions, a bounded number of them, so that a roster version can be recognised at the next login.
  */
 import { bareOf, foldBare } from '../stanza/jid.ts'
+import { keyOf as contactKey } from '../subscription/contacts.ts'
 import { Funnel, type Happened } from '../subscription/funnel.ts'
-import { keyOf as contactKey, Ledger, type Snapshot } from '../subscription/roster.ts'
+import { Ledger, type Snapshot } from '../subscription/roster.ts'
 import type { Visible } from '../subscription/state.ts'
 import type { News, Recalled, Report } from './event.ts'
 

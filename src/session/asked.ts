@@ -8,9 +8,9 @@
  * Whether a request was answered before is no matter: clients exist that answer twice, and who was asked is no stranger.
  */
 
-import { isAccountItself } from '../stanza/account.ts'
+import { isOwnServer } from '../stanza/account.ts'
 import { copied } from '../stanza/copied.ts'
-import { bareOf, foldBare, foldDomain, parseJid } from '../stanza/jid.ts'
+import { compareBare, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Answer } from '../subscription/roster.ts'
 
@@ -21,17 +21,15 @@ const compared = 200
 /** UTF-16 units of the longest JID (RFC 7622 section 3.1). */
 const longestJid = 3 * 1_023 + 2
 
-/** An address as it is compared; a part is `undefined` when the address has none or none that can be compared. */
+/** An address that is a JID has a domain. */
 interface Address {
   readonly text: string
-  readonly bare: string | undefined
   readonly domain: string | undefined
   readonly resource: string | undefined
 }
 
 export class Asked {
-  private readonly own: Address
-  private readonly account: string
+  private readonly jid: string
   private readonly open = new Requests(atMost.open)
   private readonly answered = new Requests(atMost.answered)
   /** Of the last answer, which is asked about and then delivered. */
@@ -41,8 +39,7 @@ export class Asked {
 
   /** `jid`: the client's full JID. */
   constructor(jid: string) {
-    this.own = addressOf(jid)
-    this.account = bareOf(jid)
+    this.jid = jid
   }
 
   /** A stanza of the client's was forwarded. What goes to the own server is not remembered: its answers pass anyway. */
@@ -51,7 +48,7 @@ export class Asked {
     if (kind !== 'iq' || type === 'result' || type === 'error' || to === undefined) return
     // One unit more than a JID has is no JID.
     const address = addressOf(copied(to.slice(0, longestJid + 1)))
-    if (this.isOwnServer(address)) return
+    if (isOwnServer(address.text, this.jid)) return
     if (!this.open.add(copied(short(id)), address)) this.hasForgotten = true
   }
 
@@ -61,7 +58,7 @@ export class Asked {
     const address = this.addressOf(from)
     const key = short(id)
     const isAsked = (asked: Address) => maySpeakFor(address, asked)
-    if (this.isOwnServer(address) || this.open.has(key, isAsked) || this.answered.has(key, isAsked)) return 'accept'
+    if (isOwnServer(from, this.jid) || this.open.has(key, isAsked) || this.answered.has(key, isAsked)) return 'accept'
     return this.hasForgotten ? 'unknown' : 'refuse'
   }
 
@@ -79,11 +76,6 @@ export class Asked {
   private addressOf(from: string): Address {
     if (this.last.text !== from) this.last = addressOf(from)
     return this.last
-  }
-
-  private isOwnServer({ text, bare }: Address): boolean {
-    const isDomain = bare !== undefined && bare === this.own.domain
-    return text === this.own.text || isDomain || isAccountItself(text, this.account)
   }
 }
 
@@ -139,16 +131,16 @@ class Requests {
 }
 
 function isSame(one: Address, other: Address): boolean {
-  return (one.bare ?? one.text) === (other.bare ?? other.text) && one.resource === other.resource
+  return one.resource === other.resource && compareBare(one.text, other.text) !== 'different'
 }
 
 /** Whether who answers from this address speaks for the one that was asked. */
 function maySpeakFor(from: Address, asked: Address): boolean {
+  // What is no JID: each server makes of it what it likes.
+  if (asked.domain === undefined) return true
   // A domain's resources are the domain's.
-  if (asked.domain !== undefined && from.bare === asked.domain) return true
-  // What cannot be compared: servers differ in what they make of it, but they do not change the domain.
-  if (asked.bare === undefined) return asked.domain === undefined || from.domain === asked.domain
-  if (from.bare !== asked.bare) return false
+  if (compareBare(from.text, asked.domain) !== 'different') return true
+  if (compareBare(from.text, asked.text) === 'different') return false
   // Of resources only those in ASCII are spelled alike by everyone.
   return from.resource === undefined || from.resource === asked.resource || !ascii.test(asked.resource ?? '')
 }
@@ -157,8 +149,7 @@ const ascii = /^[\x20-\x7e]*$/
 
 function addressOf(text: string): Address {
   const jid = parseJid(text)
-  if (jid === undefined) return { text, bare: undefined, domain: undefined, resource: undefined }
-  return { text, bare: foldBare(text), domain: foldDomain(jid.domain), resource: jid.resource }
+  return { text, domain: jid?.domain, resource: jid?.resource }
 }
 
 function short(id: string | undefined): string {

@@ -3,7 +3,7 @@
  * and passed on, answered or left out. It survives its stream when stream management lets it be resumed.
  */
 import { type ActiveRule, type Decision, type Judgement, judge } from '../rules/judge.ts'
-import type { Facts } from '../rules/rule.ts'
+import type { Facts, ForeignFrom } from '../rules/rule.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -29,6 +29,8 @@ export interface BoundOptions {
   readonly rules: readonly ActiveRule[]
   /** Folded domains whose notifications are believed unasked. */
   readonly trustedDomains: ReadonlySet<string>
+  /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
+  readonly foreignFrom?: ForeignFrom
   /** The domain that the client asked for: who answers in the server's place. */
   readonly domain: string
 }
@@ -57,7 +59,7 @@ export class Bound {
     this.options = options
     this.jid = jid
     this.bare = bareOf(jid)
-    this.watch = new RosterWatch(this.bare)
+    this.watch = new RosterWatch(jid)
     this.requests = new Asked(jid)
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
@@ -155,7 +157,15 @@ export class Bound {
   private facts(from: Side, known: Known, voice: Voice): Facts {
     const { jid, bare } = this
     const trusts = (contact: string) => isTrusted(contact, this.options.trustedDomains)
-    return { from, jid, bare, lang: voice.langOf(from), ...known, trusts }
+    return {
+      from,
+      jid,
+      bare,
+      foreignFrom: this.options.foreignFrom ?? 'override',
+      lang: voice.langOf(from),
+      ...known,
+      trusts,
+    }
   }
 
   private spread({ news, reports }: Seen, voice: Voice): void {

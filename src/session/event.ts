@@ -140,6 +140,7 @@ export type TypeLabel = string
 export interface Said {
   readonly rule: string
   readonly clause: string
+  /** In which it was said; `observe`: it was not carried out. */
   readonly mode: Exclude<Mode, 'off'>
   readonly verdict: 'forward' | 'reject' | 'drop' | 'close'
   /** The condition of a stanza or stream error, of `reject` and `close`. */

@@ -36,7 +36,7 @@ export function judgedReport(
 /** Which of the rules that spoke counts: the one that decided, else the first that would have, else the last that rewrote. */
 export function decidingOf(said: readonly Said[]): Said | undefined {
   return (
-    said.find(each => each.mode === 'enforce' && each.verdict !== 'forward') ??
+    said.find(each => each.mode !== 'observe' && each.verdict !== 'forward') ??
     said.find(each => each.mode === 'observe' && each.verdict !== 'forward') ??
     said.at(-1)
   )

@@ -7,9 +7,9 @@
  */
 
 import type { RosterView } from '../rules/rule.ts'
-import { isAccountItself } from '../stanza/account.ts'
+import { isAccountItself, isOwnServer } from '../stanza/account.ts'
 import { copied } from '../stanza/copied.ts'
-import { bareOf, foldBare } from '../stanza/jid.ts'
+import { bareOf, compareBare } from '../stanza/jid.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
@@ -40,18 +40,21 @@ export class RosterWatch implements RosterView {
   private readonly gets = new Map<string, string | undefined>()
   /** Contacts of the client's `subscribe` stanzas by stanza id. */
   private readonly requests = new Map<string, string>()
+  private readonly jid: string
   private readonly bare: string
 
-  constructor(bare: string) {
-    this.bare = bare
+  /** `jid`: the client's full JID, in the server's spelling. */
+  constructor(jid: string) {
+    this.jid = jid
+    this.bare = bareOf(jid)
   }
 
   answersRequest(contact: string): Answer {
-    return this.ask(ledger => ledger.answersRequest(contact))
+    return this.ask(contact, ledger => ledger.answersRequest(contact))
   }
 
   endsSubscription(contact: string): Answer {
-    return this.ask(ledger => ledger.endsSubscription(contact))
+    return this.ask(contact, ledger => ledger.endsSubscription(contact))
   }
 
   /** What is known of a contact's subscription, or `undefined`. */
@@ -177,18 +180,16 @@ export class RosterWatch implements RosterView {
     const report = answer === 'unknown' ? 'undecided' : 'decided'
     // What passed although the roster refuses it (observed, or a trusted domain's) answers no request.
     const news = answer === 'refuse' ? [] : [passed('inbound', type, from)]
-    if (answer === 'accept') {
-      take(this.own)
-      if (this.followed !== undefined) take(this.followed)
-    }
+    // Of one that cannot be judged, only the stream that has seen its push knows that there is no second one.
+    if (answer === 'accept' || (answer === 'unknown' && this.own.stateOf(from) !== undefined)) take(this.own)
+    if (answer === 'accept' && this.followed !== undefined) take(this.followed)
     return { news, reports: [{ report, type }] }
   }
 
   /** RFC 3921 section 8.2: the error to a request bears the request's id. */
   private failed(stanza: Stanza, id: string): Seen {
     const contact = this.requests.get(id)
-    const from = foldBare(stanza.from ?? '')
-    if (contact === undefined || from === undefined || from !== foldBare(contact)) return nothing
+    if (contact === undefined || compareBare(stanza.from ?? '', contact) === 'different') return nothing
     this.requests.delete(id)
     const error = child(stanza.element, 'error', ns.client)
     const condition = error && elements(error).find(node => node.ns === ns.stanzaErrors && node.name !== 'text')
@@ -198,7 +199,7 @@ export class RosterWatch implements RosterView {
   /** An answer to the client's own roster get. */
   private answer(stanza: Stanza): Seen {
     const id = stanza.id ?? ''
-    if (!this.gets.has(id) || !this.isOwn(stanza.from)) return nothing
+    if (!this.gets.has(id) || !isOwnServer(stanza.from, this.jid)) return nothing
     const asked = this.gets.get(id)
     this.gets.delete(id)
     if (stanza.type !== 'result') return nothing
@@ -216,11 +217,6 @@ export class RosterWatch implements RosterView {
     return { news: [rosterNews(snapshot)], reports: [] }
   }
 
-  /** Servers answer a get to the account from nobody, from the account, or from the session itself. */
-  private isOwn(from: string | undefined): boolean {
-    return from === undefined || isAccountItself(bareOf(from), this.bare)
-  }
-
   /** Only what begins a request is told: another stream may already have heard the answer to one that is repeated. */
   private asked(contact: string): Seen {
     const isKnown = this.own.stateOf(contact) !== undefined
@@ -235,9 +231,12 @@ export class RosterWatch implements RosterView {
     return { news: 'gave-up', contact }
   }
 
-  private ask(question: (ledger: Ledger) => Answer): Answer {
+  private ask(contact: string, question: (ledger: Ledger) => Answer): Answer {
     const answer = question(this.own)
-    return answer !== 'unknown' || this.followed === undefined ? answer : question(this.followed)
+    if (answer !== 'unknown' || this.followed === undefined) return answer
+    const told = question(this.followed)
+    // The other stream may have seen the roster when it had changed already, and know nothing of what changed it.
+    return told === 'refuse' && this.own.isUnjudged(contact) ? 'unknown' : told
   }
 
   private snapshotOf(ver: string): Snapshot | undefined {

@@ -5,7 +5,7 @@
  * said on the two streams and how they end in `streams.ts`.
  */
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { foldDomain } from '../stanza/jid.ts'
+import { compareDomain } from '../stanza/jid.ts'
 import { isKind, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
@@ -272,7 +272,7 @@ export class Session {
   }
 
   private isToServer({ to }: Stanza): boolean {
-    return to === undefined || foldDomain(to) === foldDomain(this.at.domain)
+    return to === undefined || compareDomain(to, this.at.domain) !== 'different'
   }
 
   private refuse(stanza: Stanza, error: StanzaError): void {

@@ -1,8 +1,13 @@
 /**
  * JIDs (RFC 7622). A JID's spelling is never rewritten, except that a resource is cut off: the server and the gate must not disagree
- * on who is meant. For comparison there is a folded form, which is `undefined` where two profiles could disagree about validity.
+ * on who is meant.
+ *
+ * Servers prepare a JID by different profiles, and answer from what they have made of it: of `straße` the stringprep of RFC 6122 makes
+ * `strasse`, RFC 7622 leaves it. There are two forms of a bare JID here. The *folded* form is that of RFC 7622: one spelling stands for
+ * all others of that profile. The *skeleton* is coarser: all that any profile makes of a JID has the skeleton of that JID. Different
+ * skeletons are different addresses. Two JIDs whose forms are both the same for every profile can be compared; others cannot.
  */
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 
 export interface Jid {
   /** `undefined` for a domain's own address. */
@@ -37,10 +42,76 @@ export function hasResource(jid: string): boolean {
   return jid.includes('/')
 }
 
-/**
- * The bare JID in the form that is compared: equal strings are the same account. `undefined`: no JID, or one whose validity RFC 7622
- * and the stringprep of older servers judge differently; it is equal to nothing.
- */
+/** The resource, spelled as it came; `undefined` when there is none. */
+export function resourceOf(jid: string): string | undefined {
+  const slash = jid.indexOf('/')
+  return slash === -1 ? undefined : jid.slice(slash + 1)
+}
+
+/** `unknown`: it depends on the profile of the server; nothing may be refused for it. */
+export type Comparison = 'same' | 'different' | 'unknown'
+
+/** Whether two addresses are the same account or domain; resources are not looked at. What is no JID is like its own spelling alone. */
+export function compareBare(one: string, other: string): Comparison {
+  return compare(bareOf(one), bareOf(other), skeletonOf, foldBare)
+}
+
+/** Whether two domains are the same. */
+export function compareDomain(one: string, other: string): Comparison {
+  return compare(one, other, domainSkeletonOf, foldDomain)
+}
+
+type Form = (text: string) => string | undefined
+
+function compare(one: string, other: string, skeleton: Form, folded: Form): Comparison {
+  if (one === other) return 'same'
+  const common = skeleton(one)
+  if (common === undefined || common !== skeleton(other)) return 'different'
+  return folded(one) === common && folded(other) === common ? 'same' : 'unknown'
+}
+
+/** What all spellings of a bare JID have in common, by whatever profile one is made of another. `undefined`: no JID. */
+export function skeletonOf(text: string): string | undefined {
+  const jid = parseJid(bareOf(text))
+  if (jid === undefined) return undefined
+  const domain = domainSkeletonOf(jid.domain)
+  if (domain === undefined || jid.local === undefined) return domain
+  return `${ascii.test(jid.local) ? jid.local.toLowerCase() : caseless(jid.local)}@${domain}`
+}
+
+/** The same of a domain. */
+export function domainSkeletonOf(domain: string): string | undefined {
+  if (!isDomain(domain)) return undefined
+  const isAscii = ascii.test(domain)
+  // An A-label stands for what it encodes (RFC 5890 section 2.3.2.1).
+  const spelled = isAscii && /(?:^|\.)xn--/i.test(domain) ? domainToUnicode(domain) || domain : domain
+  if (isAscii && spelled === domain) return undotted(domain).toLowerCase()
+  const mapped = undotted(caseless(spelled).replaceAll('\u3002', '.'))
+  return (isDomain(mapped) && domainToASCII(mapped)) || mapped
+}
+
+/** Full case folding and NFKC until nothing changes (RFC 3454 appendix B.2), without what stringprep maps to nothing (B.1). */
+function caseless(text: string): string {
+  let before = ''
+  let after = text.replace(mappedToNothing, '')
+  for (let round = 0; before !== after && round < foldsAtMost; round++) {
+    before = after
+    after = ''
+    // The dotless i is folded by no profile: its capital is the letter I.
+    for (const character of before.normalize('NFKC'))
+      after += character === dotlessI ? character : character.toUpperCase().toLowerCase()
+    after = after.normalize('NFKC')
+  }
+  return after
+}
+
+const dotlessI = '\u0131'
+/** No character takes as many rounds; the test over all characters holds it. */
+const foldsAtMost = 4
+/** RFC 3454 appendix B.1, and what later versions of Unicode ignore besides. */
+const mappedToNothing = /[\u1806\p{Default_Ignorable_Code_Point}]/gu
+
+/** The bare JID in the form of RFC 7622, as a key. `undefined`: no JID, or one that this profile does not allow. */
 export function foldBare(text: string): string | undefined {
   const jid = parseJid(bareOf(text))
   if (jid === undefined) return undefined
@@ -55,10 +126,14 @@ export function foldDomain(domain: string): string | undefined {
   // The full stops of IDNA (RFC 3490 section 3.1), so that a final one is found.
   const mapped = ascii.test(domain) ? domain : domain.normalize('NFKC').replaceAll('\u3002', '.')
   if (!isDomain(mapped)) return undefined
-  const undotted = mapped.endsWith('.') ? mapped.slice(0, -1) : mapped
-  if (ascii.test(undotted)) return undotted.toLowerCase()
+  const named = undotted(mapped)
+  if (ascii.test(named)) return named.toLowerCase()
   // Node reads a host as a URL would: only after isDomain, which leaves it no `%`, `#`, `?` or `\` to act upon.
-  return ignorable.test(undotted) ? undefined : domainToASCII(undotted) || undefined
+  return ignorable.test(named) ? undefined : domainToASCII(named) || undefined
+}
+
+function undotted(domain: string): string {
+  return domain.endsWith('.') ? domain.slice(0, -1) : domain
 }
 
 const ascii = /^[\x21-\x7e]+$/

@@ -5,9 +5,10 @@
  * What both halves of a subscription become, the roster pushes say; who has brought it about, the stanzas before them. What no push
  * shows, a contact's pending request, is known from the stanzas alone.
  */
+
+import { bareOf, skeletonOf } from '../stanza/jid.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
-import { keyOf } from './roster.ts'
 import { type Direction, isSeenByContact, seesContact, type Visible } from './state.ts'
 
 /** `-out`: by the user; `-in`: by the contact. Who asked withdraws; who was asked denies, or cancels what was approved. */
@@ -205,6 +206,11 @@ const denied: readonly Happened[] = [{ event: 'denial-in' }]
 
 function isOpen(item: RosterItem | undefined): boolean {
   return item?.ask === true && !item.removed && !seesContact(item)
+}
+
+/** All that may be spellings of one contact are counted as one. */
+function keyOf(contact: string): string {
+  return skeletonOf(contact) ?? bareOf(contact)
 }
 
 /** By contact. Most accounts have nothing to keep. */

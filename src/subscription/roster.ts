@@ -10,9 +10,8 @@
  * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
  */
 
-import { copied } from '../stanza/copied.ts'
-import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
+import { ContactMap, keyOf } from './contacts.ts'
 import { seesContact, type Visible } from './state.ts'
 
 export interface Snapshot {
@@ -34,6 +33,13 @@ interface Contact {
   loss: 'none' | 'heard' | 'made'
   /** The episode began after that: the push that is yet to come does not end it. */
   renewed: boolean
+  /** A result or a push has shown the contact. */
+  isShown: boolean
+  /**
+   * The first word about the contact was a push, so what it has moved is not known: it may be the *gain* of a `subscribed`, or the *loss*
+   * of an `unsubscribed`, that is yet to come. The server of a session that has not asked for its roster may push all the same.
+   */
+  unjudged: 'none' | 'gain' | 'loss'
 }
 
 /** A client may ask ever new contacts; no roster is as long. Of those beyond it nothing is known that a roster has not shown. */
@@ -46,23 +52,27 @@ export class Ledger {
   complete = false
   /** The roster version that this ledger stands at, `undefined` for a server without versions. */
   ver: string | undefined
-  private readonly contacts = new Map<string, Contact>()
-  /** Contacts that a result or a push has shown. */
-  private readonly seen = new Set<string>()
+  private readonly contacts = new ContactMap<Contact>()
 
   /** What is known of a contact, or `undefined`. */
   stateOf(jid: string): Visible | undefined {
-    const key = keyOf(jid)
-    if (!this.complete && !this.seen.has(key)) return undefined
-    return this.contacts.get(key)?.visible ?? nothing
+    const contact = this.contacts.get(jid)
+    if (!this.complete && contact?.isShown !== true) return undefined
+    return contact?.visible ?? nothing
+  }
+
+  /** A push was the first word about the contact, and what it has moved is not known. */
+  isUnjudged(jid: string): boolean {
+    return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
   }
 
   /** Whether an inbound `subscribed` answers a request: RFC 3921 section 8.2(8), RFC 6121 section 3.1.6. */
   answersRequest(jid: string): Answer {
     const state = this.stateOf(jid)
     if (state === undefined) return 'unknown'
-    const contact = this.find(jid)
-    return contact?.episode === 'open' || (state.ask && contact?.episode !== 'spent') ? 'accept' : 'refuse'
+    const contact = this.contacts.get(jid)
+    if (contact?.episode === 'open' || (state.ask && contact?.episode !== 'spent')) return 'accept'
+    return contact?.unjudged === 'gain' ? 'unknown' : 'refuse'
   }
 
   /** Whether an inbound `unsubscribed` ends something: RFC 3921 table 6, RFC 6121 section 3.2.3 and table 9. */
@@ -71,21 +81,29 @@ export class Ledger {
     if (state === undefined) return 'unknown'
     if (state.ask || seesContact(state)) return 'accept'
     // An open request may be denied before the push that shows it.
-    const contact = this.find(jid)
-    return contact?.credit === true || contact?.episode === 'open' ? 'accept' : 'refuse'
+    const contact = this.contacts.get(jid)
+    if (contact?.credit === true || contact?.episode === 'open') return 'accept'
+    return contact?.unjudged === 'loss' ? 'unknown' : 'refuse'
   }
 
-  /** An inbound `subscribed` was accepted: one request pays for one. */
+  /** An inbound `subscribed` was delivered: one request, or one gain that cannot be judged, pays for one. */
   tookSubscribed(jid: string): void {
     const contact = this.contact(jid)
-    if (contact !== undefined) contact.episode = 'spent'
+    if (contact === undefined) return
+    contact.episode = 'spent'
+    if (contact.unjudged === 'gain') contact.unjudged = 'none'
   }
 
-  /** An inbound `unsubscribed` was accepted. */
+  /** An inbound `unsubscribed` was delivered. */
   tookUnsubscribed(jid: string): void {
     const contact = this.contact(jid)
     if (contact === undefined) return
-    const { visible } = contact
+    const { visible, unjudged } = contact
+    // The push of this loss has come before.
+    if (unjudged === 'loss') {
+      contact.unjudged = 'none'
+      return
+    }
     // The credit is for a loss that was shown: an episode that is open now is a newer request.
     if (!visible.ask && !seesContact(visible) && contact.credit) contact.credit = false
     else contact.loss = 'heard'
@@ -111,7 +129,7 @@ export class Ledger {
 
   /** An `unsubscribe` of the user's went out, or a roster remove, which is one (RFC 3921 section 8.6). */
   gaveUp(jid: string): void {
-    const contact = this.find(jid)
+    const contact = this.contacts.get(jid)
     if (contact === undefined) return
     contact.episode = 'none'
     contact.renewed = false
@@ -122,7 +140,8 @@ export class Ledger {
   /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
   push(item: RosterItem, ver: string | undefined): Visible | undefined {
     const before = this.stateOf(item.jid)
-    this.show(item)
+    const contact = this.show(item)
+    if (before === undefined && contact !== undefined) contact.unjudged = unjudgedOf(contact)
     if (ver !== undefined) this.ver = ver
     return before
   }
@@ -149,34 +168,43 @@ export class Ledger {
   /** The visible states by folded bare JID, those that say nothing left out. */
   visibleItems(): Map<string, Visible> {
     const items = new Map<string, Visible>()
-    for (const [jid, { visible }] of this.contacts) if (visible !== nothing) items.set(jid, visible)
+    for (const [jid, { visible }] of this.contacts.entries()) if (visible !== nothing) items.set(jid, visible)
     return items
   }
 
-  private show(item: RosterItem): void {
-    const contact = this.contact(item.jid)
-    if (contact === undefined) return
-    this.seen.add(copied(keyOf(item.jid)))
+  private show(item: RosterItem): Contact | undefined {
+    const contact = this.contacts.getShown(item.jid) ?? this.made(item.jid)
+    if (contact === undefined) return undefined
+    contact.isShown = true
     const before = contact.visible
     const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
     contact.visible = after
+    const isGained = seesContact(after) || after.ask
+    if (contact.unjudged === (isGained ? 'loss' : 'gain')) contact.unjudged = 'none'
     move(contact, before, item)
-  }
-
-  private find(jid: string): Contact | undefined {
-    return this.contacts.get(keyOf(jid))
+    return contact
   }
 
   private contact(jid: string): Contact | undefined {
-    const key = keyOf(jid)
-    let contact = this.contacts.get(key)
-    if (contact === undefined) {
-      if (this.contacts.size >= contactsAtMost) return undefined
-      contact = { visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false }
-      this.contacts.set(copied(key), contact)
+    return this.contacts.get(jid) ?? this.made(jid)
+  }
+
+  private made(jid: string): Contact | undefined {
+    if (this.contacts.size >= contactsAtMost) return undefined
+    const contact: Contact = {
+      ...{ visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false },
+      ...{ isShown: false, unjudged: 'none' },
     }
+    this.contacts.add(jid, contact)
     return contact
   }
+}
+
+function unjudgedOf({ visible, episode }: Contact): Contact['unjudged'] {
+  if (seesContact(visible)) return 'gain'
+  // The request that is shown may be a newer one than that which was answered.
+  if (visible.ask) return episode === 'spent' ? 'gain' : 'none'
+  return 'loss'
 }
 
 function begin(contact: Contact): void {
@@ -201,9 +229,4 @@ function move(contact: Contact, before: Visible, item: RosterItem): void {
   }
   // An `ask` that comes late belongs to the request that was answered already, unless what was granted is lost again.
   if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && lost))) contact.episode = 'open'
-}
-
-/** What cannot be folded is compared as it is spelled: it is still another contact than all the others. */
-export function keyOf(jid: string): string {
-  return foldBare(bareOf(jid)) ?? bareOf(jid)
 }

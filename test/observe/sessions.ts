@@ -107,6 +107,8 @@ class World {
         starttls: false,
         rules: activeRules({ default: play.mode ?? 'enforce', modes: new Map() }),
         trustedDomains: new Set(),
+        // So that there is a rule that ends streams.
+        foreignFrom: 'close',
         maxBytes: { beforeLogin: 10_000, client: 10_000 },
         times: defaultLimits.times,
         loginFailures: 5,

@@ -104,7 +104,7 @@ const rows: readonly (readonly [name: string, script: string, stage?: Stage])[] 
     -> judged drop by subscribed-needs-request
     -> decided subscribed
     client: <presence type='subscribe' to='juliet@im.example'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked juliet@im.example
     -> subscription request-out
     -> upstream ~ subscribe

@@ -20,9 +20,9 @@ import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
 import type { Facts, Rule, Verdict } from '../../src/rules/rule.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
-import { activeRules, rules } from '../../src/rules/table.ts'
+import { activeRules, modesOf, rules } from '../../src/rules/table.ts'
 import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
-import { type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
+import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { makeFraming } from '../../src/stream/framing.ts'
 import type { Side } from '../../src/stream/item.ts'
 import { clientLimits } from '../../src/stream/limits.ts'
@@ -50,6 +50,7 @@ const usual: Facts = {
   from: 'client',
   jid: 'romeo@im.example/orchard',
   bare: 'romeo@im.example',
+  foreignFrom: 'override',
   lang: 'en',
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
@@ -81,7 +82,7 @@ function said(verdict: Verdict | undefined): string {
     case undefined:
       return 'pass'
     case 'forward':
-      return `forward ${text(verdict.stanza)}`
+      return `${verdict.isRoutine === true ? 'routine' : 'forward'} ${text(verdict.stanza)}`
     case 'reject':
       return `reject ${verdict.error.condition}`
     case 'close':
@@ -91,21 +92,36 @@ function said(verdict: Verdict | undefined): string {
   }
 }
 
+/** Another's address: RFC 6120 section 8.1.2.1 has it overridden. */
+const foreign: readonly string[] = [
+  'juliet@im.example/balcony',
+  'romeo@im.example.evil.example',
+  'im.example',
+  '/orchard',
+  ' romeo@im.example',
+  // Not folded to an ASCII letter, and not guessed at.
+  'r\u03bfmeo@im.example',
+  'x@y@im.example',
+  // The subject of a room, as a library for bots sends it.
+  'room@muc.im.example',
+]
 judges(fromIsBoundJid, [
   ['client', `<presence/>`, 'pass'],
   ['client', `<presence from='romeo@im.example/orchard'/>`, 'pass'],
+  // The own address, spelled otherwise or without what the server adds: nothing else is said.
   [
     'client',
     `<message from='romeo@im.example' to='a@im.example'/>`,
-    `forward <message from="romeo@im.example/orchard" to="a@im.example"/>`,
+    `routine <message from="romeo@im.example/orchard" to="a@im.example"/>`,
   ],
-  ['client', `<presence from='romeo@im.example/balcony'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
   [
     'client',
     `<iq from='ROMEO@im.example/orchard' id='1' type='get'/>`,
-    `forward <iq from="romeo@im.example/orchard" id="1" type="get"/>`,
+    `routine <iq from="romeo@im.example/orchard" id="1" type="get"/>`,
   ],
-  ['client', `<presence from='Romeo@IM.example./orchard'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
+  ['client', `<presence from='Romeo@IM.example./orchard'/>`, `routine <presence from="romeo@im.example/orchard"/>`],
+  ['client', `<message from=''/>`, 'routine <message from="romeo@im.example/orchard"/>'],
+  ['client', `<presence from='romeo@im.example/balcony'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
   // The four subscription types are stamped with the bare JID (RFC 6121 section 3.1.2).
   ...subscriptionTypes.flatMap((type): Row[] => [
     ['client', `<presence from='romeo@im.example' to='a@im.example' type='${type}'/>`, 'pass'],
@@ -114,31 +130,48 @@ judges(fromIsBoundJid, [
       `<presence from='romeo@im.example/orchard' to='a@im.example' type='${type}'/>`,
       `forward <presence from="romeo@im.example" to="a@im.example" type="${type}"/>`,
     ],
-    ['client', `<presence from='mallory@im.example' to='a@im.example' type='${type}'/>`, 'close invalid-from'],
+    [
+      'client',
+      `<presence from='mallory@im.example' to='a@im.example' type='${type}'/>`,
+      `forward <presence from="romeo@im.example" to="a@im.example" type="${type}"/>`,
+    ],
   ]),
-  ['client', `<message from='juliet@im.example/balcony'/>`, 'close invalid-from'],
-  ['client', `<message from='romeo@im.example.evil.example'/>`, 'close invalid-from'],
-  ['client', `<message from='im.example'/>`, 'close invalid-from'],
-  ['client', `<message from=''/>`, 'forward <message from="romeo@im.example/orchard"/>'],
-  ['client', `<message from='/orchard'/>`, 'close invalid-from'],
-  ['client', `<message from=' romeo@im.example'/>`, 'close invalid-from'],
-  // Not folded to an ASCII letter, and not guessed at.
-  ['client', `<message from='r\u03bfmeo@im.example'/>`, 'close invalid-from'],
-  ['client', `<iq from='x@y@im.example' type='result' id='1'/>`, 'close invalid-from'],
+  ...foreign.map(
+    (from): Row => ['client', `<message from='${from}'/>`, 'forward <message from="romeo@im.example/orchard"/>'],
+  ),
   ['upstream', `<message from='juliet@im.example/balcony'/>`, 'pass'],
 ])
-
-// An account that RFC 7622 and older servers judge differently has no folded form; its own spelling is still its own.
 judges(
   fromIsBoundJid,
   [
-    ['client', `<presence from='\u2665@im.example/a'/>`, 'pass'],
-    ['client', `<presence from='\u2665@im.example'/>`, `forward <presence from="\u2665@im.example/a"/>`],
-    ['client', `<presence from='\u2665@im.example/b'/>`, `forward <presence from="\u2665@im.example/a"/>`],
-    ['client', `<presence from='\u2663@im.example/a'/>`, 'close invalid-from'],
+    ...foreign.map((from): Row => ['client', `<message from='${from}'/>`, 'close invalid-from']),
+    ['client', `<presence from='mallory@im.example' to='a@im.example' type='subscribe'/>`, 'close invalid-from'],
+    ['client', `<presence from='romeo@im.example/balcony'/>`, `forward <presence from="romeo@im.example/orchard"/>`],
+    ['client', `<message from=''/>`, 'routine <message from="romeo@im.example/orchard"/>'],
   ],
-  { jid: '\u2665@im.example/a', bare: '\u2665@im.example' },
+  { foreignFrom: 'close' },
 )
+
+// What profiles prepare differently may be the own address, and never ends the stream.
+for (const [bare, typed] of [
+  ['strasse@im.example', 'stra\u00dfe@im.example'],
+  ['\u03bd\u03af\u03ba\u03bf\u03c3@im.example', '\u03bd\u03af\u03ba\u03bf\u03c2@im.example'],
+  ['fiona@im.example', '\ufb01ona@im.example'],
+  ['romeo@strasse.example', 'romeo@stra\u00dfe.example'],
+  ['\u2665@im.example', '\u2665@IM.example'],
+] as const)
+  judges(
+    fromIsBoundJid,
+    [
+      ['client', `<presence from='${bare}/a'/>`, 'pass'],
+      ['client', `<presence from='${typed}/a'/>`, `routine <presence from="${bare}/a"/>`],
+      ['client', `<presence from='${typed}'/>`, `routine <presence from="${bare}/a"/>`],
+      ['client', `<presence from='${typed}/b'/>`, `forward <presence from="${bare}/a"/>`],
+      ['client', `<presence from='x${typed}/a'/>`, 'close invalid-from'],
+      ['client', `<presence from='\u2663@im.example/a'/>`, 'close invalid-from'],
+    ],
+    { jid: `${bare}/a`, bare, foreignFrom: 'close' },
+  )
 
 const presenceTypes = ['unavailable', ...subscriptionTypes, 'probe', 'error']
 judges(presenceType, [
@@ -243,7 +276,7 @@ judges(subscriptionBareJids, [
     [
       'client',
       `<presence to='a@im.example' type='${type}'/>`,
-      `forward <presence to="a@im.example" type="${type}" from="romeo@im.example"/>`,
+      `routine <presence to="a@im.example" type="${type}" from="romeo@im.example"/>`,
     ],
     [
       'client',
@@ -345,7 +378,7 @@ judges(rosterSetOneItem, [
 
 const get = (attributes: string, to = '') =>
   `<iq id='1' type='get'${to}><query xmlns='jabber:iq:roster'${attributes}/></iq>`
-const emptied = (to = '') => `forward <iq id="1" type="get"${to}><query xmlns="jabber:iq:roster" ver=""/></iq>`
+const emptied = (to = '') => `routine <iq id="1" type="get"${to}><query xmlns="jabber:iq:roster" ver=""/></iq>`
 judges(rosterVersionHeld, [
   ['client', get(''), 'pass'],
   ['client', get(` ver=''`), 'pass'],
@@ -357,7 +390,7 @@ judges(rosterVersionHeld, [
   [
     'client',
     `<iq id='1' type='get'><x xmlns='urn:x' ver='other'/><query xmlns='jabber:iq:roster' ver='other'/></iq>`,
-    'forward <iq id="1" type="get"><x xmlns="urn:x" ver="other"/><query xmlns="jabber:iq:roster" ver=""/></iq>',
+    'routine <iq id="1" type="get"><x xmlns="urn:x" ver="other"/><query xmlns="jabber:iq:roster" ver=""/></iq>',
   ],
   // The roster of somebody else (XEP-0321) is none of ours.
   ['client', get(` ver='other'`, ` to='juliet@im.example'`), 'pass'],
@@ -497,7 +530,7 @@ t.test('a refusal says what was wrong', async t => {
     [iqRequestOnePayload, `<iq id='1' type='get'><a/><b/></iq>`, 'a request holds one element, not several'],
   ]
   for (const [rule, xml, text] of rows) {
-    const verdict = rule.judge(read(xml), usual)
+    const verdict = rule.judge(read(xml), { ...usual, foreignFrom: 'close' })
     t.equal(verdict?.verdict === 'reject' ? verdict.error.text : verdict?.verdict === 'close' && verdict.text, text)
   }
 })
@@ -533,9 +566,22 @@ const refuses = over('refuses', () => ({ verdict: 'reject', error: { condition: 
 const drops = over('drops', () => ({ verdict: 'drop' }))
 const closes = over('closes', () => ({ verdict: 'close', error: 'invalid-from' }))
 const silent = over('silent', () => undefined)
+const mends: Rule = { ...refuses, name: 'mends', repair: stanza => readdressed(stanza, { id: 'mended' }) }
+const cannot: Rule = { ...refuses, name: 'cannot', repair: () => undefined }
+const stamps = over('stamps', stanza => ({
+  verdict: 'forward',
+  stanza: readdressed(stanza, { from: 'a@b' }),
+  isRoutine: true,
+}))
 
 t.test('judge: the rules in order', async t => {
-  const rows: [name: string, rules: [Rule, 'enforce' | 'observe'][], xml: string, verdict: string, said: string[]][] = [
+  const rows: [
+    name: string,
+    rules: [Rule, 'enforce' | 'repair' | 'observe'][],
+    xml: string,
+    verdict: string,
+    said: string[],
+  ][] = [
     ['no rules', [], '<presence/>', 'forward <presence/>', []],
     ['nothing to say', [[silent, 'enforce']], '<presence/>', 'forward <presence/>', []],
     [
@@ -580,6 +626,43 @@ t.test('judge: the rules in order', async t => {
       '<presence/>',
       'reject bad-request',
       ['enforce marks-a forward', 'enforce refuses reject'],
+    ],
+    [
+      'what can be put right is, and the rest is asked',
+      [
+        [mends, 'repair'],
+        [marks('a'), 'repair'],
+      ],
+      '<presence/>',
+      'forward <presence id="mendeda"/>',
+      ['repair mends forward', 'repair marks-a forward'],
+    ],
+    [
+      'what cannot be put right is observed',
+      [
+        [cannot, 'repair'],
+        [marks('a'), 'enforce'],
+      ],
+      '<presence/>',
+      'forward <presence id="a"/>',
+      ['observe cannot reject', 'enforce marks-a forward'],
+    ],
+    [
+      'what could be put right is refused when enforced',
+      [[mends, 'enforce']],
+      '<presence/>',
+      'reject bad-request',
+      ['enforce mends reject'],
+    ],
+    ['a routine rewrite is no decision', [[stamps, 'enforce']], '<presence/>', 'forward <presence from="a@b"/>', []],
+    ['... nor in mode repair', [[stamps, 'repair']], '<presence/>', 'forward <presence from="a@b"/>', []],
+    ['... and observed it is left to the server', [[stamps, 'observe']], '<presence/>', 'forward <presence/>', []],
+    [
+      '... unless nothing could be observed without it',
+      [[{ ...stamps, isNeededToObserve: true }, 'observe']],
+      '<presence/>',
+      'forward <presence from="a@b"/>',
+      [],
     ],
     [
       'what is refused is not answered: an error',
@@ -637,8 +720,8 @@ t.test('judge: the rules in order', async t => {
 t.test('judge: all rules in their order', async t => {
   const active = activeRules({ default: 'enforce', modes: new Map() })
   const rows: Row[] = [
-    // Whose it is comes first: a stranger's address is not answered, the stream ends.
-    ['client', `<presence from='mallory@evil.example' type='available'/>`, 'close invalid-from'],
+    ['client', `<presence from='mallory@evil.example' type='available'/>`, 'reject bad-request'],
+    ['client', `<presence from='mallory@evil.example'/>`, 'forward <presence from="romeo@im.example/orchard"/>'],
     [
       'client',
       `<presence from='romeo@im.example/balcony' to='a@im.example/x' type='subscribe'/>`,
@@ -655,6 +738,76 @@ t.test('judge: all rules in their order', async t => {
   ]
   for (const [from, xml, expected] of rows)
     t.equal(said(judge(active, read(xml), { ...usual, from }).verdict), expected, `${from}: ${xml}`)
+})
+
+t.test('repair: what each rule makes of a stanza that it has something against', async t => {
+  const presence = (inside: string, attrs = '') => `<presence${attrs}>${inside}</presence>`
+  const gone = `<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>`
+  const rows: [Rule, xml: string, repaired: string | undefined][] = [
+    [presenceChildren, presence('<show>online</show><status>hi</status>'), '<presence><status>hi</status></presence>'],
+    [presenceChildren, presence('<show>online</show><show>away</show>'), '<presence><show>away</show></presence>'],
+    [presenceChildren, presence('<show>away</show><show>xa</show>'), '<presence><show>away</show></presence>'],
+    [presenceChildren, presence('<show>\n away </show>'), '<presence><show>away</show></presence>'],
+    [presenceChildren, presence('<priority> 5 </priority>'), '<presence><priority>5</priority></presence>'],
+    [presenceChildren, presence('<priority/><priority>1</priority>'), '<presence><priority>1</priority></presence>'],
+    [presenceChildren, presence('<priority>129</priority>'), '<presence/>'],
+    [presenceChildren, presence('<status>a</status><status>b</status>'), '<presence><status>a</status></presence>'],
+    [
+      presenceChildren,
+      presence(`<status>a</status><status xml:lang='EN'>b</status><status xml:lang='de'>c</status>`),
+      '<presence><status>a</status><status xml:lang="de">c</status></presence>',
+    ],
+    [
+      presenceChildren,
+      presence(`<status>a</status><status xml:lang='de'>b</status>`, ` xml:lang='de'`),
+      '<presence xml:lang="de"><status>a</status></presence>',
+    ],
+    [
+      presenceChildren,
+      presence(`text<unknown/><x xmlns='urn:x'>kept</x>`),
+      '<presence><x xmlns="urn:x">kept</x></presence>',
+    ],
+    [presenceChildren, presence(`<error type='cancel'>${gone}</error>`), '<presence/>'],
+    [
+      presenceChildren,
+      presence(`<error type='cancel'>${gone}</error><error type='cancel'>${gone}</error>`, ` type='error'`),
+      `<presence type="error"><error type="cancel">${gone.replaceAll("'", '"')}</error></presence>`,
+    ],
+    [presenceChildren, presence('', ` type='error'`), undefined],
+    [
+      rosterSetOneItem,
+      set(`<item jid='a@im.example' name='A' ask='subscribe' approved='true'><group>g</group></item>`),
+      set(`<item jid='a@im.example' name='A'><group>g</group></item>`).replaceAll("'", '"'),
+    ],
+    [rosterSetOneItem, set(`<item jid='a@im.example'/><item jid='b@im.example'/>`), undefined],
+    [rosterSetOneItem, set(`<item jid='a@im.example' ask='subscribe'><group/></item>`), undefined],
+    [subscriptionBareJids, `<presence type='subscribe'/>`, undefined],
+  ]
+  for (const [rule, xml, repaired] of rows) {
+    const stanza = read(xml)
+    t.not(rule.judge(stanza, usual), undefined, `${rule.name} has something against ${xml}`)
+    const right = rule.repair?.(stanza, usual)
+    t.equal(right && text(right), repaired, xml)
+    if (right !== undefined) t.equal(rule.judge(right, usual), undefined, `${rule.name} has nothing against it then`)
+  }
+  for (const inside of refusedChildren) {
+    const right = presenceChildren.repair?.(read(presence(inside)), usual)
+    t.equal(right && presenceChildren.judge(right, usual), undefined, inside)
+    t.not(right, undefined, `a presence without what offends: ${inside}`)
+  }
+})
+
+t.test('modes: which a rule has, and what the default is worth to it', async t => {
+  const repairing = rules.filter(rule => modesOf(rule).includes('repair')).map(({ name }) => name)
+  t.same(repairing, [
+    'from-is-bound-jid',
+    'presence-children',
+    'subscription-bare-jids',
+    'roster-set-one-item',
+    'roster-version-held',
+  ])
+  for (const { rule, mode } of activeRules({ default: 'repair', modes: new Map([['presence-type', 'enforce']]) }))
+    t.equal(mode, rule === presenceType ? 'enforce' : repairing.includes(rule.name) ? 'repair' : 'observe', rule.name)
 })
 
 t.test('modes: the default, and one by one', async t => {

@@ -53,6 +53,32 @@ const rows: readonly (readonly [to: string | undefined, may: readonly string[], 
   ],
   ['\u0130x@capulet.example', ['i\u0307x@capulet.example', '\u0130x@capulet.example'], ['\u0130x@evil.example']],
   ['\ufb01@capulet.example', ['fi@capulet.example', 'capulet.example'], ['fi@evil.example', 'evil.example']],
+  // What profiles prepare differently: each server answers from what its own has made of it. Another domain stays another.
+  [
+    'stra\u00dfe@capulet.example',
+    ['strasse@capulet.example', 'STRASSE@capulet.example', 'stra\u00dfe@capulet.example', 'capulet.example'],
+    ['strasse@evil.example', 'strase@capulet.example', 'mallory@capulet.example'],
+  ],
+  [
+    '\u03bd\u03af\u03ba\u03bf\u03c2@muc.im.example/nick',
+    [
+      '\u03bd\u03af\u03ba\u03bf\u03c3@muc.im.example/nick',
+      '\u03bd\u03af\u03ba\u03bf\u03c3@muc.im.example',
+      'muc.im.example',
+    ],
+    ['\u03bd\u03af\u03ba\u03bf\u03c3@muc.im.example/mallory', '\u03bd\u03af\u03ba\u03bf@muc.im.example'],
+  ],
+  [
+    '\u1e9e@capulet.example',
+    ['ss@capulet.example', '\u00df@capulet.example', '\u1e9e@capulet.example'],
+    ['s@capulet.example'],
+  ],
+  [
+    'a@stra\u00dfe.example',
+    ['a@strasse.example', 'strasse.example', 'a@xn--strae-oqa.example', 'xn--strae-oqa.example'],
+    ['b@strasse.example', 'a@strase.example'],
+  ],
+  ['bob@STRASSE.\ufb01', ['bob@strasse.fi', 'strasse.fi'], ['bob@strasse.example']],
   ['a@b\u00fccher.example', ['a@xn--bcher-kva.example', 'xn--bcher-kva.example'], ['a@bucher.example']],
   // Of an address that is none nobody can tell who will answer.
   ['a b@capulet.example', ['a b@capulet.example', 'capulet.example', 'anybody@else.example'], []],

@@ -159,6 +159,7 @@ for (const wire of wires) {
     -> close client
     ${gone('client-error')}
     ${sessionClosed('client-error')}`,
+    { foreignFrom: 'close' },
   )
   book(
     "a client that reports an error of the server's",

@@ -42,7 +42,7 @@ const errsAgain = (id: string) => `
     -> judged reject by presence-type`
 const asks = `
     client: <presence to='juliet@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked juliet@im.example
     -> upstream ~ type="subscribe"`
 
@@ -830,7 +830,7 @@ for (const wire of wires) {
     ${lost()}`,
     `${resumed(0, 0, 0, 0)}
     client: <presence to='juliet@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> upstream ~ type="subscribe"
     ${approved}
     ${isLiedTo('juliet@im.example')}`,

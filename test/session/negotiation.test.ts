@@ -615,7 +615,7 @@ for (const wire of wires) {
     -> settle
     -> recall \u2665@im.example
     client: <presence to='a@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked a@im.example
     -> upstream ~ from="\u2665@im.example"`,
   )

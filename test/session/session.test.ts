@@ -1,5 +1,6 @@
 /** What becomes of the stanzas of a bound session. */
 import t from 'tap'
+import { rules } from '../../src/rules/table.ts'
 import { bound, boundWithRoster, endTag, play, type Stage, wires } from '../playbook.ts'
 
 const get = (id: string, ver?: string) =>
@@ -21,7 +22,7 @@ for (const wire of wires) {
 
   const asks = `
     client: <presence to='juliet@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked juliet@im.example
     -> upstream: <presence to="juliet@im.example" type="subscribe" from="romeo@im.example"/>`
   const forged = (type: string, from = 'juliet@im.example') => `
@@ -88,7 +89,7 @@ for (const wire of wires) {
     ${['subscribed', 'unsubscribed', 'subscribed', 'unsubscribed']
       .map(
         type => `client: <presence to='juliet@im.example' type='${type}'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> upstream: <presence to="juliet@im.example" type="${type}" from="romeo@im.example"/>`,
       )
       .join('\n')}`,
@@ -136,7 +137,7 @@ for (const wire of wires) {
     ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
   )
   book(
-    'a roster result is believed from the account itself alone, and only to its own request',
+    "a roster result is believed from the client's own server alone, and only to its own request",
     `${boundWithRoster(wire)}
     client: ${get('r2')}
     -> judged forward by none
@@ -147,11 +148,68 @@ for (const wire of wires) {
       -> judged drop by iq-answer-needs-request`,
       )
       .join('\n')}
-    ${delivered(`<iq id='r2' type='result' from='im.example'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`)}
     ${delivered(`<iq id='r9' type='result'><query xmlns='jabber:iq:roster'>${item('none', ` ask='subscribe'`)}</query></iq>`)}
     ${forged('subscribed')}
     ${delivered(`<iq id='r2' type='result' from='romeo@im.example'><query xmlns='jabber:iq:roster'>${item('to')}</query></iq>`, 'tell roster')}
     ${notice('unsubscribed')}`,
+  )
+  book(
+    'a roster result from the domain teaches as one from the account does (gateways in server mode)',
+    `${bound(wire)}
+    client: ${get('r2')}
+    -> judged forward by none
+    -> upstream ~ r2
+    ${delivered(`<iq id='r2' type='result' from='im.example'><query xmlns='jabber:iq:roster'>${item('to')}</query></iq>`, 'tell roster')}
+    ${forged('subscribed')}
+    ${notice('unsubscribed')}`,
+  )
+  // A session that has not asked for its roster is pushed to all the same (ejabberd).
+  for (const [shown, type] of [
+    ['to', 'subscribed'],
+    ['both', 'subscribed'],
+    ['none', 'unsubscribed'],
+    ['from', 'unsubscribed'],
+    ['remove', 'unsubscribed'],
+  ] as const)
+    book(
+      `what the first push about a contact has moved is not known: ${shown}, then '${type}'`,
+      `${bound(wire)}
+      ${delivered(push(item(shown)), 'tell push juliet@im.example', `transition - to ${shown === 'remove' ? '-' : shown}`)}
+      ${delivered(`<presence from='juliet@im.example' type='${type}'/>`, `undecided ${type}`)}
+      ${forged(type)}`,
+    )
+  // What profiles prepare differently: the server answers from `strasse`.
+  book(
+    'a contact whose name the server spells otherwise: asked, answered, given up',
+    `${boundWithRoster(wire)}
+    client: <iq id='v' type='get' to='stra\u00dfe@im.example'><vCard xmlns='vcard-temp'/></iq>
+    -> judged forward by none
+    -> upstream ~ vCard
+    ${delivered(`<iq id='v' type='result' from='strasse@im.example'><vCard xmlns='vcard-temp'/></iq>`)}
+    client: <presence to='stra\u00dfe@im.example' type='subscribe'/>
+    -> judged forward by none
+    -> tell asked stra\u00dfe@im.example
+    -> upstream: <presence to="stra\u00dfe@im.example" type="subscribe" from="romeo@im.example"/>
+    ${forged('subscribed', 'strasse@other.example')}
+    ${delivered(push(`<item jid='strasse@im.example' subscription='none' ask='subscribe'/>`), 'tell push strasse@im.example', 'transition none to none+ask')}
+    ${delivered(`<presence from='strasse@im.example' type='subscribed'/>`)}
+    ${delivered(push(`<item jid='strasse@im.example' subscription='to'/>`), 'tell push strasse@im.example', 'transition none+ask to to')}
+    ${forged('subscribed', 'strasse@im.example')}
+    client: <presence to='stra\u00dfe@im.example' type='unsubscribe'/>
+    -> judged forward by none
+    -> tell gave-up stra\u00dfe@im.example
+    -> upstream: <presence to="stra\u00dfe@im.example" type="unsubscribe" from="romeo@im.example"/>
+    ${delivered(push(`<item jid='strasse@im.example' subscription='none'/>`), 'tell push strasse@im.example', 'transition to to none')}`,
+  )
+  book(
+    'giving up a contact whose name the server spells otherwise is a withdrawal, no denial',
+    `${boundWithRoster(wire, `<item jid='\u03bd\u03af\u03ba\u03bf\u03c3@im.example' subscription='none' ask='subscribe'/>`)}
+    client: <presence to='\u03bd\u03af\u03ba\u03bf\u03c2@im.example' type='unsubscribe'/>
+    -> judged forward by none
+    -> tell gave-up \u03bd\u03af\u03ba\u03bf\u03c2@im.example
+    -> upstream ~ unsubscribe
+    ${delivered(push(`<item jid='\u03bd\u03af\u03ba\u03bf\u03c3@im.example' subscription='none'/>`), 'tell push \u03bd\u03af\u03ba\u03bf\u03c3@im.example', 'transition none+ask to none', 'subscription withdrawal-out')}`,
+    { counting: true },
   )
   book(
     'trusted domains are believed unasked',
@@ -168,7 +226,7 @@ for (const wire of wires) {
     'failed requests are counted by their id',
     `${boundWithRoster(wire)}
     client: <presence id='s1' to='juliet@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked juliet@im.example
     -> upstream ~ s1
     ${delivered(`<presence id='s1' from='nurse@im.example' type='error'/>`)}
@@ -179,7 +237,7 @@ for (const wire of wires) {
     )}
     ${delivered(`<presence id='s1' from='juliet@im.example' type='error'/>`)}
     client: <presence id='s3' to='Nurse@im.example' type='subscribe'/>
-    -> judged forward by subscription-bare-jids
+    -> judged forward by none
     -> tell asked Nurse@im.example
     -> upstream ~ s3
     ${delivered(
@@ -305,12 +363,12 @@ for (const wire of wires) {
 
   // Roster versions.
 
-  const asksWith = (ver: string, passed: string, by: string) => `
+  const asksWith = (ver: string, passed: string) => `
     client: ${get('r2', ver)}
-    -> judged forward by ${by}
+    -> judged forward by none
     -> upstream: <iq id="r2" type="get"><query xmlns="jabber:iq:roster" ver="${passed}"/></iq>`
-  const known = (ver: string) => asksWith(ver, ver, 'none')
-  const unknown = (ver: string) => asksWith(ver, '', 'roster-version-held')
+  const known = (ver: string) => asksWith(ver, ver)
+  const unknown = (ver: string) => asksWith(ver, '')
   const unchanged = (reports: string[]) => delivered(`<iq id='r2' type='result'/>`, ...reports)
   book(
     'versions: one that the gate does not know is asked for in full',
@@ -375,14 +433,22 @@ for (const wire of wires) {
     ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
   )
   book(
-    'versions: observed, an unknown one goes out as it was',
+    'versions: observed, an unknown one is asked for in full, so that there is something to observe',
     `${bound(wire)}
-    client: ${get('r2', 'v7')}
-    -> judged would forward by roster-version-held
-    -> upstream: <iq id="r2" type="get"><query xmlns="jabber:iq:roster" ver="v7"/></iq>
+    ${asksWith('v7', '')}
+    ${delivered(`<iq id='r2' type='result'><query xmlns='jabber:iq:roster' ver='v8'/></iq>`, 'tell roster')}
+    upstream: <presence from='juliet@im.example' type='subscribed'/>
+    -> judged would drop by subscribed-needs-request
+    -> client: <presence from="juliet@im.example" type="subscribed"/>`,
+    { modes: Object.fromEntries(rules.map(({ name }) => [name, 'observe'] as const)) },
+  )
+  book(
+    'versions: off, an unknown one goes out as it was, and nothing can be decided',
+    `${bound(wire)}
+    ${asksWith('v7', 'v7')}
     ${unchanged([])}
     ${delivered(`<presence from='juliet@im.example' type='subscribed'/>`, 'undecided subscribed')}`,
-    { modes: { 'roster-version-held': 'observe' } },
+    { modes: { 'roster-version-held': 'off' } },
   )
 
   // Two sessions of one account.
@@ -431,7 +497,7 @@ for (const wire of wires) {
     -> judged would drop by subscribed-needs-request
     -> client: <presence from="juliet@im.example" type="subscribed"/>
     client: <presence from='mallory@im.example' type='available'><show/></presence>
-    -> judged would close by from-is-bound-jid
+    -> judged would forward by from-is-bound-jid
     -> upstream: <presence from="mallory@im.example" type="available"><show/></presence>
     upstream: ${push(item('none', ` ask='subscribe'`), ` from='mallory@evil.example'`)}
     -> judged would reject by roster-push-from-account
@@ -500,13 +566,23 @@ for (const wire of wires) {
     -> client ~ <bad-request`,
   )
   book(
+    "another's address is overridden: a room's, in a subject that a library sends",
+    `${bound(wire)}
+    client: <message from='room@muc.im.example' to='room@muc.im.example' type='groupchat'><subject>hi</subject></message>
+    -> judged forward by from-is-bound-jid
+    -> upstream: <message from="romeo@im.example/orchard" to="room@muc.im.example" type="groupchat"><subject>hi</subject></message>
+    client: <presence from='mallory@evil.example/x' to='juliet@im.example' type='subscribed'/>
+    -> judged forward by from-is-bound-jid
+    -> upstream: <presence from="romeo@im.example" to="juliet@im.example" type="subscribed"/>`,
+  )
+  book(
     'a stale resource is put right, a bare address of its own too',
     `${bound(wire)}
     client: <message from='romeo@im.example/old' to='a@im.example'/>
     -> judged forward by from-is-bound-jid
     -> upstream: <message from="romeo@im.example/orchard" to="a@im.example"/>
     client: <iq from='ROMEO@im.example' id='1' type='get'><ping xmlns='urn:xmpp:ping'/></iq>
-    -> judged forward by from-is-bound-jid
+    -> judged forward by none
     -> upstream: <iq from="romeo@im.example/orchard" id="1" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`,
   )
 }

@@ -1,5 +1,15 @@
 import t from 'tap'
-import { bareOf, foldBare, foldDomain, hasResource, parseJid } from '../../src/stanza/jid.ts'
+import {
+  bareOf,
+  compareBare,
+  compareDomain,
+  foldBare,
+  foldDomain,
+  hasResource,
+  parseJid,
+  resourceOf,
+  skeletonOf,
+} from '../../src/stanza/jid.ts'
 
 const long = (length: number) => 'x'.repeat(length)
 
@@ -78,6 +88,7 @@ t.test('valid', t => {
   for (const [address, local, domain, resource] of valid) {
     t.strictSame(parseJid(address), { local, domain, resource }, address.slice(0, 60))
     t.equal(hasResource(address), resource !== undefined)
+    t.equal(resourceOf(address), resource)
     t.equal(bareOf(address), local === undefined ? domain : `${local}@${domain}`)
   }
   t.end()
@@ -92,7 +103,7 @@ t.test('invalid', t => {
   t.end()
 })
 
-/** Two spellings of one account; the second is the folded form. */
+/** Two spellings of one account by RFC 7622; the second is the folded form. */
 const folds: readonly (readonly [name: string, address: string, folded: string])[] = [
   ['lower case', 'Juliet@IM.Example/Balcony', 'juliet@im.example'],
   ['a domain', 'IM.Example', 'im.example'],
@@ -171,6 +182,70 @@ t.test('folding twice is folding once, for every character of the first two plan
     for (const address of [`${character}@b`, `A${character}a@b`, `a@B${character}b`]) {
       const folded = foldBare(address)
       if (folded !== undefined && foldBare(folded) !== folded) wrong.push(`U+${code.toString(16)} in ${address}`)
+    }
+  }
+  t.strictSame(wrong.slice(0, 20), [])
+  t.end()
+})
+
+/** Two addresses, and whether they are the same account on every server, on none, or on some. */
+const comparisons: readonly (readonly [one: string, other: string, expected: ReturnType<typeof compareBare>])[] = [
+  ['juliet@im.example', 'Juliet@IM.Example./balcony', 'same'],
+  ['juliet@im.example', 'juliet@im.example.evil.example', 'different'],
+  ['É@im.example', 'e\u0301@im.example', 'same'],
+  ['a@exämple.com', 'a@xn--exmple-cua.com', 'same'],
+  // Of these stringprep makes what RFC 7622 does not.
+  ['straße@im.example', 'strasse@im.example', 'unknown'],
+  ['straße@im.example', 'STRASSE@im.example', 'unknown'],
+  ['straße@im.example', 'strasse@other.example', 'different'],
+  ['straße@im.example', 'straße@im.example', 'same'],
+  ['νίκος@im.example', 'νίκοσ@im.example', 'unknown'],
+  ['ΝΊΚΟΣ@im.example', 'νίκος@im.example', 'unknown'],
+  ['ẞ@im.example', 'ß@im.example', 'unknown'],
+  ['ẞ@im.example', 'ss@im.example', 'unknown'],
+  ['ﬁona@im.example', 'fiona@im.example', 'unknown'],
+  ['a\u00adb@im.example', 'ab@im.example', 'unknown'],
+  ['a@straße.example', 'a@strasse.example', 'unknown'],
+  ['a@xn--strae-oqa.example', 'a@strasse.example', 'unknown'],
+  ['bob@STRASSE.ﬁ', 'bob@strasse.fi', 'same'],
+  ['♥@im.example', '♥@IM.example', 'unknown'],
+  ['♥@im.example', '♣@im.example', 'different'],
+  // No profile makes one of the other, however alike they look.
+  ['r\u03bfmeo@im.example', 'romeo@im.example', 'different'],
+  ['r\u0131ck@im.example', 'rick@im.example', 'different'],
+  ['s@im.example', 'ss@im.example', 'different'],
+  // What is no JID is like its own spelling alone.
+  ['a b@im.example', 'a b@im.example/x', 'same'],
+  ['a b@im.example', 'A b@im.example', 'different'],
+  ['@im.example', 'im.example', 'different'],
+]
+
+t.test('same, different, or not to be compared', t => {
+  for (const [one, other, expected] of comparisons) {
+    t.equal(compareBare(one, other), expected, `${one}, ${other}`)
+    t.equal(compareBare(other, one), expected, `${other}, ${one}`)
+  }
+  t.equal(compareDomain('Straße.example', 'strasse.example.'), 'unknown')
+  t.equal(compareDomain('IM.example', 'im.example.'), 'same')
+  t.equal(compareDomain('im.example', 'im.example/x'), 'different')
+  t.end()
+})
+
+t.test('all that a profile makes of a name has its skeleton, for every character', t => {
+  const wrong: string[] = []
+  for (let code = 0x21; code < 0x20000; code++) {
+    const character = String.fromCodePoint(code)
+    for (const address of [`a${character}b@x`, `a@x${character}y`]) {
+      const [skeleton, folded] = [skeletonOf(address), foldBare(address)]
+      if (folded !== undefined && skeletonOf(folded) !== skeleton)
+        wrong.push(`folded: U+${code.toString(16)} in ${address}`)
+      const composed = address.normalize('NFKC')
+      if (
+        skeletonOf(composed) !== undefined &&
+        skeletonOf(composed) !== skeleton &&
+        /[@/]/.test(character.normalize('NFKC')) === false
+      )
+        wrong.push(`NFKC: U+${code.toString(16)} in ${address}`)
     }
   }
   t.strictSame(wrong.slice(0, 20), [])

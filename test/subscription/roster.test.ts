@@ -143,8 +143,11 @@ function item(shown: string) {
   return element('item', ns.roster, { jid: juliet, subscription: shown.replace('?', ''), ask })
 }
 
-/** How a resource takes part. `interested`: has fetched the roster. `deaf`: has not, and gets no pushes. */
-type Part = 'interested' | 'deaf'
+/**
+ * How a resource takes part. `interested`: has fetched the roster. `deaf`: has not, and gets no pushes. `pushed`: has not, and is pushed
+ * to all the same, as ejabberd does: nothing that is right may be refused, and what is wrong may pass.
+ */
+type Part = 'interested' | 'deaf' | 'pushed'
 
 interface Line {
   readonly who: number
@@ -163,7 +166,8 @@ function linesOf(order: readonly Token[], who: number, part: Part, sender: numbe
       return who === sender ? [{ who, token, needs: sent - 1, at }] : []
     }
     // What a resource without a roster can say of a forged stanza depends on how far the leader is: that waits for the end.
-    if (part === 'deaf' && (token.startsWith('[') || token.startsWith('!'))) return []
+    if (part === 'deaf' && token.startsWith('[')) return []
+    if (part !== 'interested' && token.startsWith('!')) return []
     return [{ who, token, needs: sent, at }]
   })
 }
@@ -223,7 +227,9 @@ function run(start: string, parts: readonly Part[], lines: readonly Line[], end:
     const answer = resource.play(token)
     if (answer === undefined || token.startsWith('~')) return undefined
     // Without a resource that sees pushes the account is not known any more: nothing is refused.
-    const blind = parts[who] === 'deaf' && ![...there].some(other => parts[resources.indexOf(other)] === 'interested')
+    const blind =
+      parts[who] === 'pushed' ||
+      (parts[who] === 'deaf' && ![...there].some(other => parts[resources.indexOf(other)] === 'interested'))
     const good = token.startsWith('!') ? answer === 'refuse' || blind : answer !== 'refuse'
     return good ? undefined : `${answer} after ${start}: ${heard.join(' ')}`
   }
@@ -278,6 +284,27 @@ function note(count: Count, wrong: string | undefined): void {
 /** One resource, in every order. */
 function alone({ start, orders, end }: Script, count: Count): void {
   for (const order of orders) note(count, run(start, ['interested'], linesOf(order, 0, 'interested', 0), end))
+}
+
+/** One that logs in at any point of the script, and does not ask for the roster. */
+function latecomer({ start, orders, end }: Script, count: Count): void {
+  for (const order of orders)
+    for (let from = 0; from <= order.length; from++)
+      note(count, run(start, ['pushed'], linesOf(order.slice(from), 0, 'pushed', 0), end))
+}
+
+/** The same beside one that has the roster. */
+function latecomerBeside({ start, orders, end }: Script, count: Count): void {
+  for (const order of orders)
+    for (let from = 0; from <= order.length; from++) {
+      const late = linesOf(order, 1, 'pushed', 0).filter(({ at }) => at >= from)
+      const heard = linesOf(order, 0, 'interested', 0)
+      // Until a push tells, it knows what the leader has been shown, and no more.
+      const isTold = late[0]?.token.startsWith('[') === true
+      merge(heard, late, merged => {
+        if (isTold || isInStep(merged)) note(count, run(start, ['interested', 'pushed'], merged, end))
+      })
+    }
 }
 
 /** Two, in the same order and in opposite ones, merged in every way; the second with a roster of its own, or without. */
@@ -429,6 +456,8 @@ const ways: readonly (readonly [string, (script: Script, count: Count) => void])
   ['two resources', (script, count) => together(script, 'interested', count)],
   ['a second resource without a roster', (script, count) => together(script, 'deaf', count)],
   ['the leader leaves', (script, count) => deserted(script, 'interested', count)],
+  ['one that is pushed to and has not asked', latecomer],
+  ['one that is pushed to, beside one that has asked', latecomerBeside],
   ['another leads on, and one without a roster follows', handedOver],
   ['the leader leaves one without a roster', (script, count) => deserted(script, 'deaf', count)],
 ]

@@ -1,0 +1,70 @@
+/**
+ * Stanzas put right: what offends the schemas is left out, and the rest goes on. What is left is checked as any stanza is, so that
+ * nothing passes here that the checks of `shape.ts` would not let pass.
+ */
+import { ns } from '../stream/namespaces.ts'
+import { type Element, element, type Node, text, withAttrs, withChildren } from '../xml/element.ts'
+import { presenceChildrenFault, rosterSetFault } from './shape.ts'
+
+/** White space of XML, which is no more than layout around a value (XML 1.0, production 3). */
+const blank = /^[ \t\r\n]*$/
+const outerBlanks = /^[ \t\r\n]+|[ \t\r\n]+$/g
+/** Children of which a presence stanza has one at most (RFC 6121 section 4.7.2, RFC 6120 section 8.3.1). */
+const single: ReadonlySet<string> = new Set(['show', 'priority', 'error'])
+
+/**
+ * A presence stanza without the children that offend; of several that exclude each other the first stays, and white space around the
+ * value of `<show/>` and `<priority/>` is trimmed. `lang`: the language that the stanza inherits from its stream. `undefined`: the
+ * stanza cannot be put right.
+ */
+export function repairedPresence(presence: Element, lang: string | undefined): Element | undefined {
+  const seen = new Set<string>()
+  const inherited = presence.attrs.get('xml:lang') ?? lang ?? ''
+  const children = presence.children.flatMap((node): Node[] => {
+    if (typeof node === 'string') return blank.test(node) ? [node] : []
+    const child = trimmed(node)
+    if (isAtFault(presence, child)) return []
+    const place = placeOf(child, inherited)
+    if (place === undefined) return [child]
+    if (seen.has(place)) return []
+    seen.add(place)
+    return [child]
+  })
+  const repaired = withChildren(presence, children)
+  return presenceChildrenFault(repaired, lang) === undefined ? repaired : undefined
+}
+
+/** A client's roster set without `ask` and `approved`, which only servers set. `undefined`: that does not put it right. */
+export function repairedRosterSet(query: Element): Element | undefined {
+  const children = query.children.map(node =>
+    typeof node === 'string' || node.ns !== ns.roster || node.name !== 'item'
+      ? node
+      : withAttrs(node, { ask: undefined, approved: undefined }),
+  )
+  const repaired = withChildren(query, children)
+  return rosterSetFault(repaired) === undefined ? repaired : undefined
+}
+
+function trimmed(child: Element): Element {
+  if (child.ns !== ns.client || (child.name !== 'show' && child.name !== 'priority')) return child
+  if (child.children.some(node => typeof node !== 'string')) return child
+  const value = text(child)
+  const bare = value.replaceAll(outerBlanks, '')
+  return bare === value ? child : withChildren(child, bare === '' ? [] : [bare])
+}
+
+/** Whether this child offends by itself, whatever stands beside it. */
+function isAtFault(presence: Element, child: Element): boolean {
+  const isError = child.ns === ns.client && child.name === 'error' && presence.attrs.get('type') === 'error'
+  const alone = element('presence', ns.client, isError ? { type: 'error' } : {}, [child])
+  return presenceChildrenFault(alone, undefined) !== undefined
+}
+
+/** What may be taken once only: a name, or a status' language; `undefined` for extensions, of which there may be any number. */
+function placeOf(child: Element, inherited: string): string | undefined {
+  if (child.ns !== ns.client) return undefined
+  if (child.name === 'status') return `status ${(child.attrs.get('xml:lang') ?? inherited).toLowerCase()}`
+  // An empty <show/> shows nothing, and counts as none.
+  if (child.name === 'show' && child.children.length === 0) return undefined
+  return single.has(child.name) ? child.name : undefined
+}

@@ -17,6 +17,7 @@ import {
   readConfig,
 } from '../src/config.ts'
 import { modes } from '../src/rules/mode.ts'
+import { rules } from '../src/rules/table.ts'
 
 const ruleNames = ['roster-set-one-item', 'subscribed-needs-request']
 const made = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })
@@ -647,7 +648,8 @@ const days = (from: number, to: number) => ({
 function warningsOf(text: string): string[] {
   writeFileSync(file, text)
   const told: string[] = []
-  readConfig(file, ruleNames, warning => told.push(formatWarning(warning).replaceAll(`${folder}/`, '')), now)
+  const names = rules.map(({ name }) => name)
+  readConfig(file, names, warning => told.push(formatWarning(warning).replaceAll(`${folder}/`, '')), now)
   return told
 }
 
@@ -674,8 +676,19 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
   }
   const taken = 'run chmod o= on it, and have a new key made if anybody may have taken it'
   const clearly = 'let nothing but a trusted network reach it, and use TLS as soon as you can'
+  const blind =
+    "8: warning: rules.roster-version-held: is off, so a client that knows its roster's version gets no roster, and "
+  const seeing = 'can verify nothing; set it to observe, repair or enforce: it refuses nothing'
   const rows: [Parts, ...string[]][] = [
     [pem('fresh.pem', 'fresh-key.pem')],
+    [{ rules: '{ default: observe }' }],
+    [{ rules: '{ default: off }' }],
+    [
+      { rules: '{ roster-version-held: off }' },
+      `${blind}subscribed-needs-request and unsubscribed-needs-subscription ${seeing}`,
+    ],
+    [{ rules: '{ default: off, subscribed-needs-request: observe }' }, `${blind}subscribed-needs-request ${seeing}`],
+    [{ rules: '{ default: off, subscribed-needs-request: observe, roster-version-held: observe }' }],
     [
       pem('ending.pem', 'ending-key.pem'),
       "2: warning: listeners[0].tls.cert: 'ending.pem' expires on 2030-01-15; renew it: the gate reads it anew by itself",

@@ -13,7 +13,7 @@
  *
  * Every effect must be said: one that is left out fails, as does one that does not come. A TCP script is played three times, its
  * bytes whole, in sevens and one by one, and must have the same outcome each time. Stanzas stand here as on TCP: the namespaces
- * and the language of its header are not said, in a WebSocket message they are put in and taken out. In a list of scripts each is a session of its own
+ * of its header are not said, in a WebSocket message they are put in and taken out. In a list of scripts each is a session of its own
  * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
@@ -159,10 +159,7 @@ class Theatre {
     switch (effect.effect) {
       case 'send': {
         const text = this.framings[effect.to].write(effect.item)
-        const line =
-          effect.to === 'client' && this.wire === 'websocket'
-            ? text.replace(declared, '$1').replace(inherited, '$1$2')
-            : text
+        const line = effect.to === 'client' && this.wire === 'websocket' ? text.replace(declared, '$1') : text
         if (line !== '') this.said.push(`${effect.to}: ${line === ' ' ? '(white space)' : line}`)
         return
       }
@@ -229,8 +226,6 @@ class Theatre {
 const counts: ReadonlySet<Report['report']> = new Set(['decided', 'subscription', 'negotiation-failed'])
 
 const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
-
-const inherited = /^(<(?:message|presence|iq)\b[^>]*) xml:lang="en"(\/?>)/
 
 /** A stanza without a namespace of its own, as it stands in a message. */
 function standing(line: string): string {

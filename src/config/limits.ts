@@ -1,5 +1,5 @@
 /** What peers may ask of the gate: every figure has a default, and its key under `limits:`. Times are milliseconds here, seconds there. */
-import { clientLimits, strangerLimits, upstreamLimits } from '../stream/limits.ts'
+import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '../stream/limits.ts'
 import type { XmlLimits } from '../xml/reader.ts'
 
 export interface Limits {
@@ -162,7 +162,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
       ...file.beforeLogin,
       blank: file.beforeLogin?.bytes ?? defaultLimits.beforeLogin.bytes,
     },
-    client: { ...defaultLimits.client, ...file.client },
+    client: { ...clientLimitsFor(file.client?.bytes ?? defaultLimits.client.bytes), ...file.client },
     upstream: { ...defaultLimits.upstream, ...file.upstream },
     times: { ...defaultLimits.times, ...milliseconds(file.seconds) },
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,

@@ -35,6 +35,8 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
   for (const at of source.entries('/upstreams')) {
     files(`${at}/tls/ca`, file => ageFlaws(file, now))
   }
+  const blind = unverifiedFlaw(source)
+  if (blind !== undefined) warn('/rules/roster-version-held', blind)
   if ((source.text('/admin/token')?.length ?? enough) < enough) {
     const remedy = 'take one that nobody can guess (openssl rand -hex 32)'
     warn('/admin/token', [`has fewer than ${enough} characters`, remedy])
@@ -47,6 +49,15 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
     warn(at, ['stands in a file that everybody on this machine may read', remedy])
   }
   return found.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}
+
+/** The rules that ask the roster, while the one that gets it is off. */
+function unverifiedFlaw(source: Source): Flaw | undefined {
+  const modeOf = (rule: string) => source.text(`/rules/${rule}`) ?? source.text('/rules/default')
+  const asking = ['subscribed-needs-request', 'unsubscribed-needs-subscription'].filter(rule => modeOf(rule) !== 'off')
+  if (modeOf('roster-version-held') !== 'off' || asking.length === 0) return undefined
+  const why = `is off, so a client that knows its roster's version gets no roster, and ${asking.join(' and ')} can verify nothing`
+  return [why, 'set it to observe, repair or enforce: it refuses nothing']
 }
 
 /** What is to be said of a certificate's days; `undefined`: nothing. `index` is its place in the file, from 0. */

@@ -105,6 +105,11 @@ export class Direction {
     return walk && (this.handled + walk.handled) % modulus
   }
 
+  /** The receiver has acknowledged nothing yet. */
+  get isFresh(): boolean {
+    return this.total === 0
+  }
+
   /** The receiver's count, were everything acknowledged that was sent to it. */
   get sent(): number {
     return (this.received + this.outstandingOf(isReceived)) % modulus

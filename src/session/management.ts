@@ -33,6 +33,8 @@ export class Management {
   private readonly outbound = new Direction()
   /** The server's, counted from `<enabled/>` on. */
   private inbound: Direction | undefined
+  /** Stanzas before that, which a client may count until it has taken note of `<enabled/>`. */
+  private before = 0
   /** What the server will send again, oldest first. */
   private repeats: Unit[] = []
   /** Prints of the client's stanzas that were answered by the gate and may come again: one answer is enough. */
@@ -42,9 +44,11 @@ export class Management {
     this.uri = uri
   }
 
-  /** The server has agreed: it counts from here on. */
-  enabled(): void {
-    this.inbound ??= new Direction()
+  /** The server has agreed: it counts from here on. `before`: stanzas that the client has got on this stream until now. */
+  enabled(before = 0): void {
+    if (this.inbound !== undefined) return
+    this.inbound = new Direction()
+    this.before = before
   }
 
   get isEnabled(): boolean {
@@ -94,8 +98,17 @@ export class Management {
     const h = parseCount(nonza.attrs.get('h'))
     // Who acknowledges is the receiver of the other side's stanzas.
     const direction = from === 'client' ? this.inbound : this.outbound
-    const told = h === undefined ? undefined : direction?.acknowledge(h)
+    const told = h === undefined || direction === undefined ? undefined : this.acknowledged(from, direction, h)
     return told === undefined ? undefined : withAttrs(nonza, { h: String(told) })
+  }
+
+  /**
+   * What the other side is told of this count. @xmpp/client counts all stanzas of its stream, and begins anew at `<enabled/>` only when
+   * all that came in one piece with it is read: an `<r/>` in that piece is answered with the old count. Such an answer acknowledges nothing.
+   */
+  private acknowledged(from: Side, direction: Direction, h: number): number | undefined {
+    const isEarly = from === 'client' && direction.isFresh && h > direction.sent && h - direction.sent <= this.before
+    return direction.acknowledge(isEarly ? 0 : h)
   }
 
   /**

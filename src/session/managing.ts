@@ -167,7 +167,7 @@ export class Managing {
     const { bound } = this.at
     const id = nonza.attrs.get('id')
     const resume = nonza.attrs.get('resume')
-    bound?.management?.enabled()
+    bound?.management?.enabled(this.streams.stanzasToClient)
     if (bound === undefined || id === undefined || (resume !== 'true' && resume !== '1')) return
     this.resumable = true
     this.streams.out.push({ effect: 'keep', key: this.keyOf(id), bound, patience: patienceOf(nonza) })
@@ -191,7 +191,8 @@ export class Managing {
     if (resuming === undefined || !this.streams.isOpen) return
     const { asked, authenticate } = resuming
     const management = found?.management
-    const told = management?.isWhole === true && management.uri === asked.ns ? management.resumption(asked) : undefined
+    const isFound = management?.isWhole === true && management.uri === asked.ns
+    const told = isFound ? management.resumption(asked) : undefined
     if (told !== undefined) resuming.found = found
     else this.streams.report({ report: 'resumption', outcome: 'unknown' })
     if (authenticate !== undefined) {
@@ -202,6 +203,18 @@ export class Managing {
     this.resuming = undefined
     this.at.phase = 'authenticated'
     this.stage.answer(refusal(asked.ns, 'item-not-found'))
+  }
+
+  /**
+   * The server has ended its stream instead of an answer to a resumption. If it was asked with a count that is too high, that is why, and
+   * the client is told so (XEP-0198 section 5); says whether it was.
+   */
+  blames(): boolean {
+    const management = this.resuming?.found?.management
+    if (this.resuming === undefined || management === undefined || !management.claimsTooMuch(this.resuming.asked))
+      return false
+    this.lied('client', this.resuming.asked, management)
+    return true
   }
 
   /** XEP-0198 section 5: the client may bind a resource on the same stream. */
@@ -238,8 +251,9 @@ export class Managing {
 
   /** A count of what was never sent: the stream of the side that lied ends with the extension's own condition. */
   private lied(side: Side, nonza: Element, management: Management): void {
-    const text = 'more is acknowledged than was sent'
-    const application = handledTooHigh(nonza, management.sentTo(side))
+    const sent = management.sentTo(side)
+    const text = `${nonza.attrs.get('h')} stanzas are acknowledged, and ${sent} were sent`
+    const application = handledTooHigh(nonza, sent)
     if (side === 'client') return this.streams.fail('undefined-condition', 'client-error', text, application)
     if (this.streams.isOpen) this.streams.error('upstream', 'undefined-condition', text, application)
     this.streams.fail('internal-server-error', 'upstream-error')

@@ -1,5 +1,5 @@
 /** Stream headers and STARTTLS, the client's with the gate and the gate's own with the server (RFC 6120 sections 4.7 and 5). */
-import { foldDomain, parseJid } from '../stanza/jid.ts'
+import { compareDomain, parseJid } from '../stanza/jid.ts'
 import type { Header, Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
@@ -59,11 +59,13 @@ export class Opening {
     const { streams, at } = this.stage
     if (!this.headerDue) return streams.fail('bad-format', 'client-error', 'a second stream header')
     this.headerDue = false
-    const domain = header.get('to') ?? ''
+    const domain = header.get('to')
+    if (domain === undefined || domain === '')
+      return streams.fail('improper-addressing', 'client-error', "the stream header has no 'to'")
     const destination = parseJid(domain) === undefined ? undefined : this.stage.destinationOf(domain)
     // The domain was chosen with the first header, and the server with it.
     const isAgain = streams.hasTransport('upstream')
-    if (destination === undefined || (isAgain && foldDomain(domain) !== foldDomain(at.domain)))
+    if (destination === undefined || (isAgain && compareDomain(domain, at.domain) === 'different'))
       return streams.fail('host-unknown', 'client-error')
     at.domain = domain
     this.stage.chosen(destination)

@@ -300,7 +300,7 @@ export class Session {
       case 'whitespace':
         return this.at.phase === 'bound' ? this.streams.send('client', item) : undefined
       case 'close':
-        return this.streams.close('upstream')
+        return this.managing.blames() ? undefined : this.streams.close('upstream')
       case 'error':
         return this.fail('internal-server-error', 'upstream-error', "the server's stream cannot be read")
     }
@@ -317,7 +317,10 @@ export class Session {
         : this.at.bound.stanza('upstream', stanza, this.voice)
     if (received.ns === ns.stream && received.name === 'features') {
       this.opening.featuresDue = false
-      return this.streams.sendElement('client', rewriteFeatures(received, this.maxBytes))
+      return this.streams.sendElement(
+        'client',
+        rewriteFeatures(received, this.maxBytes, this.at.phase !== 'negotiating'),
+      )
     }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.login.answer(received)
     if (isStreamManagement(received)) return this.managing.upstream(received)
@@ -339,6 +342,7 @@ export class Session {
     this.streams.report({ report: 'stream-error', side: 'upstream', by: 'peer', condition })
     if (this.opening.upstreamPlain || !this.streams.isSpeakingTo('client'))
       return this.fail('internal-server-error', 'upstream-error')
+    if (this.managing.blames()) return
     // The other address would lead the client round the gate.
     if (condition === 'see-other-host') return this.fail('reset', 'upstream-error')
     this.streams.sendElement('client', received)
@@ -387,6 +391,7 @@ export class Session {
 
   private onLost(side: Side): void {
     if (side === 'client' || this.managing.isResumable) return this.streams.cut(`${side}-lost`)
+    if (this.managing.blames()) return
     this.fail('internal-server-error', 'upstream-lost', 'the connection to the server was lost')
   }
 

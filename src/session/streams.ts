@@ -2,6 +2,7 @@
  * The two streams of a session: what is open, what was said, and how they end. Whatever the ending, each side gets what RFC 6120
  * section 4.4 and 4.9 owe it: a header before an error, one error, one end tag, and then the end of its transport.
  */
+import { isKind } from '../stanza/stanza.ts'
 import { type Side, type StreamError, type StreamItem, streamErrors } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, elements } from '../xml/element.ts'
@@ -19,6 +20,8 @@ export class Streams {
   out: Effect[] = []
   /** Why it all ends, once that is certain. */
   cause: Cause | undefined
+  /** Stanzas that the client was sent. */
+  stanzasToClient = 0
   private state: 'open' | 'closing' | 'closed' = 'open'
   private readonly opened = { client: true, upstream: false }
   /** A stream header was sent to this side, and the end tag was not. */
@@ -62,6 +65,7 @@ export class Streams {
 
   send(to: Side, item: StreamItem): void {
     if (!this.opened[to]) return
+    if (to === 'client' && item.item === 'element' && isKind(item.element.name)) this.stanzasToClient++
     if (item.item === 'open') this.speaking[to] = true
     this.out.push({ effect: 'send', to, item })
   }

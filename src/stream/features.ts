@@ -10,22 +10,26 @@ function isTakenOut(feature: Element): boolean {
   return feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature
 }
 
-/** Room for what a server adds to a stanza that it counts: `from`, xml:lang and namespaces. Bytes. */
-const slack = 1_024
+/**
+ * Bytes that a stanza may be longer when it is written anew for the server, which counts them: ` from=""` with a bare JID of at most 3,071
+ * bytes (RFC 7622 section 3.1). All else that is written anew is no longer than it came (writer.ts), but for namespaces that a client has
+ * declared once with a prefix and used often.
+ */
+const slack = 8 + 3_071
 
-/** The features as the client gets them. `maxBytes`: the gate's own limit for one element. */
-export function rewriteFeatures(features: Element, maxBytes: number): Element {
+/** The features as the client gets them. `maxBytes`: the gate's own limit for one element. `stamps`: stanzas are stamped from here on. */
+export function rewriteFeatures(features: Element, maxBytes: number, stamps: boolean): Element {
   const children = elements(features)
     .filter(feature => !isTakenOut(feature))
     .map(feature => {
-      if (feature.ns === ns.limits && feature.name === 'limits') return withLimit(feature, maxBytes)
+      if (feature.ns === ns.limits && feature.name === 'limits') return withLimit(feature, maxBytes, stamps ? slack : 0)
       return feature
     })
   return withChildren(features, children)
 }
 
 /** XEP-0478: the smaller of both limits. */
-function withLimit(limits: Element, maxBytes: number): Element {
+function withLimit(limits: Element, maxBytes: number, slack: number): Element {
   return withChildren(
     limits,
     limits.children.map(node => {

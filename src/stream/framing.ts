@@ -2,7 +2,7 @@
  * The wires: how items stand in bytes. TCP (RFC 6120) has one document a stream, WebSocket (RFC 7395) one document a message; above
  * this file nobody knows which.
  */
-import { type Element, element, withAttrs } from '../xml/element.ts'
+import { type Element, element } from '../xml/element.ts'
 import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
 import { attribute, type Surroundings, write } from '../xml/writer.ts'
 import type { Header, Side, StreamError, StreamItem } from './item.ts'
@@ -43,6 +43,7 @@ const faults: Readonly<Record<XmlFault, StreamError>> = {
 
 /** The header of a TCP stream declares these two; a WebSocket message stands alone. */
 const inStream: Surroundings = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
+const toServer: Surroundings = { ...inStream, sections: true }
 const alone: Surroundings = { content: '' }
 
 export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
@@ -62,7 +63,7 @@ export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
       failed ||= item?.item === 'error'
       return item
     },
-    write: item => writeTcp(item),
+    write: item => writeTcp(item, from === 'upstream' ? toServer : inStream),
     restart() {
       const rest = reader.takeRest()
       reader = begin()
@@ -115,17 +116,17 @@ function writeHeader(header: Header): string {
   let out = ''
   for (const name of headerAttributes) {
     const value = header.get(name)
-    if (value !== undefined) out += ` ${name}="${attribute(value)}"`
+    if (value !== undefined) out += ` ${name}=${attribute(value)}`
   }
   return out
 }
 
-function writeTcp(item: StreamItem): string {
+function writeTcp(item: StreamItem, around: Surroundings): string {
   switch (item.item) {
     case 'open':
       return `<?xml version="1.0"?><stream:stream xmlns="${ns.client}" xmlns:stream="${ns.stream}"${writeHeader(item.header)}>`
     case 'element':
-      return write(item.element, inStream)
+      return write(item.element, around)
     case 'whitespace':
       return ' '
     case 'close':
@@ -138,8 +139,6 @@ function writeTcp(item: StreamItem): string {
 export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   let limits = limitsAtFirst
   let waiting: Uint8Array[] = []
-  // What a stanza inherits from its stream it says itself in a message (RFC 7395 section 3.3.3).
-  let lang: string | undefined
   let failed = false
   const read = (message: Uint8Array): StreamItem | undefined => {
     const item = messageItem(message, from, limits)
@@ -154,10 +153,7 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
       const message = failed ? undefined : waiting.shift()
       return message === undefined ? undefined : read(message)
     },
-    write: item => {
-      if (item.item === 'open') lang = item.header.get('xml:lang')
-      return writeMessage(item, lang)
-    },
+    write: writeMessage,
     restart: () => {},
     takeRest() {
       const rest = Buffer.concat(waiting)
@@ -192,7 +188,11 @@ function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): Stream
   return item
 }
 
-function writeMessage(item: StreamItem, lang: string | undefined): string {
+/**
+ * Each message declares its own namespaces (RFC 7395 section 3.3.3). Its language is that of the `<open/>` that was written before it, as it
+ * is that of the header on TCP: a stanza that says none reaches both kinds of clients as it came.
+ */
+function writeMessage(item: StreamItem): string {
   switch (item.item) {
     case 'open':
       return `<open xmlns="${ns.framing}"${writeHeader(item.header)}/>`
@@ -204,13 +204,8 @@ function writeMessage(item: StreamItem, lang: string | undefined): string {
     case 'error':
       return writeAlone(errorElement(item))
     case 'element':
-      return writeAlone(withLang(item.element, lang))
+      return writeAlone(item.element)
   }
-}
-
-function withLang(whole: Element, lang: string | undefined): Element {
-  if (lang === undefined || whole.ns !== ns.client || whole.attrs.has('xml:lang')) return whole
-  return withAttrs(whole, { 'xml:lang': lang })
 }
 
 /** What stands in the stream namespace keeps its customary prefix: clients look for it by that spelling. */

@@ -11,15 +11,17 @@ export const strangerLimits: XmlLimits = {
   blank: 10_000,
 }
 
-/** After it. RFC 6120 section 13.12 forbids less than 10,000 bytes; 262,144 is Prosody's figure. */
-export const clientLimits: XmlLimits = {
-  bytes: 262_144,
-  elements: 2_000,
-  depth: 64,
-  attributes: 64,
-  nameLength: 256,
-  startTag: 16_384,
+/**
+ * After it, what one element of so many bytes may have: as many elements and attributes as fit, since servers take a block list of
+ * thousands of items and an attribute as long as a stanza, and neither costs the gate more than its bytes do. Depth does: see `nestingPerByte`
+ * of the reader. Servers take any; 500 leaves room for what they wrap around a stanza under their own limit here.
+ */
+export function clientLimitsFor(bytes: number): XmlLimits {
+  return { bytes, elements: bytes >> 2, depth: 500, attributes: bytes >> 2, nameLength: 256, startTag: bytes }
 }
+
+/** RFC 6120 section 13.12 forbids less than 10,000 bytes; 262,144 is Prosody's figure. */
+export const clientLimits: XmlLimits = clientLimitsFor(262_144)
 
 /**
  * The operator's own server: a roster of 10,000 contacts is about 1.1 MB and 20,000 elements. What it relays must never end the stream

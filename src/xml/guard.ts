@@ -42,19 +42,31 @@ export function checkNamespace(value: string): void {
     throw new Refused('malformed', 'white space or a control character in a namespace name')
 }
 
-/** UTF-16 units between `&` and `;`: `#x10FFFF` has eight. */
-const referenceLength = 10
+/** UTF-16 units between `&` and `;`: of a name; of a number, whose leading zeros have no meaning. Each piece is looked at anew. */
+const nameLength = 10
+const numberLength = 64
+/** Digits of U+10FFFF. */
+const hexadecimals = 6
+const decimals = 7
 const notInReference = /[^#A-Za-z0-9]/
 
 /** What follows an `&`, with its `;` read or not yet; `end` is the position after it. */
 export function checkReference(reference: string, end: number): void {
-  const head = reference.slice(0, referenceLength + 1)
+  const head = reference.slice(0, numberLength + 1)
+  const start = end - reference.length
   const bad = head.search(notInReference)
-  if (bad !== -1) throw new Refused('malformed', "a bare '&'", end - reference.length + bad)
-  if (head.length <= referenceLength) return
-  const fault = head[0] === '#' ? 'limit' : 'restricted'
-  const text = `a reference of more than ${referenceLength} characters`
-  throw new Refused(fault, text, end - reference.length + referenceLength)
+  if (bad !== -1) throw new Refused('malformed', "a bare '&'", start + bad)
+  if (head[0] !== '#') {
+    if (head.length > nameLength)
+      throw new Refused('restricted', 'an entity that XML does not define', start + nameLength)
+    return
+  }
+  const isHexadecimal = head[1] === 'x'
+  const zeros = /^#x?0*/.exec(head)?.[0].length ?? 0
+  const atMost = zeros + (isHexadecimal ? hexadecimals : decimals)
+  if (head.length > atMost) throw new Refused('malformed', 'a reference to no character', start + atMost)
+  if (head.length > numberLength)
+    throw new Refused('limit', `a reference of more than ${numberLength} characters`, start + numberLength)
 }
 
 export function checkDeclaration(declaration: { version?: string; encoding?: string; standalone?: string }): void {

@@ -73,9 +73,16 @@ export interface XmlReaderOptions {
   readonly relayed?: boolean
 }
 
+/**
+ * saxes looks for a namespace among all elements that are open: an element costs as many steps as it is deep. Within one element of the
+ * limit's size there are so many steps for each byte; those of Prosody's largest stanza take as long as its bytes do.
+ */
+const nestingPerByte = 16
 /** UTF-16 units up to the end of the root's start tag. */
 const prologLength = 10_000
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
+/** UTF-16 units of a declaration besides its namespace name, of an attribute's as the writer spells it: ` xmlns:n0="" n0:`. */
+const declarationLength = 16
 /** Something other than white space before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const between = 'there is text between the elements of the stream'
@@ -112,7 +119,9 @@ export class XmlReader {
   /** Whole, unless saxes objects to its end tag. */
   private ended: XmlItem | undefined
   private elements = 0
-  /** UTF-16 units of the namespace names that writing this element will declare. */
+  /** The sum of the depths of these elements. */
+  private nesting = 0
+  /** UTF-16 units of the namespace declarations that writing this element will add. */
   private declared = 0
   private attributes = 0
   /** Bytes of white space since the last element. */
@@ -360,11 +369,15 @@ export class XmlReader {
     if (this.stack.length === this.level) {
       this.blank = 0
       this.elements = 0
+      this.nesting = 0
       this.declared = 0
     }
     if (++this.elements > this.limits.elements) throw new Refused('limit', `more than ${this.limits.elements} elements`)
-    if (this.stack.length - this.level >= this.limits.depth)
-      throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
+    const depth = this.stack.length - this.level
+    if (depth >= this.limits.depth) throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
+    this.nesting += depth
+    if (this.nesting > nestingPerByte * this.limits.bytes)
+      throw new Refused('limit', 'too many elements too deep within each other')
     this.checkName(name)
   }
 
@@ -441,7 +454,7 @@ export class XmlReader {
    * elements through its prefix, would become a thousand long names.
    */
   private declare(uri: string): void {
-    this.declared += uri.length
+    this.declared += uri.length + declarationLength
     if (this.declared > this.limits.bytes)
       throw new Refused('limit', `namespace names of more than ${this.limits.bytes} characters when written out`)
   }

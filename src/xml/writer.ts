@@ -6,11 +6,15 @@ export interface Surroundings {
   readonly content: string
   /** The one namespace bound to a prefix there, if any. */
   readonly bound?: { readonly prefix: string; readonly ns: string } | undefined
+  /** CDATA sections may be written where they are shorter: to a server, which has a limit, and not to a client, which may not know them. */
+  readonly sections?: boolean
 }
 
 /**
- * Text of an element in canonical spelling: double quotes, no prefixes but the one bound outside, the five entities, hexadecimal
- * references for TAB, LF and CR. Reading it again gives the same element, in libexpat too.
+ * Text of an element in canonical spelling: no prefixes but the one bound outside, references only where they are needed, the shorter of
+ * two spellings. Reading it again gives the same element, in libexpat too. It is hardly longer than what was read, whatever that was (a server
+ * must not refuse it for its size): each CDATA section of twelve bytes that is spelled otherwise may cost three, and a namespace that
+ * was declared once, with a prefix, is declared wherever the surroundings lack it, which the reader bounds.
  */
 export function write(element: Element, around: Surroundings): string {
   const { content, bound } = around
@@ -20,7 +24,7 @@ export function write(element: Element, around: Surroundings): string {
   let out = `<${name}`
   let inside = content
   if (!isBound && element.ns !== content) {
-    out += ` xmlns="${attribute(element.ns)}"`
+    out += ` xmlns=${attribute(element.ns)}`
     inside = element.ns
   }
   let fresh = 0
@@ -29,13 +33,17 @@ export function write(element: Element, around: Surroundings): string {
       const end = key.lastIndexOf('}')
       if (`n${fresh}` === bound?.prefix) fresh++
       const prefix = `n${fresh++}`
-      out += ` xmlns:${prefix}="${attribute(key.slice(1, end))}" ${prefix}:${key.slice(end + 1)}="${attribute(value)}"`
-    } else out += ` ${key}="${attribute(value)}"`
+      out += ` xmlns:${prefix}=${attribute(key.slice(1, end))} ${prefix}:${key.slice(end + 1)}=${attribute(value)}`
+    } else out += ` ${key}=${attribute(value)}`
   }
   if (element.children.length === 0) return `${out}/>`
   out += '>'
-  const within = inside === content ? around : { content: inside, bound }
-  for (const node of element.children) out += typeof node === 'string' ? escapeText(node) : write(node, within)
+  const within = inside === content ? around : { ...around, content: inside }
+  let followsText = false
+  for (const node of element.children) {
+    out += typeof node === 'string' ? writeText(node, followsText, around.sections === true) : write(node, within)
+    followsText = typeof node === 'string'
+  }
   return `${out}</${name}>`
 }
 
@@ -45,27 +53,59 @@ function prefixOf(ns: string, bound: Surroundings['bound']): string | undefined 
   return ns === 'http://www.w3.org/XML/1998/namespace' ? 'xml' : undefined
 }
 
-/** A `>` needs it only where it would end a CDATA section; elsewhere it would quadruple honest text. */
-const inText = /[&<\r]|(?<=^|\])>/
-const inAttribute = /[&<>"'\t\n\r]/
+/**
+ * No spelling of a reader's is shorter than these: `&#9;` and `&#34;` are, for what stands in their place, the shortest there are.
+ */
 const references: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
-  '"': '&quot;',
-  "'": '&apos;',
-  '\t': '&#x9;',
+  '"': '&#34;',
+  "'": '&#39;',
+  '\t': '&#9;',
   '\n': '&#xA;',
   '\r': '&#xD;',
 }
 
-function escapeText(text: string): string {
-  return inText.test(text) ? text.replace(/[&<\r]|(?<=^|\])>/g, reference) : text
+/** A `>` needs a reference only where it would end a CDATA section; elsewhere it would quadruple honest text. */
+const inText = /[&<\r]|(?<=\]\])>/
+/** Text that follows text: what stands before it may be the brackets. */
+const inLaterText = /[&<\r]|(?<=^|^\]|\]\])>/
+const everyInText = new RegExp(inText, 'g')
+const everyInLaterText = new RegExp(inLaterText, 'g')
+const sectionLength = '<![CDATA[]]>'.length
+
+function writeText(text: string, followsText: boolean, mayHaveSections: boolean): string {
+  const special = followsText ? inLaterText : inText
+  if (!special.test(text)) return text
+  if (!mayHaveSections) return text.replace(followsText ? everyInLaterText : everyInText, reference)
+  // Neither fits into a CDATA section.
+  return text
+    .split(followsText ? /(\r|(?<=^|^\]|\]\])>)/ : /(\r|(?<=\]\])>)/)
+    .map((part, index) => (index % 2 === 1 ? reference(part) : writePart(part)))
+    .join('')
 }
 
-/** An attribute's value, safe between either quotes. */
+/** Each `<` and `&` by reference, or the whole as a CDATA section where that is shorter: it was one then. */
+function writePart(part: string): string {
+  const escaped = part.replace(/[&<]/g, reference)
+  return escaped.length > part.length + sectionLength ? `<![CDATA[${part}]]>` : escaped
+}
+
+const inAttribute = /[&<"\t\n\r]/
+
+/** An attribute's value between double quotes, or single ones where the value has more of the double. */
 export function attribute(value: string): string {
-  return inAttribute.test(value) ? value.replace(/[&<>"'\t\n\r]/g, reference) : value
+  if (!inAttribute.test(value)) return `"${value}"`
+  if (!value.includes('"')) return `"${value.replace(/[&<\t\n\r]/g, reference)}"`
+  const isSingle = count(value, '"') > count(value, "'")
+  return isSingle ? `'${value.replace(/[&<'\t\n\r]/g, reference)}'` : `"${value.replace(/[&<"\t\n\r]/g, reference)}"`
+}
+
+function count(text: string, character: string): number {
+  let found = 0
+  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) found++
+  return found
 }
 
 function reference(character: string): string {

@@ -61,7 +61,7 @@ export class RawClient {
     }
   }
 
-  /** The language of its stream a stanza has whether it says so or not; on a WebSocket it must (RFC 7395 section 3.3.3). */
+  /** The language of its stream a stanza has whether it says so or not; some servers do. */
   private inherited(item: Item): Item {
     if (item.item !== 'element') return item
     const { element } = item

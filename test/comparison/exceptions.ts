@@ -1,7 +1,7 @@
 // Every difference between a conversation with the server itself and the same one through the gate that is as it should be.
 
 import type { ClientWire } from '../clients/test-client.ts'
-import { find, lang, type Tree } from './canon.ts'
+import { find, type Tree } from './canon.ts'
 import { ours } from './normalise.ts'
 
 export interface Where {
@@ -53,15 +53,6 @@ export const exceptions: readonly Exception[] = [
         ? direct
         : { ...direct, children: whole.children }
     },
-  },
-  {
-    name: 'websocket-language',
-    clause: 'RFC 7395 3.3.3',
-    reason: 'a message of a WebSocket inherits nothing, so a stanza says the language of the stream that it came from',
-    expected: (direct, { wire }) =>
-      (wire === 'ws' || wire === 'wss') && direct.attrs[lang] === undefined
-        ? { ...direct, attrs: { ...direct.attrs, [lang]: 'en' } }
-        : direct,
   },
   {
     name: 'prosody-transport-status',

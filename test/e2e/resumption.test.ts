@@ -147,7 +147,7 @@ async function suite(
 
   await t.test('more is acknowledged than was sent', async t => {
     const { client } = await managed('direct', 'liar')
-    client.send(`<a xmlns='${sm}' h='1'/>`)
+    client.send(`<a xmlns='${sm}' h='99'/>`)
     const error = await client.named('error')
     t.same(
       elements(error).map(condition => condition.name),

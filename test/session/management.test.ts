@@ -79,7 +79,7 @@ const serverHas = (h: number, told: number) => `
     -> client: <a xmlns="urn:xmpp:sm:3" h="${told}"/>`
 
 const tooHigh = (h: string, sent: number, uri = 'urn:xmpp:sm:3') =>
-  `<stream:error><undefined-condition xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams" xml:lang="en">more is acknowledged than was sent</text><handled-count-too-high xmlns="${uri}" h="${h}" send-count="${sent}"/></stream:error>`
+  `<stream:error><undefined-condition xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams" xml:lang="en">${h} stanzas are acknowledged, and ${sent} were sent</text><handled-count-too-high xmlns="${uri}" h="${h}" send-count="${sent}"/></stream:error>`
 const failure = (condition: string, uri = 'urn:xmpp:sm:3', h?: number) =>
   `<failed xmlns="${uri}"${h === undefined ? '' : ` h="${h}"`}><${condition} xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></failed>`
 const refused = (condition: string, uri?: string) => `
@@ -409,6 +409,7 @@ for (const wire of wires) {
       `${managed}
       ${isLiedTo()}
       ${hears('g1')}
+      ${clientHas(1, 2)}
       client: <a ${sm} h='${h}'/>
       -> stream-error undefined-condition gate client
       -> client: ${tooHigh(h, sent)}
@@ -418,6 +419,23 @@ for (const wire of wires) {
       -> close client
       -> leave`,
     )
+  // @xmpp/client counts from the beginning of its stream until it has taken note of <enabled/>.
+  book(
+    'a first count that has the stanzas before <enabled/> in it acknowledges nothing',
+    `${managed}
+    ${isLiedTo()}
+    ${hears('g1')}
+    ${clientHas(2, 1)}
+    ${clientHas(1, 2)}
+    client: <a ${sm} h='2'/>
+    -> stream-error undefined-condition gate client
+    -> client: ${tooHigh('2', 1)}
+    -> client: ${end}
+    -> upstream: </stream:stream>
+    -> close upstream
+    -> close client
+    -> leave`,
+  )
   book(
     'the server has handled 2 of 1',
     `${managed}
@@ -714,6 +732,30 @@ for (const wire of wires) {
         ${outcome}`,
       )
     }
+  for (const [how, ends] of [
+    [
+      'an error',
+      `upstream: <stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>
+    -> stream-error undefined-condition peer upstream`,
+    ],
+    ['its end tag', 'upstream: </stream:stream>'],
+  ] as const)
+    book(
+      `the server answers a <resume/> that claims too much with ${how}: the client is told why`,
+      `${busy}
+      ${lost()}`,
+      `${authenticated(wire)}
+      client: <resume ${sm} previd='x1' h='9'/>
+      -> fetch
+      -> upstream: <resume xmlns="urn:xmpp:sm:3" previd="x1" h="5"/>
+      ${ends}
+      -> stream-error undefined-condition gate client
+      -> client: ${tooHigh('9', 3)}
+      -> client: ${end}
+      -> upstream: </stream:stream>
+      -> close upstream
+      -> close client`,
+    )
   book(
     'a <resume/> that claims too much is for the server to judge, who knows whose session it is; the session still waits',
     `${busy}

@@ -165,8 +165,8 @@ for (const wire of wires) {
     [`to='elsewhere.example' version='1.0'`, 'host-unknown'],
     [`to='romeo@im.example' version='1.0'`, 'host-unknown'],
     [`to='im.example/x' version='1.0'`, 'host-unknown'],
-    [`to='' version='1.0'`, 'host-unknown'],
-    [`version='1.0'`, 'host-unknown'],
+    [`to='' version='1.0'`, 'improper-addressing'],
+    [`version='1.0'`, 'improper-addressing'],
   ] as const)
     book(
       `a header with ${attributes}`,
@@ -295,13 +295,13 @@ for (const wire of wires) {
     "limits: the smaller of both, and before SASL a stranger's (XEP-0478)",
     `${opened(wire)}
     ${limits('262144', '10000')}
-    ${limits('9000', '7976')}`,
+    ${limits('9000', '9000')}`,
   )
   book(
     'limits: after SASL',
     `${authenticated(wire)}
-    ${limits('262144', '261120')}
-    ${limits('10000', '8976')}
+    ${limits('262144', '259065')}
+    ${limits('10000', '6921')}
     ${limits('524288', '262144')}
     ${limits('0', '262144')}
     ${limits('many', '262144')}`,

@@ -553,7 +553,7 @@ for (const wire of wires) {
     `${bound(wire)}
     client: <message xmlns:a='urn:a' a:k='v' to='juliet@im.example'><a:b c='&#x9;&#10;'>&#xd;<![CDATA[<x>]]></a:b></message>
     -> judged forward by none
-    -> upstream: <message xmlns:n0="urn:a" n0:k="v" to="juliet@im.example"><b xmlns="urn:a" c="&#x9;&#xA;">&#xD;&lt;x></b></message>`,
+    -> upstream: <message xmlns:n0="urn:a" n0:k="v" to="juliet@im.example"><b xmlns="urn:a" c="&#9;&#xA;">&#xD;&lt;x></b></message>`,
   )
   book(
     "a stanza's language, inherited or its own, and statuses in two languages",

@@ -82,7 +82,7 @@ inStream('what is read', [
   ['white space between', ' <a/>\r\n\t<b/>', 'whitespace', 'a', 'whitespace', 'b'],
   ['white space inside', '<a> <b/>\r\n</a>', 'a[" "b"\\n"]'],
   ['white space alone inside', '<a>\r\r</a>', 'a["\\n\\n"]'],
-  ['the longest reference', '<a>&#x10FFFD;&#00000065;</a>', 'a["\u{10fffd}A"]'],
+  ['references with leading zeros', `<a>&#x10FFFD;&#00000065;&#x${'0'.repeat(40)}41;</a>`, 'a["\u{10fffd}AA"]'],
 ])
 
 inStream('what is not well-formed', [
@@ -114,6 +114,9 @@ inStream('what is not well-formed', [
   ['a reference to NUL', '<a>&#0;</a>', malformed],
   ['a reference to a surrogate', '<a>&#xD83D;&#xDE00;</a>', malformed],
   ['a reference beyond Unicode', '<a>&#x110000;</a>', malformed],
+  ['a number of twenty digits', '<a>&#99999999999999999999;</a>', malformed],
+  ['a number of a thousand digits', `<a b='&#x${'9'.repeat(1_000)};'/>`, malformed],
+  ['a number of many zeros and digits', `<a>&#${'0'.repeat(40)}99999999;</a>`, malformed],
   ['an empty reference', '<a>&;</a>', malformed],
   ['a space after <', '< a/>', malformed],
   ['a slash in a tag', "<a / b='1'>", malformed],

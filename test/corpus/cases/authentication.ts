@@ -70,7 +70,7 @@ const served: Readonly<Record<string, string>> = {
 
 const headers: Case[] = [
   ...Object.entries(unknown).flatMap(([name, attributes]) =>
-    onBoth(`a header with ${name}`, wire => [[header(attributes, wire)], ends('host-unknown')]),
+    onBoth(`a header with ${name}`, wire => [[header(attributes, wire)], ends('host-unknown', 'improper-addressing')]),
   ),
   ...Object.entries(versions).flatMap(([name, attributes]) =>
     onBoth(`a header with ${name}`, wire => [[header(attributes, wire)], ends('unsupported-version')]),

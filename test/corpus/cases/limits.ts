@@ -34,6 +34,8 @@ const declarations = (count: number) =>
 
 type Make = (by: number) => string
 
+const overhead = 32
+
 /** What a limit is about, `by` so much beyond the edge; and how it is delivered when that is nothing. */
 function edges(of: XmlLimits): readonly (readonly [name: string, make: Make])[] {
   return [
@@ -55,7 +57,32 @@ function edges(of: XmlLimits): readonly (readonly [name: string, make: Make])[] 
   ]
 }
 
+/** As many as fit into the bytes: there is no other limit. */
+function fitting(make: Make): { readonly most: number; readonly tooMany: number } {
+  const fits = (by: number) => Buffer.byteLength(make(by)) < clientLimits.bytes - overhead
+  let [most, tooMany] = [-clientLimits.elements + 8, 0]
+  while (tooMany - most > 1) {
+    const middle = Math.floor((most + tooMany) / 2)
+    if (fits(middle)) most = middle
+    else tooMany = middle
+  }
+  const isTooLong = (by: number) => Buffer.byteLength(make(by)) > clientLimits.bytes + overhead
+  while (!isTooLong(tooMany)) tooMany++
+  return { most, tooMany }
+}
+
 const bound: Case[] = edges(clientLimits).flatMap(([name, make]) => {
+  if (Buffer.byteLength(make(0)) > clientLimits.bytes - overhead) {
+    const { most, tooMany } = fitting(make)
+    return [
+      limits(
+        `passes: ${name}, as many as fit`,
+        make(most),
+        delivered(name === 'declarations' ? extension('<y/>') : make(most)),
+      ),
+      limits(`${name}, more than fit`, make(tooMany), ends('policy-violation')),
+    ]
+  }
   const arrives = name === 'declarations' ? extension('<y/>') : make(0)
   return [
     limits(`passes: ${name}, at the limit`, make(0), delivered(arrives)),
@@ -65,7 +92,6 @@ const bound: Case[] = edges(clientLimits).flatMap(([name, make]) => {
   ]
 })
 
-const overhead = 32
 const size: Case[] = [
   limits(
     'passes: bytes, nearly at the limit',
@@ -145,6 +171,11 @@ const size: Case[] = [
     { wires: websocket },
   ),
   limits('a depth that takes minutes', extension(nested(20_000)), ends('policy-violation')),
+  limits(
+    'a depth that is allowed, with as much within it as fits',
+    extension(`${'<y>'.repeat(490)}${'<y/>'.repeat(60_000)}${'</y>'.repeat(490)}`),
+    ends('policy-violation'),
+  ),
   limits(
     'one long namespace a thousand times',
     extension(`<y xmlns:p='urn:${'n'.repeat(2_000)}'>${'<z><p:y/></z>'.repeat(900)}</y>`),

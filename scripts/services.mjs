@@ -5,6 +5,21 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { SetupError, say, undisturbed } from './command.mjs'
 
+/**
+ * The packages whose daemons are a test's business. What else comes along with them, systemd itself among it, keeps the units that the
+ * system wants.
+ */
+const daemons = new Set([
+  'prosody',
+  'ejabberd',
+  'erlang-base', // epmd
+  'haproxy',
+  'prometheus',
+  'prometheus-node-exporter',
+  'redis',
+  'redis-server',
+])
+
 const policy = '/usr/sbin/policy-rc.d'
 const denied = 101 // invoke-rc.d(8): "action forbidden by policy"
 const ours = /^# stanzagate set-up, process (\d+)$/m
@@ -18,7 +33,7 @@ export async function withoutServices(packages, install) {
       await install()
     } finally {
       try {
-        disableServices(installedPackages().filter(name => !before.has(name)))
+        disableServices(installedPackages().filter(name => !before.has(name) && daemons.has(name.replace(/:.*/, ''))))
       } finally {
         remove()
       }
@@ -77,7 +92,7 @@ function installedPackages() {
   return [...query.stdout.matchAll(/^install ok installed\t(\S+)$/gm)].map(match => match[1])
 }
 
-/** Disables at boot, with or without a running systemd, what these packages, new on this machine, bring along. */
+/** Disables at boot, with or without a running systemd, the daemons of these packages, which are new on this machine. */
 function disableServices(packages) {
   if (packages.length === 0) return
   const files = spawnSync('dpkg-query', ['-L', ...packages], { encoding: 'utf8' }).stdout

@@ -37,6 +37,9 @@ export async function ensureNodeModules({ install = true } = {}) {
   say(
     `about to install with ${command}: ${Object.keys(direct).join(', ')} (${Object.keys(packages).length - 1} packages)`,
   )
+  say(
+    "npm's warning EBADENGINE, of a package that wants a newer Node than this one, is harmless: the tests run on this one",
+  )
   // The tests need the development packages whatever NODE_ENV says.
   const status = await run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'])
   if (status !== 0) throw new SetupError(`${command} failed (exit status ${status})`, status)

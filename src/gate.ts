@@ -23,6 +23,7 @@ import { Front, type FrontOptions } from './transport/front.ts'
 import type { Clock } from './transport/nudge.ts'
 import { Overload, ProcessReadings, type Readings } from './transport/overload.ts'
 import { Relay, type SessionView, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
+import { tlsFaultOf } from './transport/tls.ts'
 import { trustOf } from './transport/trusted.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
@@ -47,6 +48,7 @@ export interface Senses {
 export class Gate {
   readonly metrics: Metrics
   readonly offenders = new Offenders()
+  private readonly log: Log
   private readonly limits: Limits
   private readonly audit: Audit | undefined
   private readonly clock: Clock
@@ -81,12 +83,9 @@ export class Gate {
     this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules }, senses.time)
     this.audit = config.audit && this.auditTo(config.audit, logger)
     this.metrics.counts(() => this.clientStreams())
-    const own = [
-      this.metrics,
-      this.offenders,
-      new Log(config.log ? loggersOf(logger, config.log) : logger, () => this.clock.now()),
-      ...(this.audit ? [this.audit] : []),
-    ]
+    const addressOf = (upstream: string) => hostPort(targets.get(upstream))
+    this.log = new Log(config.log ? loggersOf(logger, config.log) : logger, () => this.clock.now(), addressOf)
+    const own = [this.metrics, this.offenders, this.log, ...(this.audit ? [this.audit] : [])]
     this.around = {
       accounts,
       limits,
@@ -111,6 +110,12 @@ export class Gate {
       strain: () => this.overload.strain,
       waits: change => this.metrics.waits(change),
     })
+  }
+
+  /** At this listener TLS did not come about before there was a stream. `client`: its address. */
+  handshakeFailed(listener: string, client: string | undefined, error: Error): void {
+    this.metrics.handshakeFailed(listener)
+    this.log.handshakeFailed(listener, client, tlsFaultOf(error))
   }
 
   /** What a listener does with each connection; `starttls`: it is plain, and TLS is required. */
@@ -277,6 +282,12 @@ function sessionOptions(
       return { route: route.domain, upstream: route.upstream, starttls, actsForOthers: route.authzid === 'any' }
     },
   }
+}
+
+/** `undefined` for an upstream that there is not. */
+function hostPort(target: Target | undefined): string | undefined {
+  if (target === undefined) return undefined
+  return target.address.includes(':') ? `[${target.address}]:${target.port}` : `${target.address}:${target.port}`
 }
 
 function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {

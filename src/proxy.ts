@@ -180,7 +180,7 @@ class ListeningGate implements Proxy {
   private direct(name: string, files: CertificateFiles, serve: (connection: Connection) => void, guard: Guard): Server {
     const pem = this.certificates.keep(name, files, pem => server.setSecureContext(serverTls(pem)))
     const server = directServer(pem, this.limits.times.tls, serve, guard)
-    server.on('tlsClientError', () => this.gate.metrics.handshakeFailed(name))
+    server.on('tlsClientError', (error, socket) => this.gate.handshakeFailed(name, clientOf(socket, guard), error))
     return server
   }
 
@@ -211,9 +211,12 @@ class ListeningGate implements Proxy {
     const options = { loggerInstance: this.adminApp.log, logController: quiet(), ...secure }
     const app = fastify(options as FastifyServerOptions) as unknown as FastifyInstance
     this.apps.push(app)
-    if (tls !== undefined) app.server.on('tlsClientError', () => this.gate.metrics.handshakeFailed(name))
     const serve = this.gate.serve(name, false)
     const door = this.doorOf(listener)
+    if (tls !== undefined)
+      app.server.on('tlsClientError', (error: Error, socket: Socket) =>
+        this.gate.handshakeFailed(name, clientOf(socket, door), error),
+      )
     door.guard(app.server)
     this.track(app.server)
     await app.register(websocketPlugin, {
@@ -250,6 +253,11 @@ class ListeningGate implements Proxy {
     this.fronts.push(front)
     return front
   }
+}
+
+/** The address of a client whose TLS has failed, by a trusted proxy's word if there is one. */
+function clientOf(socket: Socket, guard: Guard): string | undefined {
+  return guard.addressesOf(socket)?.source.address
 }
 
 /** Who sent a request: the connection's client, or whom that one names if it is a trusted proxy. */

@@ -88,8 +88,15 @@ export class Log implements Watcher {
   /** By stream: since when its lines about decisions are counted, and how many there were. */
   private readonly judgements = new Map<number, { since: number; lines: number }>()
 
-  /** One logger: for every area. `now`: milliseconds, from any beginning. */
-  constructor(logger: FastifyBaseLogger | Loggers, now: () => number = () => performance.now()) {
+  private readonly addressOf: (upstream: string) => string | undefined
+
+  /** One logger: for every area. `now`: milliseconds, from any beginning. `addressOf`: where an upstream is, `address:port`. */
+  constructor(
+    logger: FastifyBaseLogger | Loggers,
+    now: () => number = () => performance.now(),
+    addressOf: (upstream: string) => string | undefined = () => undefined,
+  ) {
+    this.addressOf = addressOf
     this.to = 'rules' in logger ? logger : (Object.fromEntries(logAreas.map(area => [area, logger])) as Loggers)
     this.seldom = new Seldom(now)
     this.now = now
@@ -104,7 +111,7 @@ export class Log implements Watcher {
       case 'session-closed':
         return sessions.info(this.lifeOf(report, about), 'session closed')
       case 'connect-failed':
-        return upstream.warn({ stream, upstream: report.upstream, reason: report.reason }, 'upstream not reached')
+        return this.unreached(report, about)
       case 'stream-error': {
         const { side, by, condition, text } = report
         const to = side === 'upstream' ? upstream : sessions
@@ -152,12 +159,32 @@ export class Log implements Watcher {
     if (count !== undefined) this.to.connections.warn({ reason, listener, address, count }, 'connections refused')
   }
 
+  /** While a server is down every client that comes is an attempt. */
+  private unreached(
+    { upstream, reason }: Extract<Report, { report: 'connect-failed' }>,
+    { id, tlsFault }: About,
+  ): void {
+    const fields = { upstream, address: this.addressOf(upstream), reason, tlsFault, stream: id }
+    const count = this.seldom.due(`unreached ${upstream} ${reason}`)
+    if (count === undefined) this.to.upstream.debug(fields, 'upstream not reached')
+    else this.to.upstream.warn({ ...fields, count }, 'upstream not reached')
+  }
+
+  /** TLS came first, and failed: there was no stream yet. `fault`: as `tlsFaultOf` has it. */
+  handshakeFailed(listener: string, client: string | undefined, tlsFault: string | undefined): void {
+    const fields = { listener, client, stage: 'tls', condition: 'handshake', tlsFault }
+    const count = this.seldom.due('failed tls handshake')
+    if (count === undefined) this.to.sessions.debug(fields, 'negotiation failed')
+    else this.to.sessions.info({ ...fields, count }, 'negotiation failed')
+  }
+
   /** The same; at debug level each has its line. */
   private failed(report: Extract<Report, { report: 'negotiation-failed' }>, about: About): void {
     const { stage, condition } = report
     const { id: stream, listener, client } = about
     const count = this.seldom.due(`failed ${stage} ${condition}`)
-    const fields = { stream, listener, client, route: about.route, stage, condition }
+    const tlsFault = stage === 'tls' ? about.tlsFault : undefined
+    const fields = { stream, listener, client, route: about.route, stage, condition, tlsFault }
     if (count === undefined) this.to.sessions.debug(fields, 'negotiation failed')
     else this.to.sessions.info({ ...fields, count }, 'negotiation failed')
   }

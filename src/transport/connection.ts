@@ -8,6 +8,8 @@ export interface Connection {
   readonly addresses: Addresses | undefined
   /** The version of TLS, as Node names it; left out, or `undefined`: there is none. */
   readonly tls?: string | undefined
+  /** What went wrong with TLS (`tlsFaultOf`), after which the connection has closed; left out, or `undefined`: nothing. */
+  readonly tlsFault?: string | undefined
   /** The relay takes over: reading begins. Without times the peer may be silent, and slow, for ever. */
   start(handlers: ConnectionHandlers, times?: ConnectionTimes): void
   /** Each text is a whole message where the wire has messages; one write for all of them where it has none. */

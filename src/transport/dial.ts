@@ -5,7 +5,7 @@ import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
 import { encodeProxyHeader, type ProxyVersion } from './proxy-protocol.ts'
 import { alpn, TcpConnection } from './tcp.ts'
-import { upstreamTls } from './tls.ts'
+import { tlsFaultOf, upstreamTls } from './tls.ts'
 
 /** Where an upstream is, ready to be dialled. */
 export interface Target {
@@ -25,14 +25,14 @@ const patience = 10_000
 
 /**
  * Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. `client` is whom
- * a PROXY header names.
+ * a PROXY header names. `detail`: what OpenSSL or Node calls the fault, where it is one of TLS.
  */
 export function dial(
   target: Target,
   domain: string,
   client: Addresses | undefined,
   done: (connection: Connection) => void,
-  failed: (reason: ConnectFailure) => void,
+  failed: (reason: ConnectFailure, detail?: string) => void,
 ): () => void {
   const name = target.servername ?? domain
   const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn] }
@@ -40,7 +40,7 @@ export function dial(
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
   const lay = (below: Socket) => connectTls({ ...tls, socket: below, host })
-  const lost = (error: Error) => settle(reasonOf(error))
+  const lost = (error: Error) => settle(reasonOf(error), error)
   let socket = connect({ host, port, noDelay: true, allowHalfOpen: true }, () => {
     // Before TLS, even where TLS comes first.
     if (target.proxyProtocol !== undefined) socket.write(encodeProxyHeader(target.proxyProtocol, client))
@@ -51,13 +51,13 @@ export function dial(
   socket.once('error', lost)
   const timer = setTimeout(() => settle('timeout'), patience)
   let settled = false
-  function settle(reason: ConnectFailure | undefined): void {
+  function settle(reason: ConnectFailure | undefined, error?: Error): void {
     if (settled) return
     settled = true
     clearTimeout(timer)
     if (reason === undefined) return done(new TcpConnection(socket, { lay, event: 'secureConnect' }))
     socket.destroy()
-    failed(reason)
+    failed(reason, reason === 'tls' ? tlsFaultOf(error) : undefined)
   }
   return () => {
     settled = true

@@ -35,6 +35,8 @@ export interface About {
   readonly client?: string | undefined
   /** The version of TLS, as Node names it; `none`: not encrypted, or not by the gate. */
   readonly tls?: string
+  /** What went wrong with TLS on either side, in OpenSSL's words or by Node's code; `undefined`: nothing. */
+  readonly tlsFault?: string | undefined
   /** When the client connected; milliseconds on the clock of `performance.now`. */
   readonly began?: number
   /** What has come and gone so far; it goes on counting. */
@@ -103,7 +105,7 @@ export interface Surroundings {
     domain: string,
     client: Addresses | undefined,
     done: (connection: Connection) => void,
-    failed: (reason: ConnectFailure) => void,
+    failed: (reason: ConnectFailure, detail?: string) => void,
   ): () => void
   /** Called once, when both transports are gone. */
   finished(relay: Relay): void
@@ -121,6 +123,8 @@ export class Relay {
   private readonly around: Surroundings
   private readonly session: Session
   private readonly ends: { client: End; upstream: End | undefined }
+  /** What went wrong with TLS when the upstream was dialled. */
+  private tlsFault: string | undefined
   private giveUp: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
   private wanted: number | undefined
@@ -384,8 +388,9 @@ export class Relay {
         this.begin('upstream', connection)
         this.flush()
       },
-      reason => {
+      (reason, detail) => {
         this.giveUp = undefined
+        this.tlsFault = detail
         this.receive({ event: 'refused', reason })
         this.flush()
       },
@@ -451,7 +456,8 @@ export class Relay {
     const { wire, addresses, tls = 'none' } = connection
     const { route, upstream } = this.session
     const { traffic, began } = this
-    return { id, listener, wire, tls, route, upstream, client: addresses?.source.address, traffic, began }
+    const tlsFault = this.tlsFault ?? this.ends.upstream?.connection.tlsFault ?? connection.tlsFault
+    return { id, listener, wire, tls, tlsFault, route, upstream, client: addresses?.source.address, traffic, began }
   }
 
   /** Fail closed, one session at a time. */

@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type SecureContext, TLSSocket, type Se
 import { type Addresses, addressesOf } from './address.ts'
 import type { Connection, ConnectionHandlers, ConnectionTimes } from './connection.ts'
 import type { Front } from './front.ts'
-import { type Pem, serverTls } from './tls.ts'
+import { type Pem, serverTls, tlsFaultOf } from './tls.ts'
 
 /** What stands before a listener's server. */
 export type Guard = Pick<Front, 'guard' | 'addressesOf'>
@@ -67,6 +67,7 @@ export class TcpConnection implements Connection {
   readonly pending = 0
   readonly addresses: Addresses | undefined
   tls: string | undefined
+  tlsFault: string | undefined
   private socket: Socket
   private readonly securing: Securing | undefined
   private handlers: ConnectionHandlers | undefined
@@ -117,7 +118,10 @@ export class TcpConnection implements Connection {
     if (rest.length > 0) plain.unshift(rest)
     const tls = this.securing.lay(plain)
     this.socket = tls
-    tls.on('error', () => tls.destroy())
+    tls.on('error', error => {
+      this.tlsFault ??= tlsFaultOf(error)
+      tls.destroy()
+    })
     tls.once(this.securing.event, () => {
       this.tls = versionOf(tls)
       this.handlers?.secured()

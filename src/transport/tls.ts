@@ -39,6 +39,16 @@ export function serverTls(pem: Pem): SecureContextOptions {
   }
 }
 
+/**
+ * What went wrong with TLS, in OpenSSL's words, which name the alert (`tlsv1 alert unknown ca`), or by Node's code (`CERT_HAS_EXPIRED`);
+ * nothing of it is a peer's text. `undefined`: not known.
+ */
+export function tlsFaultOf(error: Error | undefined): string | undefined {
+  const { reason, code } = (error ?? {}) as { readonly reason?: unknown; readonly code?: unknown }
+  if (typeof reason === 'string' && /^[\w :.-]{1,80}$/.test(reason)) return reason
+  return typeof code === 'string' ? code : undefined
+}
+
 /** To upstreams, which are the operator's own and may be old: TLS 1.2 or later, with Node's suites. `ca`: PEM; else the system's. */
 export function upstreamTls(ca: string | undefined): SecureContextOptions {
   return { minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) }

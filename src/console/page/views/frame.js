@@ -18,7 +18,7 @@ export function frame() {
   const { overview, place } = state
   return html`
     <header>
-      <h1><img src="/console/icon.svg" alt="" width="22" height="22">Stanzagate</h1>
+      <h1><img src="/console/icon.svg" alt="" width="22" height="22"><span class="name">Stanzagate</span></h1>
       <nav aria-label="Views">
         ${Object.entries(views).map(
           ([name, [title]]) => html`<a href="#${name}" aria-current=${name === place ? 'page' : nothing}>${title}</a>`,

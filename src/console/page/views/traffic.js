@@ -41,12 +41,12 @@ export function traffic() {
 }
 
 function row(event) {
-  const { id, time, direction, kind, type, spelled, account, contact, state: known, rule } = event
+  const { id, time, direction, account, contact, state: known, rule } = event
   const isOpen = state.open.has(id)
   return html`<tr class=${isOpen ? 'open' : ''}>
       <td class="time"><button class="more" aria-expanded=${isOpen} aria-label="${clock(time)}: details" @click=${() => toggle(id)}><time datetime=${time}>${clock(time)}</time></button></td>
       <td class="says">${verdict(event)}</td>
-      <td class="type"><span class=${kind === 'presence' && type !== 'other' ? 'unseen' : 'dim'}>${kind}${' '}</span>${type === 'other' && spelled !== null ? html`<bdi class="spelled">“${plain(spelled)}”</bdi>` : type}</td>
+      <td class="type">${sort(event)}</td>
       <td class="who">${accountLink(account)}</td>
       <td class="way"><span aria-hidden="true">${direction === 'outbound' ? '→' : '←'}</span><span class="unseen">${direction}</span></td>
       <td class="who">${jid(contact)}</td>
@@ -54,6 +54,13 @@ function row(event) {
       <td class="rule ${rule}">${rule === 'none' ? html`<span class="dim">–</span>` : rule}</td>
     </tr>
     ${isOpen ? details(event) : nothing}`
+}
+
+/** Its type; what nobody knows as one, as it was sent. */
+function sort({ kind, type, spelled }) {
+  if (type === 'other' && spelled !== null)
+    return html`<bdi class="spelled">“${plain(spelled)}”</bdi><small>${kind}</small>`
+  return html`<span class=${kind === 'presence' ? 'unseen' : 'dim'}>${kind}${' '}</span>${type}`
 }
 
 function details(event) {

@@ -71,6 +71,11 @@ export class Access {
     return { id }
   }
 
+  /** A browser comes with a login that is none here: the gate was started anew, or it was ended. */
+  isLoginOver(request: FastifyRequest): boolean {
+    return idOf(request) !== undefined && !this.isLoggedIn(request)
+  }
+
   /** From now on it is told when a login was ended before its time; until what is returned is called. */
   whenEnded(viewer: () => void): () => void {
     this.viewers.add(viewer)

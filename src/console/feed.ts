@@ -21,6 +21,8 @@ export interface FeedEvent {
   readonly contact: string | null
   readonly kind: Judged['kind']
   readonly type: string
+  /** Of the type `other`: the attribute as its sender wrote it, shortened. */
+  readonly spelled: string | null
   /** What was known of the contact's subscription before. */
   readonly state: string | null
   /** What the rule that counts has said; with mode observe it was not carried out. */
@@ -55,6 +57,8 @@ export const eventsAtMost = 500
 export const viewersAtMost = 20
 /** UTF-16 units of a JID that are shown: no bare JID is longer (RFC 7622 section 3.1). */
 const longest = 2_047
+/** Characters of a type that are shown. */
+const spelledAtMost = 40
 
 export interface Viewer {
   readonly query: Query
@@ -117,6 +121,7 @@ function eventOf(report: Judged, about: About, id: string, time: number): FeedEv
     contact: shortened(contact),
     kind,
     type,
+    spelled: type === 'other' ? spelledOf(report) : null,
     state: state === undefined ? null : state === 'unknown' ? state : stateLabel(state),
     verdict: deciding?.verdict ?? verdict,
     error: deciding?.error ?? null,
@@ -127,6 +132,13 @@ function eventOf(report: Judged, about: About, id: string, time: number): FeedEv
     listener: about.listener,
     session: about.id,
   }
+}
+
+/** A type that nobody knows is told as far as it helps to find who sends it. */
+function spelledOf({ spelled }: Judged): string | null {
+  if (spelled === undefined) return null
+  const signs = Array.from(spelled.slice(0, 2 * spelledAtMost + 2))
+  return signs.length > spelledAtMost ? `${signs.slice(0, spelledAtMost).join('')}…` : spelled
 }
 
 function shortened(jid: string | undefined): string | null {

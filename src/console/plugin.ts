@@ -71,6 +71,7 @@ function servePage(app: FastifyInstance, access: Access): void {
 const complaints = {
   wrong: 'That is not the token.',
   later: 'Too many wrong tokens: wait a minute.',
+  over: 'Your login has ended: the gate was started anew since, or you were logged out elsewhere. Log in again.',
   foreign: 'The token was not sent from this page.',
 } as const
 
@@ -83,7 +84,10 @@ function serveLogin(app: FastifyInstance, { access, log }: ConsoleOptions, refus
     { parseAs: 'string', bodyLimit: 8_192 },
     (_request, body, done) => done(null, new URLSearchParams(body as string)),
   )
-  app.get('/console/login', async (_request, reply) => (access.isGuarded ? show(reply) : reply.redirect('/console')))
+  app.get('/console/login', async (request, reply) => {
+    if (!access.isGuarded) return reply.redirect('/console')
+    return show(reply, access.isLoginOver(request) ? complaints.over : '')
+  })
   app.post('/console/login', async (request, reply) => {
     if (isForeign(request)) return show(reply.code(403), complaints.foreign)
     const given = request.body instanceof URLSearchParams ? (request.body.get('token') ?? '') : ''

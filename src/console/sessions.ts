@@ -26,11 +26,13 @@ export function sessionParameters({ listeners, routes }: Names): Readonly<Record
   }
 }
 
-interface Row extends Omit<SessionView, 'jid' | 'since' | 'route' | 'upstream'> {
+interface Row extends Omit<SessionView, 'jid' | 'address' | 'since' | 'route' | 'upstream'> {
   readonly account: string | null
   readonly resource: string | null
   readonly route: string | null
   readonly upstream: string | null
+  /** The client's IP address. */
+  readonly address: string | null
   /** ISO 8601, UTC. */
   readonly since: string
 }
@@ -63,9 +65,9 @@ function isWanted(session: SessionView, query: Query): boolean {
   return jid !== undefined && accounts.includes(foldBare(bareOf(jid)) ?? jid)
 }
 
-function rowOf({ jid, since, route, upstream, ...rest }: SessionView): Row {
+function rowOf({ jid, address, since, route, upstream, ...rest }: SessionView): Row {
   const account = jid === undefined ? null : bareOf(jid)
   const resource = account === null || jid === undefined ? null : jid.slice(account.length + 1)
-  const names = { account, resource, route: route ?? null, upstream: upstream ?? null }
+  const names = { account, resource, route: route ?? null, upstream: upstream ?? null, address: address ?? null }
   return { ...rest, ...names, since: new Date(since).toISOString() }
 }

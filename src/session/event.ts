@@ -165,6 +165,8 @@ export type Report =
       readonly from: Side
       readonly kind: Kind
       readonly type: TypeLabel
+      /** The attribute as its sender wrote it, where the label is `other`; a peer's own words. */
+      readonly spelled?: string
       /** The verdict that was carried out. */
       readonly verdict: Said['verdict']
       /** What the rules said, in order. */

@@ -20,11 +20,13 @@ export function judgedReport(
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? undefined : bareOf(address)
   const isAskedFor = contact !== undefined && (said.length > 0 || subscriptionTypeOf(stanza) !== undefined)
+  const type = typeLabel(stanza.kind, stanza.type)
   return {
     report: 'judged',
     from,
     kind: stanza.kind,
-    type: typeLabel(stanza.kind, stanza.type),
+    type,
+    ...(type === 'other' && stanza.type !== undefined ? { spelled: stanza.type } : undefined),
     verdict,
     said,
     account,

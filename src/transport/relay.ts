@@ -72,6 +72,8 @@ export interface SessionView extends StreamState {
   readonly upstream: string | undefined
   /** The full JID; `undefined` as long as no resource is bound. */
   readonly jid: string | undefined
+  /** The client's IP address; `undefined`: not known. */
+  readonly address: string | undefined
   /** When its client connected; milliseconds since 1970. */
   readonly since: number
 }
@@ -187,9 +189,10 @@ export class Relay {
   }
 
   get view(): SessionView {
-    const { id, listener } = this.incoming
+    const { id, listener, connection } = this.incoming
+    const address = connection.addresses?.source.address
     const { route, upstream, boundTo: jid } = this.session
-    return { ...this.state, id, listener, route, upstream, jid, since: this.since }
+    return { ...this.state, id, listener, route, upstream, jid, address, since: this.since }
   }
 
   /** Another stream has resumed the session. */

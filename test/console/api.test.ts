@@ -35,7 +35,7 @@ const judged = (more: Partial<Judged> = {}): Judged => ({
 function sessionOf(id: number, more: Partial<SessionView> = {}): SessionView {
   return {
     ...{ id, wire: 'tcp', tls: 'TLSv1.3', phase: 'bound', listener: 'clients', route: 'im.example', upstream: 'main' },
-    ...{ jid: `juliet@im.example/r${id}`, since: 1_000 * id },
+    ...{ jid: `juliet@im.example/r${id}`, address: '192.0.2.7', since: 1_000 * id },
     ...more,
   }
 }
@@ -315,7 +315,15 @@ t.test('sessions, a page at a time', async t => {
   const first = await ask('')
   t.same([first.total, first.next, first.sessions.length], [122, 50, 50])
   t.same(first.sessions[0], {
-    ...{ id: 1, account: 'juliet@im.example', resource: 'r1', listener: 'clients', wire: 'tcp', tls: 'TLSv1.3' },
+    ...{
+      id: 1,
+      account: 'juliet@im.example',
+      resource: 'r1',
+      address: '192.0.2.7',
+      listener: 'clients',
+      wire: 'tcp',
+      tls: 'TLSv1.3',
+    },
     ...{ route: 'im.example', upstream: 'main', phase: 'bound', since: '1970-01-01T00:00:01.000Z' },
   })
   const last = await ask('after=100&limit=200')
@@ -635,4 +643,23 @@ t.test('what is known of an account, and since when', async t => {
     ],
     'it has moved, nobody saw when',
   )
+})
+
+t.test('a type that is none is told as it was sent, shortened', async t => {
+  const { feed } = await made(t)
+  const seen: string[] = []
+  feed.join({ query: new Map(), see: (_id, json) => seen.push(JSON.parse(json).spelled) })
+  for (const spelled of ['online', `${'😀'.repeat(30)}x`, 'y'.repeat(500), ''])
+    feed.report(judged({ type: 'other', spelled }), { ...about, decision: `d${seen.length}` })
+  feed.report(judged(), { ...about, decision: 'd9' })
+  t.same(seen, ['online', `${'😀'.repeat(30)}x`, `${'y'.repeat(40)}…`, '', null])
+})
+
+t.test('after a restart the login page says why one is there', async t => {
+  const [before, after] = [await made(t), await made(t)]
+  const set = String((await before.app.inject(enter(token))).headers['set-cookie'])
+  const cookie = set.split(';')[0] as string
+  t.match((await after.app.inject({ url: '/console/login', headers: { cookie } })).body, 'the gate was started anew')
+  t.notMatch((await before.app.inject({ url: '/console/login', headers: { cookie } })).body, 'started anew')
+  t.notMatch((await after.app.inject('/console/login')).body, 'started anew')
 })

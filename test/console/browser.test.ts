@@ -99,6 +99,7 @@ t.test('an account, its sessions, and an explanation', async t => {
 
   await page.getByRole('link', { name: 'Sessions' }).click()
   await page.getByRole('cell', { name: 'balcony' }).waitFor()
+  await page.getByRole('cell', { name: '127.0.0.1' }).first().waitFor()
   await page.getByLabel('Wire').selectOption('tcp')
   await page.getByRole('cell', { name: 'balcony' }).waitFor({ state: 'detached' })
   await page.getByRole('cell', { name: 'orchard' }).waitFor()
@@ -106,6 +107,9 @@ t.test('an account, its sessions, and an explanation', async t => {
   await page.getByRole('link', { name: 'Explain' }).click()
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('It is not passed on, and nobody is told.').waitFor()
+  t.notOk(await page.getByRole('rowheader', { name: 'unsubscribed-needs-subscription' }).isVisible())
+  await page.getByText(/^\d+ rules with nothing to say$/).click()
+  await page.getByRole('rowheader', { name: 'unsubscribed-needs-subscription' }).waitFor()
   await page.getByLabel('State of the contact').selectOption('none+ask')
   await page.getByRole('button', { name: 'Explain' }).click()
   await page.getByText('No rule has anything against it.').waitFor()
@@ -201,15 +205,20 @@ const marks: Readonly<Record<string, string>> = {
   traffic: stranger,
   sessions: 'balcony',
   [`account/${victim}`]: 'the contact sees the account',
-  explain: 'The rules in the order of asking',
+  explain: 'with nothing to say',
 }
 
 t.test('it says when it is cut off, and comes back', async t => {
   await page.goto(`${url}/console#traffic`)
   await page.getByText('Live', { exact: true }).waitFor()
+  const high = (await page.getByRole('banner').boundingBox())?.height
+  const top = (await page.getByRole('main').boundingBox())?.y
   stage.cut()
-  await page.getByText('Disconnected: trying again…').waitFor()
+  await page.getByText('Disconnected', { exact: true }).waitFor()
+  t.equal((await page.getByRole('banner').boundingBox())?.height, high, 'the header stays as it was')
+  t.equal((await page.getByRole('main').boundingBox())?.y, top, 'and so does what is below it')
   await page.getByRole('alert').getByText('the gate does not answer').waitFor()
+  t.equal(await page.locator('.tiles.stale').count(), 1, 'the figures are grey')
   stage.mend()
   await page.getByText('Live', { exact: true }).waitFor()
   faults.length = 0 // that it cannot connect, in the browser's own words

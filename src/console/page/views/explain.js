@@ -56,12 +56,27 @@ const outcomes = {
   off: 'off',
 }
 
+const silent = ['nothing', 'unasked', 'off']
+
 function told({ why, path, forwarded, answer, passesIn, server }) {
   return html`
     <ul class="why">${why.map(sentence => html`<li>${plain(sentence)}</li>`)}</ul>
     ${passesIn === null ? nothing : html`<p class="passes">It passes in: ${passesIn.map(name => html`<span class="state">${name}</span> `)}</p>`}
-    <table class="path">
-      <caption>The rules in the order of asking</caption>
+    ${ways(path)}
+    ${server.length === 0 ? nothing : steps(server)} ${xml('The other side gets', forwarded)} ${xml('Its sender gets', answer)}`
+}
+
+/** Rules that had nothing to say are there for who wants them. */
+function ways(path) {
+  const spoke = path.filter(({ outcome }) => !silent.includes(outcome))
+  const rest = path.filter(({ outcome }) => silent.includes(outcome))
+  return html`${spoke.length === 0 ? nothing : table('The rules that spoke, in the order of asking', spoke)}
+    ${rest.length === 0 ? nothing : html`<details class="silent"><summary>${rest.length} ${rest.length === 1 ? 'rule' : 'rules'} with nothing to say</summary>${table('In the order of asking', rest)}</details>`}`
+}
+
+function table(caption, path) {
+  return html`<table class="path">
+      <caption>${caption}</caption>
       <thead><tr><th scope="col">Rule</th><th scope="col">Mode</th><th scope="col">Outcome</th></tr></thead>
       <tbody>${path.map(
         ({ rule, clause, about, mode: name, outcome, error }) => html`<tr class=${outcome}>
@@ -70,8 +85,7 @@ function told({ why, path, forwarded, answer, passesIn, server }) {
           <td>${outcomes[outcome]}${error === null ? nothing : html`: ${error}`}</td>
         </tr>`,
       )}</tbody>
-    </table>
-    ${server.length === 0 ? nothing : steps(server)} ${xml('The other side gets', forwarded)} ${xml('Its sender gets', answer)}`
+    </table>`
 }
 
 function steps(server) {

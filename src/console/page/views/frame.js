@@ -18,7 +18,7 @@ export function frame() {
   const { overview, place } = state
   return html`
     <header>
-      <h1><img src="/console/icon.svg" alt="" width="22" height="22">Stanzagate</h1>
+      <h1><img src="/console/icon.svg" alt="" width="22" height="22"><span class="name">Stanzagate</span></h1>
       <nav aria-label="Views">
         ${Object.entries(views).map(
           ([name, [title]]) => html`<a href="#${name}" aria-current=${name === place ? 'page' : nothing}>${title}</a>`,
@@ -30,7 +30,7 @@ export function frame() {
       ${connection()} ${themes()}
       ${overview?.guarded ? html`<form method="post" action="/console/logout"><button>Log out</button></form>` : nothing}
     </header>
-    ${state.overviewFlaw === undefined ? nothing : html`<p class="complaint" role="alert">The numbers are not the present ones: ${state.overviewFlaw}.</p>`}
+    ${state.overviewFlaw === undefined ? nothing : html`<p class="complaint stale" role="alert">The numbers are not the present ones: ${state.overviewFlaw}.</p>`}
     ${tiles(overview)}
     <main id="main" tabindex="-1">${views[place][1]()}</main>
   `
@@ -39,7 +39,7 @@ export function frame() {
 const feeds = {
   connecting: 'Connecting…',
   live: 'Live',
-  lost: 'Disconnected: trying again…',
+  lost: 'Disconnected',
   refused: 'Not connected',
   unasked: 'Connected',
 }
@@ -48,7 +48,7 @@ function connection() {
   // While no events are asked for, the numbers are what tells.
   const feed = state.feed === 'unasked' && state.overviewFlaw !== undefined ? 'lost' : state.feed
   const name = state.isPaused && feed === 'live' ? 'paused' : feed
-  return html`<p class="connection ${name}" role="status"><i aria-hidden="true"></i>${feeds[name] ?? 'Paused'}</p>`
+  return html`<p class="connection ${name}" role="status" title=${name === 'lost' ? 'Trying again' : nothing}><i aria-hidden="true"></i>${feeds[name] ?? 'Paused'}</p>`
 }
 
 function themes() {
@@ -88,7 +88,7 @@ function tiles(overview) {
     ['Requests', subscriptions && (subscriptions['request-out'] ?? 0) + (subscriptions['request-in'] ?? 0), ''],
     ['Approvals', subscriptions && (subscriptions['approval-out'] ?? 0) + (subscriptions['approval-in'] ?? 0), ''],
   ]
-  return html`<dl class="tiles" aria-label="Since the gate was started">
+  return html`<dl class="tiles ${state.overviewFlaw === undefined ? '' : 'stale'}" aria-label="Since the gate was started">
     ${rows.map(
       ([name, value, kind]) =>
         html`<div class=${kind}><dt>${name}</dt><dd>${value === undefined ? '–' : count(value)}</dd></div>`,

@@ -8,7 +8,8 @@ export const wouldVerbs = { forward: 'would rewrite', reject: 'would reject', dr
 
 /** Its colour is never all that tells it. */
 export function verdict({ verdict: name, mode, rule }) {
-  const isObserved = mode === 'observe'
+  // A rule in mode repair puts right what it can, and observes the rest.
+  const isObserved = mode === 'observe' || (mode === 'repair' && name !== 'forward')
   const isRewritten = name === 'forward' && rule !== undefined && rule !== null && rule !== 'none'
   const text = isObserved ? wouldVerbs[name] : name === 'forward' && !isRewritten ? 'forwarded' : pastVerbs[name]
   const kind = isObserved ? 'observe' : isRewritten ? 'rewrite' : name

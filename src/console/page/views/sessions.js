@@ -16,8 +16,8 @@ export function sessions() {
       <table class="sessions">
         <caption class="unseen">Clients' streams, oldest first</caption>
         <thead><tr>
-          <th scope="col">Account</th><th scope="col">Resource</th><th scope="col">Listener</th><th scope="col">Wire</th>
-          <th scope="col">TLS</th><th scope="col">Route</th><th scope="col">Phase</th><th scope="col">For</th>
+          <th scope="col">Account</th><th scope="col">Resource</th><th scope="col">Address</th><th scope="col">Listener</th><th scope="col">Wire</th>
+          <th scope="col">TLS</th><th scope="col">Route</th><th scope="col">Phase</th><th scope="col" class="number">For</th>
         </tr></thead>
         <tbody>${(answer?.sessions ?? []).map(row)}</tbody>
       </table>
@@ -31,12 +31,12 @@ export function sessions() {
   </section>`
 }
 
-function row({ account, resource, listener, wire, tls, route, phase, since: begun }) {
+function row({ account, resource, address, listener, wire, tls, route, phase, since: begun }) {
   const small = (label, value) => html`<td data-label=${label}>${value}</td>`
   return html`<tr>
     <td class="who">${accountLink(account)}</td>
     <td class="who">${resource === null ? html`<span class="dim">–</span>` : html`<bdi class="jid">${plain(resource)}</bdi>`}</td>
-    ${small('Listener', listener)} ${small('Wire', wire)}
+    ${small('Address', address ?? html`<span class="dim">–</span>`)} ${small('Listener', listener)} ${small('Wire', wire)}
     ${small('TLS', tls === 'none' ? html`<span class="dim">none</span>` : tls)}
     ${small('Route', route ?? html`<span class="dim">–</span>`)} ${small('Phase', phase)}
     <td data-label="For" class="number" title="since ${dateAndTime(begun)}">${since(begun)}</td>

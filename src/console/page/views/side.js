@@ -37,7 +37,8 @@ function rules(all) {
 
 /** What the decisions were: a number to each only where there are several kinds. */
 function told(decisions, mode) {
-  const verbs = mode === 'observe' ? wouldVerbs : pastVerbs
+  const verbs =
+    mode === 'observe' ? wouldVerbs : mode === 'repair' ? { ...wouldVerbs, forward: pastVerbs.forward } : pastVerbs
   const parts = Object.entries(decisions).filter(([, value]) => value > 0)
   if (parts.length === 1) return html`<span>${verbs[parts[0][0]]}</span>`
   return parts.map(([verdict, value]) => html`<span>${count(value)} ${verbs[verdict]}</span> `)
@@ -54,7 +55,7 @@ function upstreams({ upstreams: all, routes, listeners }) {
           .filter(({ upstream }) => upstream === name)
           .map(({ domain }) => domain)
           .join(', ')}</p>
-        ${lastError === null ? nothing : html`<p class="flaw">Last error: ${lastError.reason}, ${dateAndTime(lastError.time)}</p>`}
+        ${lastError === null ? nothing : html`<p class=${is === 'up' ? 'dim' : 'flaw'}>${is === 'up' ? 'Up again; before that' : 'Last error'}: ${lastError.reason}, ${dateAndTime(lastError.time)}</p>`}
       </li>`,
     )}
   </ul>

@@ -41,12 +41,12 @@ export function traffic() {
 }
 
 function row(event) {
-  const { id, time, direction, kind, type, account, contact, state: known, rule } = event
+  const { id, time, direction, account, contact, state: known, rule } = event
   const isOpen = state.open.has(id)
   return html`<tr class=${isOpen ? 'open' : ''}>
       <td class="time"><button class="more" aria-expanded=${isOpen} aria-label="${clock(time)}: details" @click=${() => toggle(id)}><time datetime=${time}>${clock(time)}</time></button></td>
       <td class="says">${verdict(event)}</td>
-      <td class="type"><span class=${kind === 'presence' ? 'unseen' : 'dim'}>${kind}${' '}</span>${type}</td>
+      <td class="type">${sort(event)}</td>
       <td class="who">${accountLink(account)}</td>
       <td class="way"><span aria-hidden="true">${direction === 'outbound' ? '→' : '←'}</span><span class="unseen">${direction}</span></td>
       <td class="who">${jid(contact)}</td>
@@ -56,12 +56,34 @@ function row(event) {
     ${isOpen ? details(event) : nothing}`
 }
 
+/** Its type; what nobody knows as one, as it was sent. */
+function sort({ kind, type, spelled }) {
+  if (type === 'other' && spelled !== null)
+    return html`<bdi class="spelled">“${plain(spelled)}”</bdi><small>${kind}</small>`
+  return html`<span class=${kind === 'presence' ? 'unseen' : 'dim'}>${kind}${' '}</span>${type}`
+}
+
 function details(event) {
-  const { id, time, direction, state: known, clause, mode, error, route, listener, session, account, contact } = event
+  const {
+    id,
+    time,
+    direction,
+    state: known,
+    clause,
+    mode,
+    error,
+    route,
+    listener,
+    session,
+    account,
+    contact,
+    spelled,
+  } = event
   const facts = [
     ['Decision', id],
     ['At', dateAndTime(time)],
     ['Way', direction === 'outbound' ? 'outbound: from the client' : 'inbound: from the server'],
+    ['Type as sent', spelled],
     ['Account', account],
     ['Contact', contact],
     ['State before', known],

@@ -4,8 +4,9 @@ import { parseArgs } from 'node:util'
 import { type Config, ConfigError, formatProblem, formatWarning, type Problem, readConfig } from './config.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'
-import { startProxy } from './proxy.ts'
+import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/table.ts'
+import { probeWords } from './transport/probe.ts'
 import { version } from './version.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
@@ -14,12 +15,37 @@ const help = `stanzagate ${version}: a stanza-validating proxy in front of an XM
   stanzagate check --config FILE   read the configuration, say what is wrong with it and what may be soon, start nothing
   stanzagate doctor --help         ask your server what it makes of the rules, and whether its settings suit the gate
   stanzagate explain --help        what the gate makes of a stanza, and why; what became of one that is on record
+  stanzagate COMMAND --help        what a command does, and its options
   stanzagate --version
   stanzagate --help
 
 FILE is YAML or JSON; see stanzagate.example.yaml and the README.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `
+
+const helps: Readonly<Record<string, string>> = {
+  serve: `stanzagate serve: serve clients until SIGTERM or SIGINT
+
+  stanzagate serve --config FILE
+
+  -c, --config FILE   the configuration, YAML or JSON
+
+Warnings of the configuration, and upstreams that are not reached, are logged; the gate starts all the same.
+SIGTERM, SIGINT: streams end with system-shutdown (limits.drain), exit status 0; a second one ends the process at once.
+SIGHUP: certificates are read anew, and the audit's file is opened anew.
+Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
+`,
+  check: `stanzagate check: read the configuration, say what is wrong with it and what may be soon; start nothing
+
+  stanzagate check --config FILE
+
+  -c, --config FILE   the configuration, YAML or JSON
+
+Errors and warnings name file, line, key and remedy. The files that it names are read, and each upstream is connected to once: one that is
+not reached is a warning.
+Exit status: 0 good, with or without warnings, 2 the call or the configuration is wrong.
+`,
+}
 
 class UsageError extends Error {}
 
@@ -28,9 +54,9 @@ async function main(args: readonly string[]): Promise<number> {
   if (args[0] === 'doctor') return doctor(args.slice(1))
   if (args[0] === 'explain') return explainStanza(args.slice(1))
   const { values, positionals } = parse(args)
-  if (values.help) return say(help)
-  if (values.version) return say(`${version}\n`)
   const [command, ...rest] = positionals
+  if (values.help) return say((Object.hasOwn(helps, command ?? '') ? helps[command ?? ''] : undefined) ?? help)
+  if (values.version) return say(`${version}\n`)
   if (command === undefined) throw new UsageError('a command is missing: serve, check, doctor or explain')
   if (command !== 'serve' && command !== 'check')
     throw new UsageError(`there is no command '${command}': serve, check, doctor or explain`)
@@ -42,7 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
     rules.map(rule => rule.name),
     warning => warnings.push(warning),
   )
-  return command === 'check' ? tell(values.config, warnings) : serve(config, warnings)
+  return command === 'check' ? tell(values.config, config, warnings) : serve(config, warnings)
 }
 
 function parse(args: readonly string[]) {
@@ -65,10 +91,20 @@ function say(text: string): number {
   return 0
 }
 
-function tell(file: string, warnings: readonly Problem[]): number {
+async function tell(file: string, config: Config, warnings: readonly Problem[]): Promise<number> {
   for (const warning of warnings) process.stderr.write(`${formatWarning(warning)}\n`)
-  return say(warnings.length === 0 ? `${file}: good\n` : `${file}: good, with warnings (${warnings.length})\n`)
+  let count = warnings.length
+  for (const each of await Promise.all(probesOf(config).map(ask => ask()))) {
+    if (each.failure === undefined) say(`upstreams.${each.upstream}: ${probeWords(each)}\n`)
+    else {
+      count++
+      process.stderr.write(`${file}: warning: upstreams.${each.upstream}: ${probeWords(each)}; ${unreachedRemedy}\n`)
+    }
+  }
+  return say(count === 0 ? `${file}: good\n` : `${file}: good, with warnings (${count})\n`)
 }
+
+const unreachedRemedy = 'start the server, or correct address, port and tls; the gate starts without it'
 
 const ends = ['SIGTERM', 'SIGINT'] as const
 
@@ -87,12 +123,19 @@ async function serve(config: Config, warnings: readonly Problem[]): Promise<numb
   const proxy = await startProxy(config)
   for (const { file, line, key, message, remedy } of warnings)
     proxy.log.warn({ file, line, key, remedy }, `${key} ${message}`)
+  for (const ask of probesOf(config))
+    void ask().then(each => {
+      if (each.failure === undefined) return
+      const fields = { upstream: each.upstream, remedy: unreachedRemedy }
+      proxy.log.warn(fields, `upstream ${each.upstream}: ${probeWords(each)}`)
+    })
   reload = () => {
     proxy.log.info("SIGHUP: certificates are read, and the audit's file is opened anew")
     void proxy.reload()
   }
   proxy.log.info({ signal: await stopped }, 'stopping: streams end with system-shutdown')
   await proxy.stop()
+  proxy.log.info('stopped')
   return 0
 }
 

@@ -88,6 +88,8 @@ export interface Admin {
   readonly port: number
   /** Bearer token; required when the address is not loopback. */
   readonly token: string | undefined
+  /** `/readyz` says 503 while no upstream is reached, too. Left out: it does not look at them. */
+  readonly readyNeedsUpstream?: boolean | undefined
 }
 
 export interface RulesConfig {

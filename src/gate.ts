@@ -22,6 +22,7 @@ import { Door } from './transport/door.ts'
 import { Front, type FrontOptions } from './transport/front.ts'
 import type { Clock } from './transport/nudge.ts'
 import { Overload, ProcessReadings, type Readings } from './transport/overload.ts'
+import { hostPort } from './transport/probe.ts'
 import { Relay, type SessionView, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
 import { tlsFaultOf } from './transport/tls.ts'
 import { trustOf } from './transport/trusted.ts'
@@ -83,7 +84,10 @@ export class Gate {
     this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules }, senses.time)
     this.audit = config.audit && this.auditTo(config.audit, logger)
     this.metrics.counts(() => this.clientStreams())
-    const addressOf = (upstream: string) => hostPort(targets.get(upstream))
+    const addressOf = (upstream: string) => {
+      const target = targets.get(upstream)
+      return target && hostPort(target)
+    }
     this.log = new Log(config.log ? loggersOf(logger, config.log) : logger, () => this.clock.now(), addressOf)
     const own = [this.metrics, this.offenders, this.log, ...(this.audit ? [this.audit] : [])]
     this.around = {
@@ -284,13 +288,8 @@ function sessionOptions(
   }
 }
 
-/** `undefined` for an upstream that there is not. */
-function hostPort(target: Target | undefined): string | undefined {
-  if (target === undefined) return undefined
-  return target.address.includes(':') ? `[${target.address}]:${target.port}` : `${target.address}:${target.port}`
-}
-
-function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {
+/** Where an upstream is, ready to be dialled. Throws when its authorities cannot be read. */
+export function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {
   const ca = tls.ca === undefined ? undefined : readFileSync(tls.ca, 'utf8')
   return { address, port, mode: tls.mode, ca, servername: tls.servername, proxyProtocol }
 }

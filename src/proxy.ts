@@ -21,7 +21,7 @@ import {
 } from './config.ts'
 import { Console } from './console/console.ts'
 import { consolePlugin } from './console/plugin.ts'
-import { Gate, type Senses } from './gate.ts'
+import { Gate, type Senses, targetOf } from './gate.ts'
 import { loggerOptions, loggersOf } from './observe/log.ts'
 import { renewals } from './observe/renewals.ts'
 import type { Addresses } from './transport/address.ts'
@@ -30,6 +30,7 @@ import type { Connection } from './transport/connection.ts'
 import type { Door } from './transport/door.ts'
 import type { Front } from './transport/front.ts'
 import { hostMetaPlugin } from './transport/host-meta.ts'
+import { type Probe, probe, UpstreamWatch } from './transport/probe.ts'
 import type { Watcher } from './transport/relay.ts'
 import { directServer, type Guard, plainServer } from './transport/tcp.ts'
 import { type Pem, serverTls } from './transport/tls.ts'
@@ -89,6 +90,7 @@ class ListeningGate implements Proxy {
   /** Connections of the listeners, whatever is spoken on them. */
   private readonly sockets = new Set<Socket>()
   private readonly fronts: Front[] = []
+  private readonly upstreamWatch: UpstreamWatch | undefined
   private ready = false
   private stopped: Promise<void> | undefined
 
@@ -101,6 +103,7 @@ class ListeningGate implements Proxy {
     this.log = this.adminApp.log
     this.console = config.admin && new Console(config, config.admin, senses.time)
     this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], senses)
+    this.upstreamWatch = config.admin?.readyNeedsUpstream === true ? new UpstreamWatch(probesOf(config)) : undefined
     this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
   }
 
@@ -109,6 +112,7 @@ class ListeningGate implements Proxy {
       if (tls.ca !== undefined) this.certificates.keepAuthorities(name, tls.ca, ca => this.gate.trust(name, ca))
     for (const listener of this.config.listeners) await this.listen(listener)
     const { admin, log } = this.config
+    await this.upstreamWatch?.start()
     if (admin !== undefined && this.console !== undefined) {
       const { token } = admin
       this.track(this.adminApp.server)
@@ -120,7 +124,7 @@ class ListeningGate implements Proxy {
         openMetrics: metrics.openMetrics,
         offenders: () => offenders.snapshot(),
         admits: request => access.admits(request) === 'yes',
-        ready: () => this.ready,
+        ready: () => this.ready && (this.upstreamWatch?.isOneReached ?? true),
         log: loggersOf(this.log, log).admin,
         refused: () => metrics.adminRefused(),
       })
@@ -151,6 +155,7 @@ class ListeningGate implements Proxy {
     this.ready = false
     if (wasReady) await this.gate.pause(this.limits.drain.notReady)
     this.certificates.stop()
+    this.upstreamWatch?.stop()
     for (const app of this.apps) app.server.close()
     const closed = this.servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
     for (const front of this.fronts) front.stop()
@@ -253,6 +258,14 @@ class ListeningGate implements Proxy {
     this.fronts.push(front)
     return front
   }
+}
+
+/** One attempt at each upstream, by the names of its first route. */
+export function probesOf({ upstreams, routes }: Pick<Config, 'upstreams' | 'routes'>): (() => Promise<Probe>)[] {
+  return [...upstreams.values()].map(upstream => {
+    const domain = routes.find(route => route.upstream === upstream.name && route.domain !== '*')?.domain
+    return () => probe(upstream.name, targetOf(upstream), domain ?? upstream.address)
+  })
 }
 
 /** The address of a client whose TLS has failed, by a trusted proxy's word if there is one. */

@@ -48,17 +48,30 @@ routes:
 `
 
 t.test('what is said, and the exit status', async t => {
+  const server = createServer(socket => socket.destroy()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const up = good.replace('port: 1,', `port: ${(server.address() as { port: number }).port},`)
   const folder = t.testdir({
-    'good.yaml': good,
+    'good.yaml': up,
+    'down.yaml': good,
     'bad.yaml': good.replace('starttls', 'startls'),
     'empty.yaml': '',
-    'warned.yaml': good.replace('websocket, address: 127.0.0.1', 'websocket, plaintext: allowed, address: 0.0.0.0'),
+    'warned.yaml': up.replace('websocket, address: 127.0.0.1', 'websocket, plaintext: allowed, address: 0.0.0.0'),
   })
   await writeCertificate(folder, ['localhost'])
   const rows: [args: string[], status: number, out: RegExp, err: RegExp][] = [
     [['--version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
     [['--help'], 0, /serve --config FILE[\s\S]*check --config FILE[\s\S]*Exit status/, /^$/],
-    [['check', '--config', 'good.yaml'], 0, /^good\.yaml: good\n$/, /^$/],
+    [['serve', '--help'], 0, /^stanzagate serve: [\s\S]*SIGHUP/, /^$/],
+    [['check', '--help'], 0, /^stanzagate check: [\s\S]*each upstream is connected to/, /^$/],
+    [['check', '--config', 'good.yaml'], 0, /^upstreams\.main: 127\.0\.0\.1:\d+ is reached\ngood\.yaml: good\n$/, /^$/],
+    [
+      ['check', '--config', 'down.yaml'],
+      0,
+      /^down\.yaml: good, with warnings \(1\)\n$/,
+      /^down\.yaml: warning: upstreams\.main: 127\.0\.0\.1:1 is not reached: nothing listens there; start the server, or .*\n$/,
+    ],
     [
       ['check', '-c', 'bad.yaml'],
       2,
@@ -72,7 +85,7 @@ t.test('what is said, and the exit status', async t => {
     [
       ['check', '-c', 'warned.yaml'],
       0,
-      /^warned\.yaml: good, with warnings \(1\)\n$/,
+      /warned\.yaml: good, with warnings \(1\)\n$/,
       /^warned\.yaml:4: warning: listeners\[1\]\.plaintext: is allowed, and to '0\.0\.0\.0' passwords .*; let nothing .*\n$/,
     ],
     [['check', 'more', '-c', 'good.yaml'], 2, /^$/, /'more' is too much/],

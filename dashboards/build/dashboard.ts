@@ -23,9 +23,10 @@ export interface DashboardInfo {
 
 /** Where the values of a choice come from. */
 const sources: Readonly<Record<(typeof choices)[number], string>> = {
-  instance: 'stanzagate_build_info',
-  route: 'stanzagate_stanzas_total{instance=~"$instance"}',
-  upstream: 'stanzagate_upstream_connect_errors_total{instance=~"$instance"}',
+  job: 'stanzagate_build_info',
+  instance: 'stanzagate_build_info{job=~"$job"}',
+  route: 'stanzagate_stanzas_total{job=~"$job",instance=~"$instance"}',
+  upstream: 'stanzagate_upstream_connect_errors_total{job=~"$job",instance=~"$instance"}',
 }
 
 /** The text of dashboards/NAME.json. */
@@ -38,6 +39,8 @@ export function dashboardText({ name, title, description, rows }: DashboardInfo)
     .refresh('30s')
     .time({ from: 'now-6h', to: 'now' })
     .version(1)
+    // Provisioned dashboards cannot be saved from within Grafana.
+    .readonly()
     .link(
       new DashboardLinkBuilder('Stanzagate')
         .type(DashboardLinkType.Dashboards)
@@ -46,7 +49,7 @@ export function dashboardText({ name, title, description, rows }: DashboardInfo)
         .includeVars(true)
         .keepTime(true),
     )
-    .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'))
+    .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
   for (const choice of choices) builder.withVariable(variable(choice))
   let id = 0
   for (const [row, panels] of Object.entries(rows)) {
@@ -64,15 +67,18 @@ function atTheTop(key: string, value: unknown): unknown {
 
 function variable(choice: (typeof choices)[number]): QueryVariableBuilder {
   const query = `label_values(${sources[choice]}, ${choice})`
-  return new QueryVariableBuilder(choice)
-    .label(`${choice.charAt(0).toUpperCase()}${choice.slice(1)}`)
-    .datasource(datasource)
-    .query({ qryType: 1, query, refId: 'PrometheusVariableQueryEditor-VariableQuery' })
-    .definition(query)
-    .refresh(VariableRefresh.OnTimeRangeChanged)
-    .sort(VariableSort.AlphabeticalAsc)
-    .multi(true)
-    .includeAll(true)
-    .allValue('.*')
-    .current({ selected: true, text: ['All'], value: ['$__all'] })
+  return (
+    new QueryVariableBuilder(choice)
+      .label(`${choice.charAt(0).toUpperCase()}${choice.slice(1)}`)
+      .datasource(datasource)
+      .query({ qryType: 1, query, refId: 'PrometheusVariableQueryEditor-VariableQuery' })
+      .definition(query)
+      .refresh(VariableRefresh.OnTimeRangeChanged)
+      .sort(VariableSort.AlphabeticalAsc)
+      .multi(true)
+      .includeAll(true)
+      // Other gates' series, which lack the label, are none of this one.
+      .allValue('.+')
+      .current({ selected: true, text: ['All'], value: ['$__all'] })
+  )
 }

@@ -159,6 +159,16 @@ export const health: DashboardInfo = {
         alert: 'StanzagateCertificateRefused',
       },
       {
+        title: 'Certificates refused',
+        description: 'Listeners whose files hold a certificate that cannot be used: 1 until they are mended.',
+        unit: 'short',
+        as: 'numbers',
+        queries: {
+          '{{instance}} {{listener}}': `max by (instance, listener) (${series('refusedCertificate')})`,
+        },
+        alert: 'StanzagateCertificateRefused',
+      },
+      {
         title: 'Audit',
         description:
           'Lines of the audit that were written, and lost: the file could not be written, or the disk was too slow.',

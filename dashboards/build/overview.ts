@@ -128,7 +128,7 @@ export const overview: DashboardInfo = {
         as: 'table',
         queries: {
           '{{alertname}} {{instance}}':
-            'count by (alertname, severity, alertstate, instance) (ALERTS{alertname=~"Stanzagate.*",instance=~"$instance|"})',
+            'count by (alertname, severity, alertstate, instance) (ALERTS{alertname=~"Stanzagate.*",job=~"$job|",instance=~"$instance|"})',
         },
       },
     ],

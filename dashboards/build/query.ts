@@ -12,7 +12,12 @@ export type Matchers<K extends Key> = Readonly<Partial<Record<LabelOf<K>, Wanted
 type By<K extends Key> = readonly (LabelOf<K> | 'instance')[]
 
 /** The choices at the top of a dashboard: each is a label, and every query of a metric that has the label obeys it. */
-export const choices = ['instance', 'route', 'upstream'] as const
+export const choices = ['job', 'instance', 'route', 'upstream'] as const
+
+/** Labels that every series has: Prometheus puts them there. */
+const scraped: readonly string[] = ['job', 'instance']
+/** What fails before a domain was asked for has no route: it belongs to every choice of one. */
+const withoutRoute: readonly Key[] = ['negotiation']
 
 /** `stanzagate_…{…}`, of what is chosen. Throws when a label cannot have such a value. */
 export function series<K extends Key>(key: K, wanted?: Matchers<K>, suffix = ''): string {
@@ -23,7 +28,7 @@ export function series<K extends Key>(key: K, wanted?: Matchers<K>, suffix = '')
     for (const word of words) if (!allows(labels[label], word)) throw new Error(`${name}: ${label} is never ${word}`)
     return `${label}${typeof value === 'string' ? '=' : 'not' in value ? '!=' : '=~'}"${words.join('|')}"`
   })
-  return `${name}${suffix}{${[...own, ...chosen(Object.keys(labels))].join(',')}}`
+  return `${name}${suffix}{${[...own, ...chosen(Object.keys(labels), withoutRoute.includes(key))].join(',')}}`
 }
 
 /** What a recording rule has recorded, with these labels besides job and instance. */
@@ -60,10 +65,10 @@ function sum(by: readonly string[]): string {
   return by.length === 0 ? 'sum' : `sum by (${by.join(', ')}) `
 }
 
-function chosen(labels: readonly string[]): string[] {
+function chosen(labels: readonly string[], mayLackRoute = false): string[] {
   return choices
-    .filter(choice => choice === 'instance' || labels.includes(choice))
-    .map(choice => `${choice}=~"$${choice}"`)
+    .filter(choice => scraped.includes(choice) || labels.includes(choice))
+    .map(choice => `${choice}=~"$${choice}${choice === 'route' && mayLackRoute ? '|' : ''}"`)
 }
 
 function allows(values: LabelValues | undefined, value: string): boolean {

@@ -1,5 +1,8 @@
 /** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders; and what is answered where there is none. */
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import Negotiator from 'negotiator'
 import { isBearer, isOfAnotherSite } from '../console/access.ts'
 import { securityHeaders } from '../console/assets.ts'
 import { sendProblem } from '../console/problem.ts'
@@ -58,12 +61,12 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .send(ready ? 'ready\n' : 'not ready\n')
   })
   app.get('/metrics', { preHandler: guard(hasToken) }, async (request, reply) => {
-    const isOpen = openMetrics !== undefined && openMetricsWanted.test(request.headers.accept ?? '')
-    const { contentType } = isOpen ? openMetrics : metrics
-    return reply
-      .header('vary', 'accept')
-      .type(contentType)
-      .send(await (isOpen ? openMetrics : metrics).metrics())
+    const isOpen = openMetrics !== undefined && wantsOpenMetrics(request.headers.accept)
+    const numbers = isOpen ? openMetrics : metrics
+    reply.header('vary', 'accept, accept-encoding').type(numbers.contentType)
+    const text = await numbers.metrics()
+    if (!wantsGzip(request.headers['accept-encoding'])) return reply.send(text)
+    return reply.header('content-encoding', 'gzip').send(await gzipped(text))
   })
   if (options.offenders !== undefined)
     app.get('/api/offenders', { preHandler: guard(options.admits ?? hasToken) }, async (request, reply) => {
@@ -73,5 +76,21 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     })
 }
 
-/** Prometheus names several versions of it, in the order of its liking; 1.0.0 is what there is. */
-const openMetricsWanted = /application\/openmetrics-text\s*(?:,|$|;(?:[^,]*;)?\s*version=1\.0\.0)/i
+const gzipped = promisify(gzip)
+
+const plainText = 'text/plain;version=0.0.4'
+const openText = 'application/openmetrics-text;version=1.0.0'
+/** Parameters that say nothing of the format: how names may be escaped, which none of ours needs to be. */
+const escaping = /;\s*(?:escaping|charset)=[^;,]*/gi
+
+/** Which of the two formats is liked better (RFC 9110 section 12.4.2); plain text where both are liked alike, and where neither is. */
+function wantsOpenMetrics(accept: string | undefined): boolean {
+  if (accept === undefined) return false
+  const negotiator = new Negotiator({ headers: { accept: accept.replaceAll(escaping, '') } })
+  return negotiator.mediaTypes([plainText, openText])[0] === openText
+}
+
+function wantsGzip(encodings: string | undefined): boolean {
+  if (encodings === undefined) return false
+  return new Negotiator({ headers: { 'accept-encoding': encodings } }).encodings(['gzip', 'identity'])[0] === 'gzip'
+}

@@ -13,7 +13,12 @@ import type { Source } from './source.ts'
 /** A file that the schema has nothing against. */
 export interface ConfigFile {
   readonly listeners: readonly (TcpFile | WebsocketFile)[]
-  readonly admin?: { readonly address: string; readonly port: number; readonly token?: string }
+  readonly admin?: {
+    readonly address: string
+    readonly port: number
+    readonly token?: string
+    readonly readyNeedsUpstream?: boolean
+  }
   readonly upstreams: Readonly<Record<string, UpstreamFile>>
   readonly routes: readonly Route[]
   readonly rules?: RulesFile

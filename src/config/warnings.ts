@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { foldDomain } from '../stanza/jid.ts'
 import { readCertificates } from './certificates.ts'
 import { clearText, isExposed } from './checks.ts'
 import type { Flaw } from './file.ts'
@@ -29,7 +30,8 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
       const remedy = 'let nothing but a trusted network reach it, and use TLS as soon as you can'
       warn(`${at}/plaintext`, [`is allowed, and ${clearText(source, at)}`, remedy])
     }
-    files(`${at}/tls/cert`, file => ageFlaws(file, now))
+    const names = namesOf(source, at)
+    files(`${at}/tls/cert`, file => [...ageFlaws(file, now), ...nameFlaws(file, names)])
     files(`${at}/tls/key`, keyFlaws)
   }
   for (const at of source.entries('/upstreams')) {
@@ -58,6 +60,40 @@ function unverifiedFlaw(source: Source): Flaw | undefined {
   if (modeOf('roster-version-held') !== 'off' || asking.length === 0) return undefined
   const why = `is off, so a client that knows its roster's version gets no roster, and ${asking.join(' and ')} can verify nothing`
   return [why, 'set it to observe, repair or enforce: it refuses nothing']
+}
+
+/**
+ * The names by which clients reach a listener, and look for in its certificate: the routes' domains (RFC 6120 section 13.7.2), of a
+ * WebSocket the host of its URL; none where they are not known.
+ */
+function namesOf(source: Source, at: string): string[] {
+  if (source.text(`${at}/kind`) === 'websocket') {
+    const url = source.text(`${at}/url`)
+    return url === undefined ? [] : [new URL(url).hostname]
+  }
+  const domains = source.entries('/routes').map(route => source.text(`${route}/domain`))
+  return domains.flatMap(domain => (domain === undefined || domain === '*' ? [] : (foldDomain(domain) ?? [])))
+}
+
+function nameFlaws(file: string, names: readonly string[]): Flaw[] {
+  const read = readCertificates(file)
+  const certificate = 'flaw' in read ? undefined : read.certificates[0]
+  if (certificate === undefined || names.length === 0) return []
+  if (certificate.subjectAltName === undefined)
+    return [
+      [
+        'has no subjectAltName',
+        'have it made with one (openssl req -addext subjectAltName=DNS:...): clients look for no other name',
+      ],
+    ]
+  const missing = names.filter(name => certificate.checkHost(name, { subject: 'never' }) === undefined)
+  if (missing.length === 0) return []
+  return [
+    [
+      `does not bear the name ${missing.join(', ')}`,
+      'have it made for all names that clients look for, or they refuse it',
+    ],
+  ]
 }
 
 /** What is to be said of a certificate's days; `undefined`: nothing. `index` is its place in the file, from 0. */

@@ -91,11 +91,13 @@ export class Metrics implements Watcher {
   certified(listener: string, expiry: number): void {
     this.begin(initialOfCertificate(listener))
     this.tallies.get('expiry')?.set([listener], expiry)
+    this.tallies.get('refusedCertificate')?.set([listener], 0)
   }
 
   /** What became of a listener's certificate that was read anew. */
   reloaded(listener: string, outcome: (typeof reloadOutcomes)[number]): void {
     this.add('reloads', [listener, outcome])
+    if (outcome === 'refused') this.tallies.get('refusedCertificate')?.set([listener], 1)
   }
 
   /** A request to the admin listener had no right token. */

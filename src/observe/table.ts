@@ -292,6 +292,14 @@ export const metrics = {
     labels: { listener },
     example: 'stanzagate_certificate_expiry_timestamp_seconds - time() < 14 * 86400',
   },
+  refusedCertificate: {
+    name: 'stanzagate_certificate_refused',
+    kind: 'gauge',
+    unit: 'certificates',
+    help: 'Whether the files of the certificate of a listener with TLS hold one that cannot be used: 1 until they are mended; the one before stays in use.',
+    labels: { listener },
+    example: 'stanzagate_certificate_refused == 1',
+  },
   reloads: {
     name: 'stanzagate_certificate_reloads_total',
     kind: 'counter',

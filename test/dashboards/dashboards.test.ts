@@ -33,6 +33,8 @@ interface Panel {
 interface Variable {
   readonly name: string
   readonly type: string
+  readonly label?: string
+  readonly allValue?: string
   readonly definition?: string
 }
 
@@ -40,6 +42,7 @@ interface Dashboard {
   readonly uid: string
   readonly title: string
   readonly schemaVersion: number
+  readonly editable: boolean
   readonly templating: { readonly list: readonly Variable[] }
   readonly panels: readonly Panel[]
 }
@@ -130,7 +133,7 @@ t.test('what the gate does not have is seen', async t => {
 t.test('a query in the making names only what there is', async t => {
   t.equal(
     series('stanzas', { type: ['subscribe', 'subscribed'], verdict: { not: 'forward' } }),
-    'stanzagate_stanzas_total{type=~"subscribe|subscribed",verdict!="forward",instance=~"$instance",route=~"$route"}',
+    'stanzagate_stanzas_total{type=~"subscribe|subscribed",verdict!="forward",job=~"$job",instance=~"$instance",route=~"$route"}',
   )
   t.throws(() => series('stanzas', { type: 'sub' }), /stanzagate_stanzas_total: type is never sub/)
 })
@@ -148,7 +151,7 @@ t.test('uids are what links and provisioning go by', async t => {
   )
 })
 
-for (const [file, { templating, panels, schemaVersion }] of dashboards) {
+for (const [file, { templating, panels, schemaVersion, editable }] of dashboards) {
   const charts = panels.filter(panel => panel.type !== 'row')
   const targets = charts.flatMap(({ title, targets = [] }) => targets.map(target => ({ title, ...target })))
 
@@ -158,8 +161,12 @@ for (const [file, { templating, panels, schemaVersion }] of dashboards) {
       templating.list.map(({ type, name }) => `${type} ${name}`),
       ['datasource datasource', ...choices.map(choice => `query ${choice}`)],
     )
-    for (const { name, type, definition = '' } of templating.list) {
+    t.equal(editable, false, 'what is provisioned is not saved from within Grafana')
+    for (const { name, type, label: shown, allValue, definition = '' } of templating.list) {
+      t.equal(shown, type === 'query' ? `${name.charAt(0).toUpperCase()}${name.slice(1)}` : 'Data source')
       if (type !== 'query') continue
+      t.equal(allValue, '.+', `${name}: all have one`)
+      if (name !== 'job') t.match(definition, 'job=~"$job"', `${name}: of the chosen job`)
       const [, series = '', label] = /^label_values\((.*), (\w+)\)$/.exec(definition) ?? []
       t.same(unknowns(`sum by (${label}) (${series})`), [], definition)
       t.equal(label, name)
@@ -183,9 +190,18 @@ for (const [file, { templating, panels, schemaVersion }] of dashboards) {
       t.strictSame(datasource, chosen, `${title}: data source`)
       t.same(unknowns(expr), [], `${title}: ${expr}`)
       for (const [whole, name = '', matchers = ''] of expr.matchAll(/((?:\w+:)?\bstanzagate_[\w:]+)(\{[^}]*\})?/g)) {
-        const has = ['instance', ...grouped(recorded.get(name) ?? ''), ...Object.keys(infoOf(name)?.labels ?? {})]
+        const has = [
+          'job',
+          'instance',
+          ...grouped(recorded.get(name) ?? ''),
+          ...Object.keys(infoOf(name)?.labels ?? {}),
+        ]
         for (const choice of choices.filter(choice => has.includes(choice)))
-          t.ok(matchers.includes(`${choice}=~"$${choice}"`), `${title}: ${whole}: of the chosen ${choice}`)
+          t.match(
+            matchers,
+            new RegExp(`\\b${choice}=~"\\$${choice}\\|?"`),
+            `${title}: ${whole}: of the chosen ${choice}`,
+          )
       }
       const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(match => match[1] as string)
       t.not(legendFormat, '', `${title}: a legend`)

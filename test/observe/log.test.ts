@@ -127,6 +127,36 @@ t.test('whose stream ended for which limit, and who does not get in', async t =>
   t.equal(lines.length, 3)
 })
 
+t.test('a server that is down: one line in ten seconds, with its address and the number', async t => {
+  const { lines, app } = made(t, { level: 'info' })
+  let now = 0
+  const log = new Log(
+    app.log,
+    () => now,
+    upstream => (upstream === 'main' ? '127.0.0.1:15222' : undefined),
+  )
+  for (let attempt = 0; attempt < 177; attempt++) {
+    now = attempt * 57
+    log.report({ report: 'connect-failed', upstream: 'main', reason: 'refused' }, about)
+  }
+  now = 10_001
+  const tls = { ...about, tlsFault: 'tlsv1 alert unknown ca' }
+  log.report({ report: 'connect-failed', upstream: 'main', reason: 'refused' }, about)
+  log.report({ report: 'connect-failed', upstream: 'main', reason: 'tls' }, tls)
+  log.report({ report: 'negotiation-failed', stage: 'tls', condition: 'handshake' }, tls)
+  const at = { level: 40, msg: 'upstream not reached', upstream: 'main', address: '127.0.0.1:15222' }
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [
+      { ...at, reason: 'refused', count: 1 },
+      { ...at, reason: 'refused', count: 177 },
+      { ...at, reason: 'tls', tlsFault: 'tlsv1 alert unknown ca', count: 1 },
+      { msg: 'negotiation failed', stage: 'tls', tlsFault: 'tlsv1 alert unknown ca' },
+    ],
+  )
+  t.equal(lines.length, 4)
+})
+
 t.test('one logger for all areas names none', async t => {
   const { lines, app } = made(t, { level: 'info' })
   new Log(app.log).report(judged('reject', said('reject')), about)

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import fastify from 'fastify'
 import t from 'tap'
@@ -139,6 +140,12 @@ t.test('/api/offenders, and OpenMetrics for who asks for it, behind the token', 
     ['application/openmetrics-text2', false],
     ['application/openmetrics-text', true],
     ['application/openmetrics-text; version=1.0.0; charset=utf-8', true],
+    // The greater q wins, and 0 is never (RFC 9110 section 12.4.2).
+    ['text/plain;q=1, application/openmetrics-text;q=0', false],
+    ['application/openmetrics-text;q=0, */*', false],
+    ['application/openmetrics-text;q=0.2, text/plain;q=0.9', false],
+    ['text/plain;q=0.2, application/openmetrics-text;q=0.9', true],
+    ['text/html', false],
     // Prometheus 2 and 3.
     [
       'application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2',
@@ -156,7 +163,20 @@ t.test('/api/offenders, and OpenMetrics for who asks for it, behind the token', 
       ? 'application/openmetrics-text; version=1.0.0; charset=utf-8'
       : 'text/plain; version=0.0.4; charset=utf-8'
     t.equal(said['content-type'], type, accept ?? 'no header')
-    t.equal(said.vary, 'accept')
+    t.equal(said.vary, 'accept, accept-encoding')
     t.equal(body.endsWith('# EOF\n'), isOpen)
+  }
+  for (const [encodings, isZipped] of [
+    [undefined, false],
+    ['gzip', true],
+    ['gzip, deflate, br', true],
+    ['gzip;q=0', false],
+    ['identity, gzip;q=0.5', false],
+    ['*', true],
+  ] as const) {
+    const headers = encodings === undefined ? { authorization } : { authorization, 'accept-encoding': encodings }
+    const { rawPayload, headers: said } = await app.inject({ url: '/metrics', headers })
+    t.equal(said['content-encoding'], isZipped ? 'gzip' : undefined, encodings ?? 'no header')
+    t.match(String(isZipped ? gunzipSync(rawPayload) : rawPayload), /^# HELP /)
   }
 })

@@ -133,6 +133,21 @@ export function readConfig(
   warn: (warning: Problem) => void = () => {},
   now: number = Date.now(),
 ): Config {
+  const { config, warnings } = readWith(path, ruleNames, now)
+  for (const warning of warnings) warn(warning)
+  return config
+}
+
+/** A configuration as it stands in a file. */
+export interface Reading {
+  readonly config: Config
+  readonly warnings: readonly Problem[]
+  /** What somebody else has found wrong with a part, by its JSON pointer. */
+  problem(pointer: string, message: string, remedy: string): Problem
+}
+
+/** The same, for whoever may find more to say of it. */
+export function readWith(path: string, ruleNames: readonly string[], now: number = Date.now()): Reading {
   const folder = dirname(resolve(path))
   const source = readSource(path, process.env)
   // Nothing more can be said of a file that is no YAML, or not read to its end.
@@ -140,8 +155,11 @@ export function readConfig(
   const file = validate(source, ruleNames)
   check(source, folder)
   if (file === undefined || source.problems.length > 0) throw new ConfigError(source.problems)
-  for (const warning of warningsOf(source, folder, now)) warn(warning)
-  return configOf(file, folder)
+  return {
+    config: configOf(file, folder),
+    warnings: warningsOf(source, folder, now),
+    problem: (...said) => source.problem(...said),
+  }
 }
 
 function configOf(file: ConfigFile, folder: string): Config {

@@ -122,7 +122,9 @@ function readingOf(read: () => Reading): Reading | { readonly problems: readonly
     return read()
   } catch (error) {
     if (error instanceof ConfigError) return { problems: error.problems }
-    throw error
+    // A program's own reading may fail in any way: no session ends by it.
+    const message = `cannot be read (${error instanceof Error ? error.message : String(error)})`
+    return { problems: [{ file: 'options', line: 0, column: 0, key: '', message, remedy: 'mend what reads it' }] }
   }
 }
 

@@ -122,13 +122,21 @@ audit: { file: audit.log }
     message: /^options: routes: is empty/m,
   })
   let next: Config = silent
-  const proxy = await startProxy(silent, { reread: () => next })
+  let broken = false
+  const proxy = await startProxy(silent, {
+    reread: () => {
+      if (broken) throw new Error('the store is away')
+      return next
+    },
+  })
   t.teardown(() => proxy.stop())
   t.equal(proxy.listeners.length, 1)
   next = { ...silent, rules: { default: 'observe' } }
   t.match(await proxy.reload(), { outcome: 'applied', changed: ['rules.default'] })
   next = { ...silent, routes: [{ domain: 'localhost', upstream: 'mian' }] }
   t.match(await proxy.reload(), { outcome: 'refused', problems: [{ file: 'options', key: 'routes[0].upstream' }] })
+  broken = true
+  t.match(await proxy.reload(), { outcome: 'refused', problems: [{ message: /the store is away/ }] })
 })
 
 t.test('what contains itself is refused, and not followed', async t => {

@@ -96,12 +96,11 @@ rules: { ${rules} }
   writeFileSync(join(folder, 'gate.yaml'), text)
 }
 
-/** What becomes of a presence of a type that there is none of: `error`, or the server's own answer to what went on. */
-async function bogus(client: RawClient, id: string): Promise<string> {
+/** Sends a presence of a type that there is not, and waits until it was judged. */
+async function bogus(client: RawClient, id: string): Promise<void> {
   client.send(`<presence id='${id}' type='bogus'/>`)
   client.send(`<iq type='get' id='after-${id}'><ping xmlns='urn:xmpp:ping'/></iq>`)
   await client.withId(`after-${id}`)
-  return id
 }
 
 const crowd = 40

@@ -1,7 +1,15 @@
 #!/usr/bin/env node
 /** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
-import { type Config, ConfigError, formatProblem, formatWarning, type Problem, readConfig } from './config.ts'
+import {
+  type Config,
+  ConfigError,
+  formatProblem,
+  formatWarning,
+  type Problem,
+  type Reading,
+  readWith,
+} from './config.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'
 import { probesOf, startProxy } from './proxy.ts'
@@ -11,7 +19,9 @@ import { version } from './version.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
 
-  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has certificates and the audit's file opened anew
+  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read anew (rules, trusted domains, routes and log
+                                   levels are taken, if all of FILE is good; the rest is named and needs a restart), certificates
+                                   read and the audit's file opened anew; no session ends
   stanzagate check --config FILE   read the configuration, say what is wrong with it and what may be soon, start nothing
   stanzagate doctor --help         ask your server what it makes of the rules, and whether its settings suit the gate
   stanzagate explain --help        what the gate makes of a stanza, and why; what became of one that is on record
@@ -62,13 +72,11 @@ async function main(args: readonly string[]): Promise<number> {
     throw new UsageError(`there is no command '${command}': serve, check, doctor or explain`)
   if (rest.length > 0) throw new UsageError(`'${rest.join(' ')}' is too much`)
   if (values.config === undefined) throw new UsageError(`${command} needs --config FILE`)
-  const warnings: Problem[] = []
-  const config = readConfig(
-    values.config,
-    rules.map(rule => rule.name),
-    warning => warnings.push(warning),
-  )
-  return command === 'check' ? tell(values.config, config, warnings) : serve(config, warnings)
+  const { config: file } = values
+  const names = rules.map(rule => rule.name)
+  const read = () => readWith(file, names)
+  const { config, warnings } = read()
+  return command === 'check' ? tell(file, config, warnings) : serve(config, warnings, read)
 }
 
 function parse(args: readonly string[]) {
@@ -108,8 +116,8 @@ const unreachedRemedy = 'start the server, or correct address, port and tls; the
 
 const ends = ['SIGTERM', 'SIGINT'] as const
 
-/** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files opened anew. */
-async function serve(config: Config, warnings: readonly Problem[]): Promise<number> {
+/** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files read anew. */
+async function serve(config: Config, warnings: readonly Problem[], read: () => Reading): Promise<number> {
   const stopped = new Promise<NodeJS.Signals>(resolve => {
     const stop = (signal: NodeJS.Signals) => {
       for (const each of ends) process.off(each, stop)
@@ -120,7 +128,7 @@ async function serve(config: Config, warnings: readonly Problem[]): Promise<numb
   // From the beginning: a SIGHUP that nobody hears ends the process.
   let reload = () => {}
   process.on('SIGHUP', () => reload())
-  const proxy = await startProxy(config)
+  const proxy = await startProxy(config, [], {}, read)
   for (const { file, line, key, message, remedy } of warnings)
     proxy.log.warn({ file, line, key, remedy }, `${key} ${message}`)
   for (const ask of probesOf(config))
@@ -130,7 +138,7 @@ async function serve(config: Config, warnings: readonly Problem[]): Promise<numb
       proxy.log.warn(fields, `upstream ${each.upstream}: ${probeWords(each)}`)
     })
   reload = () => {
-    proxy.log.info("SIGHUP: certificates are read, and the audit's file is opened anew")
+    proxy.log.info("SIGHUP: the configuration and certificates are read, and the audit's file is opened anew")
     void proxy.reload()
   }
   proxy.log.info({ signal: await stopped }, 'stopping: streams end with system-shutdown')

@@ -5,16 +5,15 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type Config, defaultLimits, type Limits, type Upstream } from './config.ts'
 import { Audit, type AuditConfig } from './observe/audit.ts'
 import { DecisionIds, isDecision, isSubscription } from './observe/decisions.ts'
-import { Log, loggersOf } from './observe/log.ts'
+import { Log, type Loggers } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import { Offenders } from './observe/offenders.ts'
 import { maxFiles } from './observe/process.ts'
-import { makeRoutes } from './routing/routes.ts'
-import { activeRules } from './rules/table.ts'
+import type { Reloadable } from './reload.ts'
 import { Accounts, type Known } from './session/accounts.ts'
 import { Resumptions } from './session/resumptions.ts'
 import type { SessionOptions } from './session/session.ts'
-import { foldDomain } from './stanza/jid.ts'
+import { Settings } from './settings.ts'
 import { Admission, type Rejection, roomOf } from './transport/admission.ts'
 import type { Connection } from './transport/connection.ts'
 import { dial, type Target } from './transport/dial.ts'
@@ -28,10 +27,7 @@ import { tlsFaultOf } from './transport/tls.ts'
 import { trustOf } from './transport/trusted.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
-export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {
-  /** Left out: one logger speaks for all areas. */
-  readonly log?: Config['log']
-}
+export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {}
 
 /** Accounts whose roster version is remembered after their last session. */
 const accountsAtMost = 10_000
@@ -58,18 +54,19 @@ export class Gate {
   private readonly relays = new Set<Relay>()
   private readonly targets: Map<string, Target>
   private readonly around: Surroundings
-  private readonly session: Omit<SessionOptions, 'starttls'>
+  private readonly settings: Settings
   private count = 0
   private stopping = false
   private stopped: Promise<void> | undefined
   private emptied: (() => void) | undefined
 
-  /** Throws when a certificate file of an upstream cannot be read. */
+  /** `loggers`: a logger for each area; left out: one speaks for all. Throws when a certificate file of an upstream cannot be read. */
   constructor(
     config: GateConfig,
     logger: FastifyBaseLogger,
     watchers: readonly Watcher[] = [],
     senses: Partial<Senses> = {},
+    loggers: FastifyBaseLogger | Loggers = logger,
   ) {
     const { limits = defaultLimits } = config
     const { connections, overload } = limits
@@ -77,21 +74,24 @@ export class Gate {
     this.clock = senses.clock ?? timers
     const targets = new Map([...config.upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
     this.targets = targets
-    const accounts = new Accounts<Relay>(accountsAtMost)
-    this.session = sessionOptions(config, targets, accounts)
-    const { rules } = this.session
+    this.settings = new Settings(
+      config,
+      () => [...targets.keys()],
+      ({ routes }) => this.metrics.knows(this.settings.rules, domainsOf(routes)),
+    )
+    const { rules } = this.settings
     const upstreams = [...config.upstreams.keys()]
-    this.metrics = new Metrics({ routes: config.routes.map(route => route.domain), upstreams, rules }, senses.time)
+    this.metrics = new Metrics({ routes: domainsOf(config.routes), upstreams, rules }, senses.time)
     this.audit = config.audit && this.auditTo(config.audit, logger)
     this.metrics.counts(() => this.clientStreams())
     const addressOf = (upstream: string) => {
       const target = targets.get(upstream)
       return target && hostPort(target)
     }
-    this.log = new Log(config.log ? loggersOf(logger, config.log) : logger, () => this.clock.now(), addressOf)
+    this.log = new Log(loggers, () => this.clock.now(), addressOf)
     const own = [this.metrics, this.offenders, this.log, ...(this.audit ? [this.audit] : [])]
     this.around = {
-      accounts,
+      accounts: new Accounts<Relay>(accountsAtMost),
       limits,
       resumptions: new Resumptions<Relay>(resumptionsAtMost, limits.resources),
       watcher: together(...own, ...watchers),
@@ -124,13 +124,18 @@ export class Gate {
 
   /** What a listener does with each connection; `starttls`: it is plain, and TLS is required. */
   serve(listener: string, starttls: boolean): (connection: Connection) => void {
-    const session = { ...this.session, starttls }
+    const session = this.sessionOptions(starttls)
     this.metrics.serves(listener)
     return connection => {
       if (this.stopping) return connection.abort()
       this.around.resumptions.expire(performance.now())
       this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.around))
     }
+  }
+
+  /** What takes a new configuration while sessions are there. */
+  get parts(): readonly Reloadable[] {
+    return this.settings.parts
   }
 
   /** Every client's stream, oldest first. */
@@ -202,6 +207,38 @@ export class Gate {
     this.metrics.stop()
   }
 
+  private sessionOptions(starttls: boolean): SessionOptions {
+    const { settings, limits, targets, around } = this
+    return {
+      starttls,
+      get rules() {
+        return settings.rules
+      },
+      get foreignFrom() {
+        return settings.foreignFrom
+      },
+      get trustedDomains() {
+        return settings.trustedDomains
+      },
+      maxBytes: { beforeLogin: limits.beforeLogin.bytes, client: limits.client.bytes },
+      times: limits.times,
+      loginFailures: limits.loginFailures,
+      isCrowded: account => around.accounts.sessionsOf(account) >= limits.resources,
+      newStreamId: () => randomBytes(16).toString('base64url'),
+      destinationOf: domain => {
+        const route = settings.routeOf(domain)
+        if (route === undefined) return undefined
+        const upstreamStarttls = targets.get(route.upstream)?.mode === 'starttls'
+        return {
+          route: route.domain,
+          upstream: route.upstream,
+          starttls: upstreamStarttls,
+          actsForOthers: route.authzid === 'any',
+        }
+      },
+    }
+  }
+
   private auditTo(config: AuditConfig, logger: FastifyBaseLogger): Audit {
     const { clock, metrics } = this
     return new Audit({ config, clock, logger, counted: (outcome, lines) => metrics.audited(outcome, lines) })
@@ -264,28 +301,8 @@ function timersThat(are: (timer: NodeJS.Timeout) => void): Clock {
   }
 }
 
-function sessionOptions(
-  { routes, rules, limits = defaultLimits }: GateConfig,
-  targets: ReadonlyMap<string, Target>,
-  accounts: Accounts<Relay>,
-): Omit<SessionOptions, 'starttls'> {
-  const routeOf = makeRoutes(routes)
-  return {
-    rules: activeRules(rules),
-    trustedDomains: new Set(rules.trustedDomains.flatMap(domain => foldDomain(domain) ?? [])),
-    foreignFrom: rules.foreignFrom ?? 'override',
-    maxBytes: { beforeLogin: limits.beforeLogin.bytes, client: limits.client.bytes },
-    times: limits.times,
-    loginFailures: limits.loginFailures,
-    isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
-    newStreamId: () => randomBytes(16).toString('base64url'),
-    destinationOf: domain => {
-      const route = routeOf(domain)
-      if (route === undefined) return undefined
-      const starttls = targets.get(route.upstream)?.mode === 'starttls'
-      return { route: route.domain, upstream: route.upstream, starttls, actsForOthers: route.authzid === 'any' }
-    },
-  }
+function domainsOf(routes: Config['routes']): string[] {
+  return routes.map(route => route.domain)
 }
 
 /** Where an upstream is, ready to be dialled. Throws when its authorities cannot be read. */

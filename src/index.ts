@@ -1,8 +1,20 @@
 /** What a program imports: the gate as a whole, the gate as a Fastify plugin, and the pure parts by themselves. */
-export { type Config, ConfigError, defaultLimits, formatProblem, type Limits, readConfig } from './config.ts'
+
+export type { LimitsFile as Limits } from './config/limits.ts'
+export type {
+  AuditFile as Audit,
+  ConfigFile as Config,
+  ListenerFile as Listener,
+  RulesFile as Rules,
+  UpstreamFile as Upstream,
+} from './config/schema.ts'
+export type { Admin, LogArea, LogConfig as Log, LogLevel, Route } from './config.ts'
+export { ConfigError, formatProblem, type Problem } from './config.ts'
+export { readConfig, type StartOptions, startProxy } from './embed.ts'
 export { type Explanation, explainStanza, type Question } from './explain/explain.ts'
 export { type StanzagateOptions, stanzagate } from './plugin.ts'
-export { type Bound, type Proxy, startProxy } from './proxy.ts'
+export type { Bound, Proxy } from './proxy.ts'
+export type { ReloadResult } from './reload.ts'
 export { type ActiveRule, type Judgement, judge } from './rules/judge.ts'
 export { type Mode, modes } from './rules/mode.ts'
 export type { Facts, Rule, Verdict } from './rules/rule.ts'

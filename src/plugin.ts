@@ -1,17 +1,13 @@
 /** The gate as a Fastify plugin: XMPP over WebSocket in an application of one's own. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RegisterOptions } from 'fastify'
 import { defaultLimits } from './config/limits.ts'
-import { Gate, type GateConfig } from './gate.ts'
-import { modes } from './rules/mode.ts'
+import type { PluginFile } from './config/schema.ts'
+import { pluginConfig } from './embed.ts'
+import { Gate } from './gate.ts'
 import { websocketPlugin } from './transport/websocket.ts'
 
-export interface StanzagateOptions extends Pick<GateConfig, 'upstreams' | 'routes'> {
-  /** Default: every rule on `enforce`, no trusted domains. */
-  readonly rules?: GateConfig['rules']
-  /** Default: those of the configuration file. */
-  readonly limits?: GateConfig['limits']
-  /** Left out: decisions leave no lines. */
-  readonly audit?: GateConfig['audit']
+/** `upstreams`, `routes`, `rules`, `limits` and `audit` as in the configuration file, and: */
+export interface StanzagateOptions extends PluginFile {
   /** Where WebSocket clients connect. Default `/xmpp-websocket`. */
   readonly path?: string
   /** Origins that may connect; left out: any. */
@@ -20,18 +16,25 @@ export interface StanzagateOptions extends Pick<GateConfig, 'upstreams' | 'route
   readonly metricsPath?: string
 }
 
-/** `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. */
+/** `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. Rejects with `ConfigError`. */
 export async function stanzagate(app: FastifyInstance, options: StanzagateOptions): Promise<void> {
-  const rules = options.rules ?? { default: modes[0], modes: new Map(), trustedDomains: [] }
-  const limits = options.limits ?? defaultLimits
-  const { upstreams, routes, audit } = options
+  // Fastify's own.
+  const { prefix, logLevel, logSerializers, ...own } = options as StanzagateOptions & RegisterOptions
+  const {
+    upstreams,
+    routes,
+    rules,
+    limits = defaultLimits,
+    audit,
+    path = '/xmpp-websocket',
+    origins,
+    metricsPath,
+  } = pluginConfig(own)
   const gate = new Gate({ upstreams, routes, rules, limits, audit }, app.log)
-  const path = options.path ?? '/xmpp-websocket'
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)
   // The application's connections are its own: asked is for those that want a WebSocket.
   const door = gate.door('fastify', undefined, [])
-  const { origins } = options
   const maxMessage = 2 * limits.client.bytes
   await app.register(websocketPlugin, {
     path,
@@ -41,9 +44,7 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
     serve,
     admit: ({ raw }, client) => door.ask(raw.socket, client?.source.address),
   })
-  if (options.metricsPath === undefined) return
+  if (metricsPath === undefined) return
   const { registry } = gate.metrics
-  app.get(options.metricsPath, async (_request, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
-  )
+  app.get(metricsPath, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
 }

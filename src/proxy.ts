@@ -16,14 +16,16 @@ import {
   defaultLimits,
   type Limits,
   type Listener,
+  type Reading,
   type TcpListener,
   type WebsocketListener,
 } from './config.ts'
 import { Console } from './console/console.ts'
 import { consolePlugin } from './console/plugin.ts'
 import { Gate, type Senses, targetOf } from './gate.ts'
-import { loggerOptions, loggersOf } from './observe/log.ts'
+import { type Loggers, loggerOptions, loggersOf, relevel } from './observe/log.ts'
 import { renewals } from './observe/renewals.ts'
+import { Reload, type Reloadable, type ReloadResult } from './reload.ts'
 import type { Addresses } from './transport/address.ts'
 import { Certificates } from './transport/certificates.ts'
 import type { Connection } from './transport/connection.ts'
@@ -50,21 +52,25 @@ export interface Proxy {
   /** For what its owner has to say. */
   readonly log: FastifyBaseLogger
   /**
-   * Reads every certificate anew at once, and opens the audit's file anew; a changed certificate is read, and a file that was moved away
-   * noticed, within some seconds anyway.
+   * Reads the configuration and every certificate anew, and opens the audit's file anew; a changed certificate is read, and a file that
+   * was moved away noticed, within some seconds anyway. Tells what became of the configuration.
    */
-  reload(): Promise<void>
+  reload(): Promise<ReloadResult>
   /** Stops accepting, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
   stop(): Promise<void>
 }
 
-/** Starts the gate; `watchers` are told all that the metrics and the log are told. Rejects, with everything closed again, when a listener cannot be bound. */
+/**
+ * Starts the gate; `watchers` are told all that the metrics and the log are told. `read` is asked for the configuration when it is to be
+ * read anew, and throws `ConfigError`; left out: it stays what it is. Rejects, with everything closed again, when a listener cannot be bound.
+ */
 export async function startProxy(
   config: Config,
   watchers: readonly Watcher[] = [],
   senses: Partial<Senses> = {},
+  read?: () => Reading,
 ): Promise<Proxy> {
-  const proxy = new ListeningGate(config, watchers, senses)
+  const proxy = new ListeningGate(config, watchers, senses, read)
   try {
     await proxy.start()
   } catch (error) {
@@ -82,7 +88,9 @@ class ListeningGate implements Proxy {
   /** Serves the admin listener; its logger is everybody's, also where there is no such listener. */
   private readonly adminApp: FastifyInstance
   readonly log: FastifyBaseLogger
+  private readonly loggers: Loggers
   private readonly gate: Gate
+  private readonly configuration: Reload
   private readonly console: Console | undefined
   private readonly certificates: Certificates
   private readonly servers: Server[] = []
@@ -94,24 +102,29 @@ class ListeningGate implements Proxy {
   private ready = false
   private stopped: Promise<void> | undefined
 
-  constructor(config: Config, watchers: readonly Watcher[], senses: Partial<Senses>) {
+  constructor(config: Config, watchers: readonly Watcher[], senses: Partial<Senses>, read?: () => Reading) {
     this.config = config
     this.limits = config.limits ?? defaultLimits
-    const { level, areas } = config.log
-    const isSilent = level === 'silent' && areas === undefined
-    this.adminApp = fastify({ logger: isSilent ? false : loggerOptions(level), logController: quiet() })
+    const { level } = config.log
+    // Silence too has a logger: it may be told to speak.
+    const isMute = level === 'silent' && config.log.areas === undefined && read === undefined
+    this.adminApp = fastify({ logger: isMute ? false : loggerOptions(level), logController: quiet() })
     this.log = this.adminApp.log
+    this.loggers = loggersOf(this.log, config.log)
     this.console = config.admin && new Console(config, config.admin, senses.time)
-    this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], senses)
+    this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], senses, this.loggers)
     this.upstreamWatch = config.admin?.readyNeedsUpstream === true ? new UpstreamWatch(probesOf(config)) : undefined
     this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
+    const parts = [...this.gate.parts, this.levels]
+    const counted = this.gate.metrics.reloadedConfig.bind(this.gate.metrics)
+    this.configuration = new Reload({ running: config, parts, read, log: this.log, counted })
   }
 
   async start(): Promise<void> {
     for (const { name, tls } of this.config.upstreams.values())
       if (tls.ca !== undefined) this.certificates.keepAuthorities(name, tls.ca, ca => this.gate.trust(name, ca))
     for (const listener of this.config.listeners) await this.listen(listener)
-    const { admin, log } = this.config
+    const { admin } = this.config
     await this.upstreamWatch?.start()
     if (admin !== undefined && this.console !== undefined) {
       const { token } = admin
@@ -125,10 +138,11 @@ class ListeningGate implements Proxy {
         offenders: () => offenders.snapshot(),
         admits: request => access.admits(request) === 'yes',
         ready: () => this.ready && (this.upstreamWatch?.isOneReached ?? true),
-        log: loggersOf(this.log, log).admin,
+        log: this.loggers.admin,
+        reload: () => this.reload(),
         refused: () => metrics.adminRefused(),
       })
-      const options = this.console.optionsWith(this.gate, () => this.listeners, loggersOf(this.log, log).admin)
+      const options = this.console.optionsWith(this.gate, () => this.listeners, this.loggers.admin)
       await this.adminApp.register(consolePlugin, options)
       // As above: one address, which is the one that is shown.
       const { address: host } = await lookup(admin.address)
@@ -139,9 +153,18 @@ class ListeningGate implements Proxy {
     this.adminApp.log.info({ listeners: this.listeners, admin: this.admin }, 'serving')
   }
 
-  reload(): Promise<void> {
+  async reload(): Promise<ReloadResult> {
+    // Files that others have changed are opened whatever has become of the configuration.
     this.gate.reopen()
-    return this.certificates.reload()
+    await this.certificates.reload()
+    const result = await this.configuration.run()
+    if (this.console !== undefined) this.console.config = this.configuration.config
+    return result
+  }
+
+  private readonly levels: Reloadable = {
+    changed: keys => keys.filter(key => key.startsWith('log.')),
+    prepare: ({ log }) => ({ apply: () => relevel(this.log, this.loggers, log) }),
   }
 
   stop(): Promise<void> {

@@ -169,6 +169,15 @@ export const health: DashboardInfo = {
         alert: 'StanzagateCertificateRefused',
       },
       {
+        title: 'Configurations read anew',
+        description:
+          'On SIGHUP or by POST /api/reload; refused: nothing of it was taken, and the log names file, line and key.',
+        unit: 'short',
+        as: 'areas',
+        queries: { '{{instance}} {{outcome}}': inRange('configReloads', {}, ['instance', 'outcome']) },
+        alert: 'StanzagateReloadRefused',
+      },
+      {
         title: 'Audit',
         description:
           'Lines of the audit that were written, and lost: the file could not be written, or the disk was too slow.',

@@ -8,6 +8,7 @@ import { securityHeaders } from '../console/assets.ts'
 import { sendProblem } from '../console/problem.ts'
 import { isProblem, readQuery } from '../console/query.ts'
 import { Refusals } from '../console/refusals.ts'
+import type { ReloadResult } from '../reload.ts'
 
 interface Numbers {
   readonly contentType: string
@@ -28,6 +29,8 @@ export interface AdminOptions {
   offenders?(): unknown
   /** Who may see them besides whoever has the token; left out: nobody. */
   admits?(request: FastifyRequest): boolean
+  /** What POST /api/reload does; left out: there is no such route. */
+  reload?(): Promise<ReloadResult>
   /** Whether clients are served: 200 or 503. */
   ready(): boolean
   /** A request had no right token. */
@@ -74,6 +77,18 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       reply.headers(securityHeaders)
       return isProblem(query) ? sendProblem(reply, query) : reply.send(options.offenders?.())
     })
+  const { reload, admits = hasToken } = options
+  if (reload !== undefined) {
+    // It changes the gate: where there is a token, a browser's login is not enough.
+    const mayReload = (request: FastifyRequest) => admits(request) && hasToken(request)
+    app.post('/api/reload', { preHandler: guard(mayReload) }, async (_request, reply) => {
+      const result = await reload()
+      reply.headers(securityHeaders)
+      if (result.outcome !== 'refused') return reply.send(result)
+      const detail = 'the configuration was refused; the one before stays in use'
+      return sendProblem(reply, { status: 422, detail, problems: result.problems, needsRestart: result.needsRestart })
+    })
+  }
 }
 
 const gzipped = promisify(gzip)

@@ -121,7 +121,7 @@ function overwriteFlaw(source: Source, folder: string, file: string): Flaw | und
     return dev === found.dev && ino === found.ino
   }
   const remedy = 'name a file of its own'
-  if (isSame(resolve(source.file))) return ['is this configuration file', remedy]
+  if (source.isFile && isSame(resolve(source.file))) return ['is this configuration file', remedy]
   const pems = [
     ...source.entries('/listeners').flatMap(at => [`${at}/tls/cert`, `${at}/tls/key`]),
     ...source.entries('/upstreams').map(at => `${at}/tls/ca`),

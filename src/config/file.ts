@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type ErrorCode, isScalar, Lexer, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import { Document, type ErrorCode, isScalar, Lexer, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml'
 import { Source } from './source.ts'
 import { type Environment, valuesOf } from './values.ts'
 
@@ -20,6 +20,17 @@ export function readSource(file: string, environment: Environment): Source {
   const text = textOf(file)
   if (typeof text === 'string') parse(text, lines, source, environment)
   else source.report('', ...text)
+  return source
+}
+
+/** The same of what a program has given in the place of a file. Texts that are `${NAME}` stand for variables there too. */
+export function objectSource(value: unknown, environment: Environment): Source {
+  const source = new Source('options', undefined)
+  // An object that stands there twice is an alias, and one that contains itself is told.
+  const root = new Document(value, { schema: 'core', keepUndefined: false }).contents
+  if (root === null || (isScalar(root) && root.value === null))
+    source.report('', 'is empty', 'give upstreams and routes')
+  else valuesOf(root as Node, source, environment)
   return source
 }
 

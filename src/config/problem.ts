@@ -1,10 +1,10 @@
 /** One thing that is wrong with a configuration file. */
 export interface Problem {
-  /** As the caller named it. */
+  /** As the caller named it; `options` where a program has given the configuration itself. */
   readonly file: string
-  /** From 1; 1 where the file itself is the problem. */
+  /** From 1; 1 where the file itself is the problem; 0 where there is no file. */
   readonly line: number
-  /** From 1, in UTF-16 units. */
+  /** From 1, in UTF-16 units; 0 where there is no file. */
   readonly column: number
   /** As `listeners[0].tls.cert`; empty where the file itself is the problem. */
   readonly key: string
@@ -36,7 +36,8 @@ export function formatWarning(problem: Problem): string {
 }
 
 function format({ file, line, key, message, remedy }: Problem, kind: string): string {
-  return `${file}:${line}: ${kind}${key === '' ? '' : `${key}: `}${message}; ${remedy}`
+  const place = line === 0 ? file : `${file}:${line}`
+  return `${place}: ${kind}${key === '' ? '' : `${key}: `}${message}; ${remedy}`
 }
 
 /** `did you mean 'x'?` with the nearest of the known words, or else the other remedy. */

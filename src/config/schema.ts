@@ -11,20 +11,26 @@ import type { LimitsFile } from './limits.ts'
 import type { Source } from './source.ts'
 
 /** A file that the schema has nothing against. */
-export interface ConfigFile {
-  readonly listeners: readonly (TcpFile | WebsocketFile)[]
+export interface ConfigFile extends PluginFile {
+  readonly listeners: readonly ListenerFile[]
   readonly admin?: {
     readonly address: string
     readonly port: number
     readonly token?: string
     readonly readyNeedsUpstream?: boolean
   }
+  readonly log?: Partial<LogConfig>
+}
+
+export type ListenerFile = TcpFile | WebsocketFile
+
+/** What a gate needs whoever listens for it. */
+export interface PluginFile {
   readonly upstreams: Readonly<Record<string, UpstreamFile>>
   readonly routes: readonly Route[]
   readonly rules?: RulesFile
   readonly limits?: LimitsFile
   readonly audit?: AuditFile
-  readonly log?: Partial<LogConfig>
 }
 
 export interface AuditFile {
@@ -50,14 +56,14 @@ interface WebsocketFile {
   readonly url?: string
 }
 
-interface UpstreamFile {
+export interface UpstreamFile {
   readonly address: string
   readonly port: number
   readonly proxyProtocol?: ProxyVersion
   readonly tls: { readonly mode: Upstream['tls']['mode']; readonly ca?: string; readonly servername?: string }
 }
 
-interface RulesFile {
+export interface RulesFile {
   readonly default?: Mode
   readonly trustedDomains?: readonly string[]
   readonly foreignFrom?: ForeignFrom
@@ -66,9 +72,25 @@ interface RulesFile {
 
 /** Reports what is wrong; `undefined` if anything is. */
 export function validate(source: Source, ruleNames: readonly string[]): ConfigFile | undefined {
+  return validated<ConfigFile>(source, schemaWith(ruleNames))
+}
+
+/** The same of the options of the plugin: the application has the listeners, the log and what an admin listener would serve. */
+export function validatePlugin<Options extends PluginFile>(
+  source: Source,
+  ruleNames: readonly string[],
+): Options | undefined {
   const schema = schemaWith(ruleNames)
+  const { upstreams, routes, rules, limits, audit } = schema.properties
+  const { path, origins } = websocketOf(schema)
+  const metricsPath = { ...path, description: 'a path that starts with a slash, as /metrics', examples: ['/metrics'] }
+  const properties = { upstreams, routes, rules, limits, audit, path, origins, metricsPath }
+  return validated<Options>(source, { ...schema, required: ['upstreams', 'routes'], properties } as RootSchema)
+}
+
+function validated<File>(source: Source, schema: RootSchema): File | undefined {
   const ajv = new Ajv({ allErrors: true, verbose: true, discriminator: true, formats })
-  const validates = ajv.compile<ConfigFile>(schema)
+  const validates = ajv.compile<File>(schema)
   const value = source.place('')?.value
   if (validates(value)) return value
   for (const error of validates.errors ?? []) {
@@ -80,7 +102,7 @@ export function validate(source: Source, ruleNames: readonly string[]): ConfigFi
 }
 
 interface RootSchema {
-  readonly properties: {
+  readonly properties: Readonly<Record<string, Annotated>> & {
     readonly rules: { additionalProperties: unknown; readonly properties: Record<string, Annotated> }
   }
   readonly definitions: Readonly<Record<string, Annotated>>
@@ -90,6 +112,11 @@ interface RootSchema {
 const repairing: ReadonlySet<string> = new Set(
   allRules.filter(rule => modesOf(rule).includes('repair')).map(({ name }) => name),
 )
+/** What the schema has for a listener of WebSockets. */
+function websocketOf({ definitions }: RootSchema): Readonly<Record<string, Annotated>> {
+  const each = definitions.listener?.oneOf?.find(({ properties }) => properties?.kind?.const === 'websocket')
+  return each?.properties ?? {}
+}
 
 /** The schema in the package's root, told the names of the rules: a misspelt rule is then a key like any other. */
 function schemaWith(ruleNames: readonly string[]): RootSchema {

@@ -22,14 +22,19 @@ const secrets = ['/admin/token', '/audit/key']
  */
 export class Source {
   readonly file: string
-  private readonly lines: LineCounter
+  private readonly lines: LineCounter | undefined
   private readonly places = new Map<string, Place>()
   private readonly found: Problem[] = []
   private readonly faults = new Set<string>()
 
-  constructor(file: string, lines: LineCounter) {
+  /** `lines`: where they begin; `undefined`: it is no file, but what a program has given. */
+  constructor(file: string, lines: LineCounter | undefined) {
     this.file = file
     this.lines = lines
+  }
+
+  get isFile(): boolean {
+    return this.lines !== undefined
   }
 
   /** All that was reported, in the order of the file. */
@@ -101,6 +106,7 @@ export class Source {
   }
 
   private problemAt(offset: number, key: string, message: string, remedy: string): Problem {
+    if (this.lines === undefined) return { file: this.file, line: 0, column: 0, key, message, remedy }
     const { line, col } = this.lines.linePos(offset)
     // Where no line was counted, the file could not be read: that is said of its first.
     const [shown, column] = line === 0 ? [1, 1] : [line, col]
@@ -108,7 +114,7 @@ export class Source {
   }
 
   lineOf(offset: number): number {
-    return this.lines.linePos(offset).line
+    return this.lines?.linePos(offset).line ?? 0
   }
 }
 

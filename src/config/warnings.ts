@@ -45,7 +45,13 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
   }
   for (const at of ['/admin/token', '/audit/key']) {
     const secret = source.place(at)
-    if (secret === undefined || secret.written !== secret.value || (modeOf(source.file) & othersRead) === 0) continue
+    if (
+      !source.isFile ||
+      secret === undefined ||
+      secret.written !== secret.value ||
+      (modeOf(source.file) & othersRead) === 0
+    )
+      continue
     // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it
     const remedy = 'write ${NAME} and set that variable, or run chmod o= on this file'
     warn(at, ['stands in a file that everybody on this machine may read', remedy])

@@ -11,7 +11,8 @@ import { Reach } from './reach.ts'
 
 export class Console {
   readonly access: Access
-  private readonly config: Config
+  /** What is in use; a reload changes it. */
+  config: Config
   private readonly time: () => number
   private readonly since: number
   private readonly feed: Feed
@@ -33,17 +34,21 @@ export class Console {
 
   /** For `consolePlugin`. */
   optionsWith(gate: Gate, bound: OverviewSource['bound'], log: FastifyBaseLogger): ConsoleOptions {
-    const { access, config, feed, reach, since, time } = this
+    const { access, feed, reach, since, time } = this
     const { metrics } = gate
     const sessions = () => gate.sessions()
-    const names = {
-      listeners: config.listeners.map(({ name }) => name),
-      routes: config.routes.map(({ domain }) => domain),
-    }
-    const source = { config, metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
+    const source = { metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
+    const config = () => this.config
     return {
-      ...{ access, feed, log, sessions, names, rules: config.rules },
-      overview: () => overviewOf(source),
+      ...{ access, feed, log, sessions },
+      get names() {
+        const { listeners, routes } = config()
+        return { listeners: listeners.map(({ name }) => name), routes: routes.map(({ domain }) => domain) }
+      },
+      get rules() {
+        return config().rules
+      },
+      overview: () => overviewOf({ ...source, config: config() }),
       known: account => gate.known(account),
       refused: () => metrics.adminRefused(),
     }

@@ -116,14 +116,13 @@ function isForeign({ headers }: FastifyRequest): boolean {
 const explainAtMost = 65_536
 
 function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
-  const { access, feed, rules, heartbeat = 15_000 } = options
-  const ofSessions = sessionParameters(options.names)
+  const { access, feed, heartbeat = 15_000 } = options
   app.get('/api/overview', async (request, reply) => {
     if (asksMore(request, reply, {})) return reply
     return options.overview()
   })
   app.get('/api/sessions', async (request, reply) => {
-    const query = readQuery(request.query, ofSessions)
+    const query = readQuery(request.query, sessionParameters(options.names))
     return isProblem(query) ? sendProblem(reply, query) : sessionPage(options.sessions(), query)
   })
   app.get('/api/accounts/*', async (request, reply) => {
@@ -151,7 +150,7 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
     })
   })
   app.post('/api/explain', { bodyLimit: explainAtMost }, async (request, reply) => {
-    const answer = explained(request.body, rules)
+    const answer = explained(request.body, options.rules)
     return 'status' in answer ? sendProblem(reply, answer) : answer
   })
   app.get('/api/*', async (_request, reply) =>

@@ -9,6 +9,9 @@ export interface Problem {
   readonly parameter?: string
   /** What may stand there. */
   readonly allowed?: readonly string[]
+  /** What is wrong with a configuration, and what in it needs a restart. */
+  readonly problems?: readonly unknown[]
+  readonly needsRestart?: readonly string[]
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -18,6 +21,7 @@ const titles: Readonly<Record<number, string>> = {
   404: 'Not found',
   413: 'Content too large',
   415: 'Unsupported media type',
+  422: 'Unprocessable content',
   429: 'Too many requests',
   500: 'Internal server error',
   503: 'Service unavailable',

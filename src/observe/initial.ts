@@ -59,6 +59,7 @@ export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<In
   yield ['faults']
   yield ['waiting']
   yield ['adminRefused']
+  for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]
   for (const side of sides) for (const way of metrics.bytes.labels.way) yield ['bytes', side, way]
   yield ['nonzas', 'client', 'reject']

@@ -81,6 +81,12 @@ export function loggersOf(logger: FastifyBaseLogger, { areas = {} }: Pick<LogCon
   return Object.fromEntries(made) as Record<LogArea, FastifyBaseLogger>
 }
 
+/** These levels from now on, for a logger and those of its areas. */
+export function relevel(logger: FastifyBaseLogger, loggers: Loggers, { level, areas = {} }: LogConfig): void {
+  logger.level = level
+  for (const area of logAreas) loggers[area].level = areas[area] ?? level
+}
+
 export class Log implements Watcher {
   private readonly to: Loggers
   private readonly seldom: Seldom

@@ -1,5 +1,6 @@
 /** The one place where reports become numbers; `table.ts` says which numbers there are. */
 import { Histogram, Registry } from 'prom-client'
+import type { ConfigOutcome } from '../reload.ts'
 import type { Report } from '../session/event.ts'
 import { decidingOf } from '../session/judged.ts'
 import type { Kind } from '../stanza/stanza.ts'
@@ -34,7 +35,8 @@ export class Metrics implements Watcher {
   readonly registry = new Registry()
   /** The same numbers; those of the rules lead to the decision that was counted last. */
   readonly openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = new Registry()
-  private readonly known: Known
+  private known: Known
+  private readonly listeners = new Set<string>()
   private readonly tallies = new Map<MetricKey, Tally>()
   private readonly receive: Histogram
   private readonly decision: Histogram<'outcome' | 'route'>
@@ -69,6 +71,7 @@ export class Metrics implements Watcher {
 
   /** This listener's series are there from now on. */
   serves(listener: string): void {
+    this.listeners.add(listener)
     this.begin(initialOfListener(listener, this.known))
   }
 
@@ -98,6 +101,22 @@ export class Metrics implements Watcher {
   reloaded(listener: string, outcome: (typeof reloadOutcomes)[number]): void {
     this.add('reloads', [listener, outcome])
     if (outcome === 'refused') this.tallies.get('refusedCertificate')?.set([listener], 1)
+  }
+
+  /** What is configured from now on; series that are there stay. */
+  knows(rules: Known['rules'], routes: Known['routes']): void {
+    const isNew = (route: string) => !this.known.routes.includes(route)
+    const added = few(routes).filter(isNew)
+    this.known = { ...this.known, rules, routes }
+    this.begin(initialSeries(this.known))
+    for (const each of this.listeners) this.begin(initialOfListener(each, this.known))
+    for (const route of added)
+      for (const outcome of metrics.decision.labels.outcome) this.decision.zero({ outcome, route })
+  }
+
+  /** What became of a configuration that was read anew. */
+  reloadedConfig(outcome: ConfigOutcome): void {
+    this.add('configReloads', [outcome])
   }
 
   /** A request to the admin listener had no right token. */

@@ -2,6 +2,7 @@
  * Every metric of the gate, as data: what Prometheus is told, what docs/metrics.md and the README show, and what the dashboards may
  * ask for. Labels have closed sets of values or names from the configuration; never what a peer wrote.
  */
+import { configOutcomes } from '../reload.ts'
 import { modes } from '../rules/mode.ts'
 import { rules } from '../rules/table.ts'
 import { causes, connectFailures, resumptionOutcomes, stages } from '../session/event.ts'
@@ -307,6 +308,14 @@ export const metrics = {
     help: 'Certificates read anew, because their files have changed or on SIGHUP: loaded, or refused, and the old one stays.',
     labels: { listener, outcome: reloadOutcomes },
     example: 'increase(stanzagate_certificate_reloads_total{outcome="refused"}[1h]) > 0',
+  },
+  configReloads: {
+    name: 'stanzagate_reloads_total',
+    kind: 'counter',
+    unit: 'reloads',
+    help: 'Configurations read anew, on SIGHUP or by POST /api/reload: applied, unchanged, or refused, and the one before stays in use.',
+    labels: { outcome: configOutcomes },
+    example: 'increase(stanzagate_reloads_total{outcome="refused"}[1h]) > 0',
   },
   audit: {
     name: 'stanzagate_audit_lines_total',

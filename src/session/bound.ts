@@ -25,14 +25,13 @@ export interface Voice {
   langOf(side: Side): string | undefined
 }
 
+/** Read anew for each stanza: a reload may change them while sessions are there. */
 export interface BoundOptions {
   readonly rules: readonly ActiveRule[]
   /** Folded domains whose notifications are believed unasked. */
   readonly trustedDomains: ReadonlySet<string>
   /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
   readonly foreignFrom?: ForeignFrom
-  /** The domain that the client asked for: who answers in the server's place. */
-  readonly domain: string
 }
 
 /** What the session has seen and a rule may ask for. */
@@ -52,11 +51,14 @@ export class Bound {
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   management: Management | undefined
   private readonly options: BoundOptions
+  private readonly domain: string
   private readonly requests: Asked
   private readonly known: Known
 
-  constructor(options: BoundOptions, jid: string) {
+  /** `domain`: the one that the client asked for, who answers in the server's place. */
+  constructor(options: BoundOptions, domain: string, jid: string) {
     this.options = options
+    this.domain = domain
     this.jid = jid
     this.bare = bareOf(jid)
     this.watch = new RosterWatch(jid)
@@ -113,7 +115,7 @@ export class Bound {
     this.leaveOut(from, stanza, said, voice)
     if (from === 'client' && management?.owesAnswer(stanza) === false) return
     const to = from === 'client' ? this.jid : undefined
-    const answer = errorReply(stanza, error, { by: this.options.domain, to })
+    const answer = errorReply(stanza, error, { by: this.domain, to })
     if (answer === undefined) return
     management?.added(from, answer)
     voice.send(from, answer)

@@ -23,7 +23,7 @@ import { type Destination, Opening } from './opening.ts'
 import { Patience, type Times, type Turn } from './patience.ts'
 import { conditionOf, Streams } from './streams.ts'
 
-export interface SessionOptions extends Omit<BoundOptions, 'domain'> {
+export interface SessionOptions extends BoundOptions {
   /** STARTTLS is offered and required before anything else; otherwise the transport is as private as it gets. */
   readonly starttls: boolean
   /** Bytes of one element that a client may send before it has authenticated, and after. */
@@ -359,7 +359,7 @@ export class Session {
 
   /** The server alone says who the client is (RFC 6120 section 4.3.6). */
   private bind(jid: string): void {
-    this.begin(new Bound({ ...this.options, domain: this.at.domain }, jid))
+    this.begin(new Bound(this.options, this.at.domain, jid))
   }
 
   private begin(bound: Bound): void {

@@ -480,6 +480,7 @@ t.test('events as they come, and those before', async t => {
   t.match(first, /^retry: 2000\n\nid: id1\ndata: \{.*\}\n\n: here\n\n/)
   t.same(JSON.parse(/data: (.*)/.exec(first)?.[1] ?? ''), {
     ...{ id: 'id1', time: '2026-01-02T03:04:05.000Z', direction: 'inbound', kind: 'presence', type: 'subscribed' },
+    spelled: null,
     ...{ account: 'juliet@im.example', contact: 'tybalt@capulet.example', state: 'none', verdict: 'drop', error: null },
     ...{ rule: 'subscribed-needs-request', clause: 'RFC 6121 3.1.6', mode: 'enforce', route: 'im.example' },
     ...{ listener: 'clients', session: 7 },

@@ -537,11 +537,10 @@ t.test('in an application of one’s own it is asked at the upgrade', async t =>
   app.get('/', async () => 'the application')
   const upstream = new Upstream()
   t.teardown(() => upstream.server.close())
-  const tls = { mode: 'none', ca: undefined, servername: undefined } as const
   await app.register(stanzagate, {
-    upstreams: new Map([['main', { name: 'main', address: '127.0.0.1', port: await upstream.port(), tls }]]),
+    upstreams: { main: { address: '127.0.0.1', port: await upstream.port(), tls: { mode: 'none' } } },
     routes: [{ domain: 'localhost', upstream: 'main' }],
-    limits: { ...defaultLimits, exempt: [], connections: { ...defaultLimits.connections, perAddress: 1 } },
+    limits: { exempt: [], connections: { perAddress: 1 } },
     metricsPath: '/metrics',
   })
   const base = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -136,7 +136,7 @@ t.test('a server that is down: one line in ten seconds, with its address and the
     upstream => (upstream === 'main' ? '127.0.0.1:15222' : undefined),
   )
   for (let attempt = 0; attempt < 177; attempt++) {
-    now = attempt * 57
+    now = attempt * 56
     log.report({ report: 'connect-failed', upstream: 'main', reason: 'refused' }, about)
   }
   now = 10_001

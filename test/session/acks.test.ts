@@ -150,9 +150,8 @@ t.test('a stream whose client fills what is kept, and asks for no acknowledgemen
   const options = {
     rules: activeRules({ default: 'enforce', modes: new Map() }),
     trustedDomains: new Set<string>(),
-    domain: 'im.example',
   }
-  const bound = new Bound(options, 'romeo@im.example/orchard')
+  const bound = new Bound(options, 'im.example', 'romeo@im.example/orchard')
   bound.management = new Management('urn:xmpp:sm:3')
   bound.management.enabled()
   const failures: unknown[][] = []

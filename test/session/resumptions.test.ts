@@ -21,8 +21,8 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
     return known
   }
   const boundOf = (key: string) => {
-    const options = { rules: [], trustedDomains: new Set<string>(), domain: 'im.example' }
-    const known = bounds.get(key) ?? new Bound(options, `romeo@im.example/${key}`)
+    const options = { rules: [], trustedDomains: new Set<string>() }
+    const known = bounds.get(key) ?? new Bound(options, 'im.example', `romeo@im.example/${key}`)
     bounds.set(key, known)
     return known
   }
@@ -238,10 +238,10 @@ t.test('an SM-ID that the server gives again', async t => {
 
 t.test('of one account no more wait than it may have sessions', async t => {
   const resumptions = new Resumptions<Holder>(10, 2)
-  const options = { rules: [], trustedDomains: new Set<string>(), domain: 'im.example' }
+  const options = { rules: [], trustedDomains: new Set<string>() }
   const lose = (user: string, key: string) => {
     const holder = { name: key }
-    resumptions.enter(key, new Bound(options, `${user}@im.example/${key}`), holder, 60)
+    resumptions.enter(key, new Bound(options, 'im.example', `${user}@im.example/${key}`), holder, 60)
     resumptions.lose(holder, 0)
   }
   for (const [user, key] of [

@@ -1,0 +1,81 @@
+/** The package as others get it: packed, installed elsewhere, and the README's program compiled and run. */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { connectWebsocket } from './clients/raw.ts'
+import { within } from './clients/within.ts'
+import { startProsody } from './servers/prosody.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const run = promisify(execFile)
+
+t.test('the README’s Fastify program, outside the repository, from the tarball', { timeout: 300_000 }, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'stanzagate-packed-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const prosody = await startProsody({ plain: true, accounts: { romeo: 'secret' } })
+  t.teardown(() => prosody.stop())
+
+  // What is built is tested; it is not built again under the other tests.
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: root,
+  })
+  const [{ filename }] = JSON.parse(packed.stdout)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  const quietly = ['--prefer-offline', '--no-audit', '--no-fund']
+  await run('npm', ['install', ...quietly, join(folder, filename)], { cwd: folder })
+
+  const example =
+    /## In a program\n\n```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1] ?? ''
+  t.match(example, /app\.listen\(/)
+  const here = example
+    .replace('port: 15222', `port: ${prosody.port}`)
+    .replace('im.example', 'localhost')
+    .replace('port: 5280', 'port: 0')
+  const misspelt = here.replace("default: 'observe'", "default: 'observed'")
+  writeFileSync(join(folder, 'example.ts'), here)
+  const compilerOptions = {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    module: 'nodenext',
+    target: 'es2022',
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['example.ts'] }))
+  const tsc = join(root, 'node_modules/typescript/lib/tsc.js')
+  /** What the compiler has to say. */
+  const compiles = () =>
+    run(process.execPath, [tsc, '-p', folder]).then(
+      () => '',
+      ({ message, stdout }) => `${message}\n${stdout}`,
+    )
+  t.equal(await compiles(), '', 'it compiles')
+  writeFileSync(join(folder, 'example.ts'), misspelt)
+  t.match(await compiles(), /observed/, 'and would not, were a mode misspelt')
+  writeFileSync(join(folder, 'example.ts'), here)
+  t.equal(await compiles(), '')
+
+  const child = spawn(process.execPath, ['example.js'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let url = ''
+  for await (const line of createInterface({ input: child.stdout })) {
+    url = /listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1] ?? ''
+    if (url !== '') break
+  }
+  const client = await within('a client', connectWebsocket(`${url.replace('http', 'ws')}/xmpp-websocket`))
+  await client.login('romeo', 'orchard')
+  t.match(await (await fetch(`${url}/metrics`)).text(), /stanzagate_sessions_active\{[^}]*\} 1$/m)
+  child.kill('SIGTERM')
+  await once(child, 'close')
+})

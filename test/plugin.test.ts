@@ -149,7 +149,7 @@ t.test('what contains itself is refused, and not followed', async t => {
 t.test('the rest of what is exported', async t => {
   t.equal(typeof startProxy, 'function')
   t.ok(rules.some(rule => rule.name === 'subscribed-needs-request'))
-  t.same(modes, ['enforce', 'observe', 'off'])
+  t.same(modes, ['enforce', 'repair', 'observe', 'off'])
   t.equal(parseJid('romeo@im.example/orchard')?.domain, 'im.example')
   t.match(version, /^\d+\.\d+\.\d+/)
 })

@@ -5,7 +5,7 @@ import { ns } from '../stream/namespaces.ts'
 import type { Connection } from '../transport/connection.ts'
 import { type Element, element, withAttrs } from '../xml/element.ts'
 import { XmlReader } from '../xml/reader.ts'
-import { attribute, write } from '../xml/writer.ts'
+import { quoted, write } from '../xml/writer.ts'
 import { Refused } from './client.ts'
 import { connection } from './leg.ts'
 import { type Deadline, Mailbox } from './mailbox.ts'
@@ -74,9 +74,9 @@ export class Component {
   }
 
   private async handshake(secret: string): Promise<void> {
-    const to = attribute(this.domain)
+    const to = quoted(this.domain)
     this.connection.write([
-      `<?xml version="1.0"?><stream:stream xmlns="${accept}" xmlns:stream="${ns.stream}" to="${to}">`,
+      `<?xml version="1.0"?><stream:stream xmlns="${accept}" xmlns:stream="${ns.stream}" to=${to}>`,
     ])
     const header = await this.mail.find('stream header', 0, heard => heard.name === 'stream' && heard.ns === ns.stream)
     const digest = createHash('sha1')

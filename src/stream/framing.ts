@@ -4,7 +4,7 @@
  */
 import { type Element, element } from '../xml/element.ts'
 import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
-import { attribute, type Surroundings, write } from '../xml/writer.ts'
+import { quoted, type Surroundings, write } from '../xml/writer.ts'
 import type { Header, Side, StreamError, StreamItem } from './item.ts'
 import { ns } from './namespaces.ts'
 
@@ -116,7 +116,7 @@ function writeHeader(header: Header): string {
   let out = ''
   for (const name of headerAttributes) {
     const value = header.get(name)
-    if (value !== undefined) out += ` ${name}=${attribute(value)}`
+    if (value !== undefined) out += ` ${name}=${quoted(value)}`
   }
   return out
 }

@@ -1,6 +1,6 @@
 /** Where clients find the WebSocket (XEP-0156; RFC 6415), as a Fastify plugin: two documents that any web page may read. */
 import type { FastifyInstance } from 'fastify'
-import { attribute } from '../xml/writer.ts'
+import { quoted } from '../xml/writer.ts'
 
 export const hostMetaPaths = ['/.well-known/host-meta', '/.well-known/host-meta.json'] as const
 
@@ -23,7 +23,7 @@ export async function hostMetaPlugin(app: FastifyInstance, { url }: { readonly u
 function xrd(url: string): string {
   return `<?xml version="1.0" encoding="utf-8"?>
 <XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">
-  <Link rel="${rel}" href="${attribute(url)}"/>
+  <Link rel="${rel}" href=${quoted(url)}/>
 </XRD>
 `
 }

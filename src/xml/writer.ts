@@ -24,7 +24,7 @@ export function write(element: Element, around: Surroundings): string {
   let out = `<${name}`
   let inside = content
   if (!isBound && element.ns !== content) {
-    out += ` xmlns=${attribute(element.ns)}`
+    out += ` xmlns=${quoted(element.ns)}`
     inside = element.ns
   }
   let fresh = 0
@@ -33,8 +33,8 @@ export function write(element: Element, around: Surroundings): string {
       const end = key.lastIndexOf('}')
       if (`n${fresh}` === bound?.prefix) fresh++
       const prefix = `n${fresh++}`
-      out += ` xmlns:${prefix}=${attribute(key.slice(1, end))} ${prefix}:${key.slice(end + 1)}=${attribute(value)}`
-    } else out += ` ${key}=${attribute(value)}`
+      out += ` xmlns:${prefix}=${quoted(key.slice(1, end))} ${prefix}:${key.slice(end + 1)}=${quoted(value)}`
+    } else out += ` ${key}=${quoted(value)}`
   }
   if (element.children.length === 0) return `${out}/>`
   out += '>'
@@ -95,7 +95,7 @@ function writePart(part: string): string {
 const inAttribute = /[&<"\t\n\r]/
 
 /** An attribute's value between double quotes, or single ones where the value has more of the double. */
-export function attribute(value: string): string {
+export function quoted(value: string): string {
   if (!inAttribute.test(value)) return `"${value}"`
   if (!value.includes('"')) return `"${value.replace(/[&<\t\n\r]/g, reference)}"`
   const isSingle = count(value, '"') > count(value, "'")

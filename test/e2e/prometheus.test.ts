@@ -15,7 +15,7 @@ const empty: Readonly<Record<string, string>> = {
 const users = ['romeo', 'juliet', 'mallory', 'friar']
 const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
 const gate = await Gate.start(t, await makeCertificate(t), prosody, {
-  rules: { modes: new Map([['presence-children', 'observe']]) },
+  rules: { modes: new Map([['presence-children', 'observe']]), foreignFrom: 'close' },
 })
 const prometheus = await startPrometheus({
   targets: [gate.proxy.admin?.port ?? 0],

@@ -82,7 +82,7 @@ const framingErrors: readonly (readonly [what: string, message: string, conditio
     'invalid-namespace',
   ],
   ['a stanza before it', `<presence xmlns='jabber:client'/>`, 'bad-format'],
-  ['no domain', `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'/>`, 'host-unknown'],
+  ['no domain', `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'/>`, 'improper-addressing'],
   [
     'another domain',
     `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='elsewhere.example' version='1.0'/>`,

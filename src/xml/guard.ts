@@ -42,31 +42,27 @@ export function checkNamespace(value: string): void {
     throw new Refused('malformed', 'white space or a control character in a namespace name')
 }
 
-/** UTF-16 units between `&` and `;`: of a name; of a number, whose leading zeros have no meaning. Each piece is looked at anew. */
-const nameLength = 10
-const numberLength = 64
-/** Digits of U+10FFFF. */
-const hexadecimals = 6
-const decimals = 7
+/** UTF-16 units between `&` and `;`, of a number with one zero in front at most: `#x10FFFF` has eight. */
+const referenceLength = 10
 const notInReference = /[^#A-Za-z0-9]/
+const padding = /^(#x?0)0+/
+
+/** A reference with one of the zeros that its number begins with: they say nothing, and a peer may write any number of them. */
+export function unpadded(reference: string): string {
+  return reference.replace(padding, '$1')
+}
 
 /** What follows an `&`, with its `;` read or not yet; `end` is the position after it. */
 export function checkReference(reference: string, end: number): void {
-  const head = reference.slice(0, numberLength + 1)
-  const start = end - reference.length
+  const known = unpadded(reference)
+  const head = known.slice(0, referenceLength + 1)
   const bad = head.search(notInReference)
-  if (bad !== -1) throw new Refused('malformed', "a bare '&'", start + bad)
-  if (head[0] !== '#') {
-    if (head.length > nameLength)
-      throw new Refused('restricted', 'an entity that XML does not define', start + nameLength)
-    return
-  }
-  const isHexadecimal = head[1] === 'x'
-  const zeros = /^#x?0*/.exec(head)?.[0].length ?? 0
-  const atMost = zeros + (isHexadecimal ? hexadecimals : decimals)
-  if (head.length > atMost) throw new Refused('malformed', 'a reference to no character', start + atMost)
-  if (head.length > numberLength)
-    throw new Refused('limit', `a reference of more than ${numberLength} characters`, start + numberLength)
+  if (bad !== -1) throw new Refused('malformed', "a bare '&'", end - known.length + bad)
+  if (head.length <= referenceLength) return
+  const at = end - known.length + referenceLength
+  // So many digits are no character's number (XML 1.0 section 4.1).
+  if (head[0] === '#') throw new Refused('malformed', 'a reference to no character', at)
+  throw new Refused('restricted', 'an entity that XML does not define', at)
 }
 
 export function checkDeclaration(declaration: { version?: string; encoding?: string; standalone?: string }): void {

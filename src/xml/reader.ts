@@ -16,6 +16,7 @@
  */
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
+import { Growth } from './growth.ts'
 import {
   checkDeclaration,
   checkName,
@@ -24,6 +25,7 @@ import {
   checkRelayedName,
   faultOf,
   Refused,
+  unpadded,
   type XmlFault,
 } from './guard.ts'
 import { Utf8 } from './utf8.ts'
@@ -74,15 +76,14 @@ export interface XmlReaderOptions {
 }
 
 /**
- * saxes looks for a namespace among all elements that are open: an element costs as many steps as it is deep. Within one element of the
- * limit's size there are so many steps for each byte; those of Prosody's largest stanza take as long as its bytes do.
+ * saxes looks for a namespace among all elements that are open: an element, and an attribute with a prefix, costs as many steps as it is
+ * deep. Within one element of the limit's size there are so many steps for each byte; those of Prosody's largest stanza take as long as
+ * its bytes do.
  */
 const nestingPerByte = 16
 /** UTF-16 units up to the end of the root's start tag. */
 const prologLength = 10_000
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
-/** UTF-16 units of a declaration besides its namespace name, of an attribute's as the writer spells it: ` xmlns:n0="" n0:`. */
-const declarationLength = 16
 /** Something other than white space before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const between = 'there is text between the elements of the stream'
@@ -90,7 +91,7 @@ const between = 'there is text between the elements of the stream'
 type Parser = SaxesParser<{ xmlns: true }>
 /** What saxes keeps to itself: whether it is reading a reference, what it has of it, and what it makes of a whole one. */
 interface References {
-  readonly entity: string
+  entity: string
   readonly state: number
   readonly stateTable: readonly unknown[]
   readonly sEntity: unknown
@@ -115,14 +116,17 @@ export class XmlReader {
   private readonly queue: XmlItem[] = []
   private parser: Parser | undefined = this.makeParser()
 
+  /** The default namespace that the root declares. */
+  private content: string | undefined
   private readonly stack: Growing[] = []
   /** Whole, unless saxes objects to its end tag. */
   private ended: XmlItem | undefined
   private elements = 0
   /** The sum of the depths of these elements. */
   private nesting = 0
-  /** UTF-16 units of the namespace declarations that writing this element will add. */
-  private declared = 0
+  /** UTF-16 units by which namespaces make this element longer when it is written anew. */
+  private grown = 0
+  private readonly growth = new Growth()
   private attributes = 0
   /** Bytes of white space since the last element. */
   private blank = 0
@@ -298,7 +302,10 @@ export class XmlReader {
   private afterPiece(): void {
     const end = this.start + this.piece.length
     // A bare '&' is no error to saxes until the next ';', which may be stanzas away.
-    checkReference((this.parser as unknown as References).entity, end)
+    const references = this.parser as unknown as References
+    checkReference(references.entity, end)
+    // Kept short, so that the next piece does not look through all of its zeros again.
+    references.entity = unpadded(references.entity)
     if (this.boundary >= end) return
     // Said now, not when saxes reports the text at the next '<'.
     if (this.isBetween()) this.checkBetween(end)
@@ -370,15 +377,21 @@ export class XmlReader {
       this.blank = 0
       this.elements = 0
       this.nesting = 0
-      this.declared = 0
+      this.grown = 0
     }
     if (++this.elements > this.limits.elements) throw new Refused('limit', `more than ${this.limits.elements} elements`)
     const depth = this.stack.length - this.level
     if (depth >= this.limits.depth) throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
-    this.nesting += depth
-    if (this.nesting > nestingPerByte * this.limits.bytes)
-      throw new Refused('limit', 'too many elements too deep within each other')
+    this.checkNesting()
+    this.growth.begin()
     this.checkName(name)
+  }
+
+  /** Of a name that saxes is going to look for. */
+  private checkNesting(): void {
+    this.nesting += this.stack.length - this.level
+    if (this.nesting > nestingPerByte * this.limits.bytes)
+      throw new Refused('limit', 'too many names too deep within each other')
   }
 
   private checkName(name: string): void {
@@ -396,6 +409,7 @@ export class XmlReader {
       throw new Refused('limit', `more than ${this.limits.attributes} attributes`)
     this.checkTag(position)
     this.checkName(attribute.name)
+    if (attribute.prefix !== '' && attribute.prefix !== 'xmlns') this.checkNesting()
     if (attribute.prefix !== 'xmlns' && attribute.name !== 'xmlns') return
     if (!this.relayed) checkNamespace(attribute.value)
     else if (attribute.value !== attribute.value.trim())
@@ -410,23 +424,29 @@ export class XmlReader {
     const ns = this.resolve(tag.prefix, tag.uri)
     const attrs = new Map<string, string>()
     for (const { name, prefix, local, uri: trimmed, value } of Object.values(tag.attributes)) {
-      if (prefix === 'xmlns' || name === 'xmlns') continue
+      if (prefix === 'xmlns' || name === 'xmlns') {
+        this.growth.declared(name, value)
+        continue
+      }
       const uri = prefix === '' || prefix === 'xml' ? trimmed : this.resolve(prefix, trimmed)
       attrs.set(prefix === '' ? local : prefix === 'xml' ? name : `{${uri}}${local}`, value)
-      if (prefix !== '' && prefix !== 'xml') this.declare(uri)
+      if (prefix !== '' && prefix !== 'xml') this.growth.attribute(prefix, uri)
     }
     const parent = this.stack.at(-1)
     // Whatever follows would be within it, and never come.
     if (this.level === 1 && this.stack.length === 1 && tag.local === parent?.name && ns === parent.ns)
       throw new Refused('nested', 'a second stream header')
-    if (ns !== parent?.ns) this.declare(ns)
+    const outside = this.level === 1 && this.stack.length === 1 ? this.content : parent?.ns
+    if (ns !== (outside ?? '')) this.growth.element(ns)
+    this.checkGrowth()
     this.stack.push({ name: tag.local, ns, attrs, children: [] })
     if (this.stack.length !== 1) return
     this.prolog = undefined
     if (this.level === 0) return
+    this.content = tag.ns['']
     this.checkSize(position)
     this.endItem(position)
-    this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: tag.ns[''] })
+    this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: this.content })
   }
 
   private checkTag(position: number): void {
@@ -449,13 +469,9 @@ export class XmlReader {
     return trimmed
   }
 
-  /**
-   * Written anew, each element declares the namespaces that its surroundings lack. One long name, declared once and used by a thousand
-   * elements through its prefix, would become a thousand long names.
-   */
-  private declare(uri: string): void {
-    this.declared += uri.length + declarationLength
-    if (this.declared > this.limits.bytes)
+  private checkGrowth(): void {
+    this.grown += this.growth.total
+    if (this.grown > this.limits.bytes)
       throw new Refused('limit', `namespace names of more than ${this.limits.bytes} characters when written out`)
   }
 

@@ -28,12 +28,20 @@ export function write(element: Element, around: Surroundings): string {
     inside = element.ns
   }
   let fresh = 0
+  let prefixes: Map<string, string> | undefined
   for (const [key, value] of element.attrs) {
     if (key.charCodeAt(0) === 0x7b) {
       const end = key.lastIndexOf('}')
-      if (`n${fresh}` === bound?.prefix) fresh++
-      const prefix = `n${fresh++}`
-      out += ` xmlns:${prefix}=${quoted(key.slice(1, end))} ${prefix}:${key.slice(end + 1)}=${quoted(value)}`
+      const uri = key.slice(1, end)
+      let prefix = prefixes?.get(uri)
+      if (prefix === undefined) {
+        if (`n${fresh}` === bound?.prefix) fresh++
+        prefix = `n${fresh++}`
+        prefixes ??= new Map()
+        prefixes.set(uri, prefix)
+        out += ` xmlns:${prefix}=${quoted(uri)}`
+      }
+      out += ` ${prefix}:${key.slice(end + 1)}=${quoted(value)}`
     } else out += ` ${key}=${quoted(value)}`
   }
   if (element.children.length === 0) return `${out}/>`

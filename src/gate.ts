@@ -16,7 +16,7 @@ import type { SessionOptions } from './session/session.ts'
 import { Settings } from './settings.ts'
 import { Admission, type Rejection, roomOf } from './transport/admission.ts'
 import type { Connection } from './transport/connection.ts'
-import { dial, type Target } from './transport/dial.ts'
+import { dial, type Target, type TlsAtMost } from './transport/dial.ts'
 import { Door } from './transport/door.ts'
 import { Front, type FrontOptions } from './transport/front.ts'
 import type { Clock } from './transport/nudge.ts'
@@ -55,6 +55,8 @@ export class Gate {
   private readonly targets: Map<string, Target>
   private readonly around: Surroundings
   private readonly settings: Settings
+  /** Upstreams that have refused TLS 1.2. */
+  private readonly modern = new Set<string>()
   private count = 0
   private stopping = false
   private stopped: Promise<void> | undefined
@@ -96,8 +98,8 @@ export class Gate {
       resumptions: new Resumptions<Relay>(resumptionsAtMost, limits.resources),
       watcher: together(...own, ...watchers),
       time: senses.time ?? Date.now,
-      dial: (upstream, domain, client, done, failed) =>
-        dial(targets.get(upstream) as Target, domain, client, done, failed),
+      dial: (upstream, domain, client, done, failed, tls) =>
+        dial(targets.get(upstream) as Target, domain, client, done, failed, this.tlsAtMost(upstream, tls)),
       finished: relay => this.finished(relay),
     }
     this.overload = new Overload({
@@ -205,6 +207,13 @@ export class Gate {
     this.overload.stop()
     await this.audit?.stop()
     this.metrics.stop()
+  }
+
+  /** As old as the client's, unless the server has refused that before: then a login counts for more. */
+  private tlsAtMost(upstream: string, tls: string | undefined): TlsAtMost | undefined {
+    // There is none newer than TLS 1.3.
+    if (tls !== 'TLSv1.2' || this.modern.has(upstream)) return undefined
+    return { version: tls, refused: () => this.modern.add(upstream) }
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {

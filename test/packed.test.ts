@@ -25,7 +25,18 @@ t.test('the README’s Fastify program, outside the repository, from the tarball
   const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
     cwd: root,
   })
-  const [{ filename }] = JSON.parse(packed.stdout)
+  const [{ filename, files, unpackedSize }] = JSON.parse(packed.stdout)
+  const paths = (files as readonly { readonly path: string }[]).map(({ path }) => path)
+  for (const wanted of ['dist/src/cli.js', 'dist/src/index.js', 'dist/src/index.d.ts', 'src/console/page/index.html'])
+    t.ok(paths.includes(wanted), `${wanted} is in it`)
+  t.same(
+    paths.filter(path => /\.map$|\.png$|^dist\/(?!src\/)|^test\//.test(path)),
+    [],
+    'no maps without sources, no pictures, no tests',
+  )
+  t.ok(unpackedSize < 2_000_000, `${unpackedSize} bytes`)
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  t.equal(scripts.prepack, scripts.build, 'a fresh clone is built before it is packed')
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   const quietly = ['--prefer-offline', '--no-audit', '--no-fund']
   await run('npm', ['install', ...quietly, join(folder, filename)], { cwd: folder })

@@ -34,6 +34,8 @@ export class Client {
   readonly mechanism: string
   /** The server signs the list of mechanisms that it has offered (XEP-0474). */
   readonly signsOffer: boolean
+  /** What the server says of its TLS (XEP-0515); `undefined`: nothing. */
+  readonly tlsSaid: string | undefined
   private count = 0
 
   private constructor(account: Account, leg: Leg, jid: string, exchange: Exchange) {
@@ -42,6 +44,7 @@ export class Client {
     this.jid = jid
     this.mechanism = exchange.mechanism
     this.signsOffer = exchange.signsOffer
+    this.tlsSaid = exchange.tlsSaid
     leg.heard = heard => {
       if (isRequest(heard)) leg.send(answerTo(heard))
     }

@@ -144,6 +144,24 @@ export const l4 = probe<'unsigned' | 'signed'>({
   run: async ({ user }) => ({ found: user.signsOffer ? 'signed' : 'unsigned', detail: user.mechanism }),
 })
 
+export const l8 = probe<'silent' | 'said'>({
+  id: 'L8',
+  title: 'whether the server says which TLS it sees',
+  clause: 'XEP-0515',
+  needs: 'account',
+  outcomes: {
+    silent: { verdict: 'right', text: 'says nothing of it' },
+    said: {
+      verdict: 'note',
+      text: "says it, of the gate's leg: the gate takes the client's version of TLS for that leg, so that they agree; clients of a leg without TLS may object",
+      isFine: true,
+    },
+  },
+  remedy: { prosody: [], ejabberd: [], other: [] },
+  run: async ({ user }) =>
+    user.tlsSaid === undefined ? { found: 'silent', detail: user.mechanism } : { found: 'said', detail: user.tlsSaid },
+})
+
 /** Milliseconds for a server to say something on a connection that it may not like. */
 const impatience = 2_000
 

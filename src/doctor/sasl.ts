@@ -11,6 +11,8 @@ export interface Exchange {
   finish(last: Buffer): void
   /** The server signs the list of mechanisms that it has offered (XEP-0474). */
   readonly signsOffer: boolean
+  /** What the server says of its TLS in the challenge (XEP-0515); `undefined`: nothing. */
+  readonly tlsSaid: string | undefined
 }
 
 export class SaslError extends Error {}
@@ -38,6 +40,7 @@ function plain(user: string, password: string): Exchange {
   return {
     mechanism: 'PLAIN',
     signsOffer: false,
+    tlsSaid: undefined,
     first: Buffer.from(`\0${user}\0${password}`),
     answer: () => {
       throw new SaslError('asks more than PLAIN has to say')
@@ -53,6 +56,7 @@ class Scram implements Exchange {
   readonly mechanism: string
   readonly first: Buffer
   signsOffer = false
+  tlsSaid: string | undefined
   private readonly hash: string
   private readonly password: string
   private readonly nonce: string
@@ -77,12 +81,13 @@ class Scram implements Exchange {
       return Buffer.alloc(0)
     }
     const serverFirst = challenge.toString()
-    const { r = '', s = '', i = '', h, d } = attributesOf(serverFirst)
+    const { r = '', s = '', i = '', h, d, t } = attributesOf(serverFirst)
     const iterations = Number(i)
     if (!r.startsWith(this.nonce) || r === this.nonce || s === '') throw new SaslError('sends no SCRAM challenge')
     if (!Number.isInteger(iterations) || iterations < 1 || iterations > iterationsAtMost)
       throw new SaslError(`asks for ${i} iterations`)
     this.signsOffer = h !== undefined || d !== undefined
+    this.tlsSaid = t?.slice(0, 40)
     const withoutProof = `c=${Buffer.from('n,,').toString('base64')},r=${r}`
     const message = `${this.firstBare},${serverFirst},${withoutProof}`
     const length = createHash(this.hash).digest().length

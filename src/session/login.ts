@@ -2,7 +2,7 @@
 
 import { copied } from '../stanza/copied.ts'
 import { ns } from '../stream/namespaces.ts'
-import { type Element, element } from '../xml/element.ts'
+import { child, type Element, element } from '../xml/element.ts'
 import { type CredentialFault, claimsOf, credentialFault } from './authzid.ts'
 import type { Managing, Progress } from './managing.ts'
 import { boundInlineOf, failureOf } from './negotiation.ts'
@@ -49,14 +49,17 @@ export class Login {
   }
 
   answer(received: Element): void {
-    const { streams, at } = this.stage
+    const { streams, at, managing } = this.stage
     // An answer that nobody waits for.
     if (at.phase !== 'authenticating') return streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     if (received.name === 'success') return this.succeed(received)
     at.phase = 'negotiating'
     streams.sendElement('client', received)
     if (received.name === 'continue') this.stage.fills()
-    if (received.name === 'failure') this.fail(failureOf(received, ns.sasl))
+    if (received.name !== 'failure') return
+    // XEP-0509: the client has relied on features of an earlier time, and is to try again; no credentials were looked at.
+    if (child(received, 'config-version-mismatch', ns.iap) !== undefined) return managing.refused()
+    this.fail(failureOf(received, ns.sasl))
   }
 
   private succeed(received: Element): void {

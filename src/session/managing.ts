@@ -2,7 +2,7 @@
  * Stream management (XEP-0198) on one stream: what each side says of it, in elements of its own and inside SASL2, and the way to a
  * resumption. The counts themselves are kept in `management.ts`, which outlives the stream.
  */
-import { foldDomain } from '../stanza/jid.ts'
+import { domainSkeletonOf } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
 import type { Element } from '../xml/element.ts'
 import { parseCount } from './acks.ts'
@@ -175,7 +175,7 @@ export class Managing {
 
   /** An SM-ID is the server's own: another server's means another session. */
   private keyOf(id: string): string {
-    return JSON.stringify([this.at.upstream, foldDomain(this.at.domain), id])
+    return JSON.stringify([this.at.upstream, domainSkeletonOf(this.at.domain), id])
   }
 
   private fetch(asked: Element, authenticate: Element | undefined): void {

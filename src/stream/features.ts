@@ -19,23 +19,28 @@ const slack = 8 + 3_071
 
 /** The features as the client gets them. `maxBytes`: the gate's own limit for one element. `stamps`: stanzas are stamped from here on. */
 export function rewriteFeatures(features: Element, maxBytes: number, stamps: boolean): Element {
-  const children = elements(features)
+  const offered = elements(features)
+  const children = offered
     .filter(feature => !isTakenOut(feature))
     .map(feature => {
       if (feature.ns === ns.limits && feature.name === 'limits') return withLimit(feature, maxBytes, stamps ? slack : 0)
       return feature
     })
-  return withChildren(features, children)
+  const isChanged = children.length < offered.length || children.some((child, index) => child !== offered[index])
+  // XEP-0509: the version is that of the features as the server has offered them. A client that knew it would be told otherwise.
+  return withChildren(features, isChanged ? children.filter(feature => feature.ns !== ns.iap) : children)
 }
 
 /** XEP-0478: the smaller of both limits. */
 function withLimit(limits: Element, maxBytes: number, slack: number): Element {
-  return withChildren(
-    limits,
-    limits.children.map(node => {
-      if (typeof node === 'string' || node.name !== 'max-bytes') return node
-      const upstream = Number(text(node)) - slack
-      return withChildren(node, [String(upstream > 0 ? Math.min(upstream, maxBytes) : maxBytes)])
-    }),
-  )
+  let isChanged = false
+  const children = limits.children.map(node => {
+    if (typeof node === 'string' || node.name !== 'max-bytes') return node
+    const said = text(node)
+    const upstream = Number(said) - slack
+    const told = String(upstream > 0 ? Math.min(upstream, maxBytes) : maxBytes)
+    isChanged ||= told !== said
+    return withChildren(node, [told])
+  })
+  return isChanged ? withChildren(limits, children) : limits
 }

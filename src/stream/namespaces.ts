@@ -10,6 +10,7 @@ export const ns = {
   tls: 'urn:ietf:params:xml:ns:xmpp-tls',
   sasl: 'urn:ietf:params:xml:ns:xmpp-sasl',
   sasl2: 'urn:xmpp:sasl:2',
+  iap: 'urn:xmpp:iap:0',
   bind: 'urn:ietf:params:xml:ns:xmpp-bind',
   bind2: 'urn:xmpp:bind:0',
   register: 'jabber:iq:register',

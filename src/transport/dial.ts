@@ -1,5 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type SecureVersion } from 'node:tls'
 import type { ConnectFailure } from '../session/event.ts'
 import type { Addresses } from './address.ts'
 import type { Connection } from './connection.ts'
@@ -20,12 +20,23 @@ export interface Target {
   readonly proxyProtocol: ProxyVersion | undefined
 }
 
+/**
+ * A server may say in SCRAM's `t=` which version of TLS it sees (XEP-0515). It sees the gate's, and a client of another version would take it
+ * for an attack: so both legs have one, where the server has it too.
+ */
+export interface TlsAtMost {
+  readonly version: SecureVersion
+  /** The server speaks no version as old as this one. */
+  refused(): void
+}
+
 /** Milliseconds until a dial, its TLS handshake included, is given up. */
 const patience = 10_000
 
 /**
  * Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. `client` is whom
- * a PROXY header names. `detail`: what OpenSSL or Node calls the fault, where it is one of TLS.
+ * a PROXY header names. `detail`: what OpenSSL or Node calls the fault, where it is one of TLS. `atMost`: the TLS version of the
+ * client, which the leg to the server does not exceed; left out: the client has none, or it is not known.
  */
 export function dial(
   target: Target,
@@ -33,13 +44,18 @@ export function dial(
   client: Addresses | undefined,
   done: (connection: Connection) => void,
   failed: (reason: ConnectFailure, detail?: string) => void,
+  atMost?: TlsAtMost,
 ): () => void {
   const name = target.servername ?? domain
   const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn] }
+  if (atMost !== undefined) tls.maxVersion = atMost.version
   // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
-  const lay = (below: Socket) => connectTls({ ...tls, socket: below, host })
+  const lay = (below: Socket) =>
+    connectTls({ ...tls, socket: below, host }).once('error', error => {
+      if (isOfVersion(error)) atMost?.refused()
+    })
   const lost = (error: Error) => settle(reasonOf(error), error)
   let socket = connect({ host, port, noDelay: true, allowHalfOpen: true }, () => {
     // Before TLS, even where TLS comes first.
@@ -76,6 +92,11 @@ const reasons: ReadonlyMap<string, ConnectFailure> = new Map([
   ['ECONNRESET', 'lost'],
   ['EPIPE', 'lost'],
 ])
+
+/** The other side serves no version of TLS that was offered. */
+function isOfVersion(error: Error): boolean {
+  return /protocol version|unsupported protocol|no protocols available/i.test(tlsFaultOf(error) ?? '')
+}
 
 /** What is no error of the network is one of TLS: a certificate, a name, a protocol. */
 function reasonOf(error: Error): ConnectFailure {

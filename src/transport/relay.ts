@@ -108,6 +108,8 @@ export interface Surroundings {
     client: Addresses | undefined,
     done: (connection: Connection) => void,
     failed: (reason: ConnectFailure, detail?: string) => void,
+    /** The version of the client's TLS; `undefined`: none, or not known. */
+    tls?: string,
   ): () => void
   /** Called once, when both transports are gone. */
   finished(relay: Relay): void
@@ -397,6 +399,7 @@ export class Relay {
         this.receive({ event: 'refused', reason })
         this.flush()
       },
+      this.incoming.connection.tls,
     )
   }
 

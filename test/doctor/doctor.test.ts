@@ -75,6 +75,7 @@ const alike = {
   L5: 'right: wants none, and the gate sends none; it sees the address of the gate only',
   L6: 'right: takes all that the gate takes [takes 262144 bytes; announces no limit]',
   L7: idle,
+  L8: 'right: says nothing of it [SCRAM-SHA-1]',
   T1: 'right: ignores it',
   T3: 'right: ignores it',
   T4: 'right: ignores it',
@@ -117,7 +118,7 @@ const known = {
 }
 
 /** What needs no stranger, and so is found without one too. */
-const withoutStranger = ['L1', 'L2', 'L3', 'L4', 'L5', 'L6', 'L7', 'T5', 'T7', 'T7b', 'T10', 'T11', 'T12', 'T13']
+const withoutStranger = ['L1', 'L2', 'L3', 'L4', 'L5', 'L6', 'L7', 'L8', 'T5', 'T7', 'T7b', 'T10', 'T11', 'T12', 'T13']
 
 /** What a client finds in an account: its roster's items, and the requests that wait for it. */
 async function account(server: Prosody | Ejabberd, user: string): Promise<string[]> {
@@ -240,11 +241,11 @@ t.test('Prosody', async t => {
 
     const plain = await spawned([...two, '--password-env', 'ROMEO'])
     t.same([plain.status, plain.err], [0, ''])
-    t.match(plain.out, /^localhost at upstream 'main': Prosody 0\.12\S*: 12 right, 2 note, 12 not run\n/)
+    t.match(plain.out, /^localhost at upstream 'main': Prosody 0\.12\S*: 13 right, 2 note, 12 not run\n/)
 
     const shown = await call(two, { keys: ['secret\r', 'secrex\u007ft\n'], columns: 100 })
     t.equal(shown.status, 0)
-    t.match(shown.err, /^Password for romeo@localhost: \nPassword for juliet@localhost: \n\r.\[K\[1\/26\] L1 STARTTLS/)
+    t.match(shown.err, /^Password for romeo@localhost: \nPassword for juliet@localhost: \n\r.\[K\[1\/27\] L1 STARTTLS/)
     t.ok(shown.out.includes('\u001b[1m      VERDICT'), 'a table, with colours')
     const dull = await call([...two, '--password-env', 'ROMEO'], { keys: [], env: { NO_COLOR: '1' } })
     t.match(dull.out, /^ {6}VERDICT/m, 'without colours')
@@ -450,6 +451,10 @@ t.test('SASL', async t => {
     const signing = begin()
     signing.answer(Buffer.from(`${challenge},h=AAAA`))
     t.equal(signing.signsOffer, true, 'XEP-0474')
+    t.equal(exchange.tlsSaid, undefined)
+    const telling = begin()
+    telling.answer(Buffer.from(`${challenge},t=TLSv1.3`))
+    t.equal(telling.tlsSaid, 'TLSv1.3', 'XEP-0515')
     for (const wrong of [
       challenge.replace('r=', 'r=x'),
       challenge.replace('4096', '0'),

@@ -288,6 +288,32 @@ for (const wire of wires) {
     -> client ~ features><authentication xmlns="urn:xmpp:sasl:2"><mechanism>SCRAM-SHA-256</mechanism><inline><bind xmlns="urn:xmpp:bind:0"><inline><feature var="urn:xmpp:carbons:2"/></inline></bind><fast xmlns="urn:xmpp:fast:0"><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication></stream:features>`,
   )
 
+  const version = `<config-version xmlns='urn:xmpp:iap:0' scheme='opaque' value='dg=='/>`
+  const versioned = version.replaceAll("'", '"')
+  book(
+    'features: their version goes when they are changed (XEP-0509)',
+    `${opened(wire)}
+    upstream: <stream:features><register xmlns='http://jabber.org/features/iq-register'/>${version}</stream:features>
+    -> client ~ <register xmlns="http://jabber.org/features/iq-register"/>${versioned}</stream:features>
+    upstream: <stream:features><register xmlns='http://jabber.org/features/iq-register'/>${version}<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>9000</max-bytes></limits></stream:features>
+    -> client ~ ${versioned}<limits
+    upstream: <stream:features><register xmlns='http://jabber.org/features/iq-register'/>${version}<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>99000</max-bytes></limits></stream:features>
+    -> client ~ <register xmlns="http://jabber.org/features/iq-register"/><limits xmlns="urn:xmpp:stream-limits:0"><max-bytes>10000</max-bytes></limits></stream:features>
+    upstream: <stream:features><register xmlns='http://jabber.org/features/iq-register'/>${version}<auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>
+    -> client ~ features><register xmlns="http://jabber.org/features/iq-register"/></stream:features>`,
+  )
+  book(
+    'SASL2: features that have changed meanwhile are no failed login, however often (XEP-0509)',
+    `${opened(wire)}
+    ${`client: <authenticate ${sasl2} mechanism='PLAIN'><initial-response>AHIAcA==</initial-response>${version}</authenticate>
+    -> upstream ~ <authenticate
+    upstream: <failure ${sasl2}><config-version-mismatch xmlns='urn:xmpp:iap:0'/></failure>
+    -> client ~ config-version-mismatch
+    `.repeat(7)}
+    client: <authenticate ${sasl2} mechanism='PLAIN'><initial-response>AHIAcA==</initial-response></authenticate>
+    -> upstream ~ <authenticate`,
+  )
+
   const limits = (bytes: string, told: string) => `
     upstream: <stream:features><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>${bytes}</max-bytes><idle-seconds>60</idle-seconds></limits></stream:features>
     -> client ~ features><limits xmlns="urn:xmpp:stream-limits:0"><max-bytes>${told}</max-bytes><idle-seconds>60</idle-seconds></limits></stream:features>`

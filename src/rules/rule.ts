@@ -45,8 +45,7 @@ export interface Facts {
 }
 
 /** `override`: the bound JID takes its place (RFC 6120 section 8.1.2.1); `close`: the stream ends with `invalid-from`. */
-export const foreignFroms = ['override', 'close'] as const
-export type ForeignFrom = (typeof foreignFroms)[number]
+export type ForeignFrom = 'override' | 'close'
 
 export interface Rule {
   /** Says what is right. Also the file's name, the configuration's key and the metrics' label. */

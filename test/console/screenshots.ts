@@ -90,6 +90,7 @@ async function play(stage: Stage): Promise<void> {
     `<iq type='set' id='push' from='${stranger}/x' to='${juliet.jid}'><query xmlns='jabber:iq:roster'><item jid='${stranger}' subscription='both'/></query></iq>`,
   )
   romeo.send(`<presence xmlns='jabber:client' from='juliet@localhost' to='nurse@localhost' type='subscribe'/>`)
+  romeo.send(romeo.endTag)
   await romeo.toTheEnd()
   await subscribe(juliet, nurse)
   for (const client of [juliet, nurse, benvolio]) await client.settled()

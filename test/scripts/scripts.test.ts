@@ -122,6 +122,17 @@ t.test('programs: their status, their signal, their lines, and that there is non
     t.strictSame(run(code), { status, said }, code)
 })
 
+t.test('npm start: a misspelt option is refused before anything is installed', async t => {
+  const { folder, calls } = copy(t.testdir(), { npm: 'exit 5', 'apt-get': 'exit 5' })
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, 'scripts/start.mjs'), '--onse'], {
+    encoding: 'utf8',
+    env: { PATH: join(folder, 'bin') },
+  })
+  t.equal(status, 2)
+  t.equal(stderr, "stanzagate: npm start knows --once and --no-install, not '--onse'\n")
+  t.strictSame(calls(), [])
+})
+
 t.test('npm packages: installed when they are not what the lock file asks for', async t => {
   const lock = (packages: object) => JSON.stringify({ packages })
   const wanted = {

@@ -59,7 +59,8 @@ function edges(of: XmlLimits): readonly (readonly [name: string, make: Make])[] 
 
 /** As many as fit into the bytes: there is no other limit. */
 function fitting(make: Make): { readonly most: number; readonly tooMany: number } {
-  const fits = (by: number) => Buffer.byteLength(make(by)) < clientLimits.bytes - overhead
+  // Prosody counts what stood before the stanza too.
+  const fits = (by: number) => Buffer.byteLength(make(by)) < clientLimits.bytes - 1_024
   let [most, tooMany] = [-clientLimits.elements + 8, 0]
   while (tooMany - most > 1) {
     const middle = Math.floor((most + tooMany) / 2)
@@ -72,7 +73,7 @@ function fitting(make: Make): { readonly most: number; readonly tooMany: number 
 }
 
 const bound: Case[] = edges(clientLimits).flatMap(([name, make]) => {
-  if (Buffer.byteLength(make(0)) > clientLimits.bytes - overhead) {
+  if (Buffer.byteLength(make(0)) > clientLimits.bytes - 1_024) {
     const { most, tooMany } = fitting(make)
     return [
       limits(

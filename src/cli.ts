@@ -42,7 +42,8 @@ const helps: Readonly<Record<string, string>> = {
 
 Warnings of the configuration, and upstreams that are not reached, are logged; the gate starts all the same.
 SIGTERM, SIGINT: streams end with system-shutdown (limits.drain), exit status 0; a second one ends the process at once.
-SIGHUP: certificates are read anew, and the audit's file is opened anew.
+SIGHUP: FILE is read anew (rules, trusted domains, routes and log levels are put to use, all or nothing; the log names what needs a
+restart), and so are certificates; the audit's file is opened anew.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `,
   check: `stanzagate check: read the configuration, say what is wrong with it and what may be soon; start nothing

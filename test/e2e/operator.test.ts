@@ -87,7 +87,7 @@ t.test(
     const client = spawn('python3', ['-c', distrustful, String(gate.port)], { stdio: 'ignore' })
     await once(client, 'close')
     const failed = await gate.line(/^negotiation failed$/)
-    t.match(failed, { stage: 'tls', condition: 'handshake', client: '127.0.0.1', count: 1 })
+    t.match(failed, { stage: 'tls', condition: 'handshake', count: 1 })
     t.match(failed.tlsFault, /alert unknown ca/, 'the alert by its name')
 
     const file = join(gate.folder, 'certificate.pem')

@@ -57,10 +57,12 @@ function edges(of: XmlLimits): readonly (readonly [name: string, make: Make])[] 
   ]
 }
 
+/** Prosody counts by what it reads at a time: what stands in one piece with a stanza counts towards its size. */
+const piece = 16_384
+
 /** As many as fit into the bytes: there is no other limit. */
 function fitting(make: Make): { readonly most: number; readonly tooMany: number } {
-  // Prosody counts what stood before the stanza too.
-  const fits = (by: number) => Buffer.byteLength(make(by)) < clientLimits.bytes - 1_024
+  const fits = (by: number) => Buffer.byteLength(make(by)) < clientLimits.bytes - piece
   let [most, tooMany] = [-clientLimits.elements + 8, 0]
   while (tooMany - most > 1) {
     const middle = Math.floor((most + tooMany) / 2)
@@ -73,7 +75,7 @@ function fitting(make: Make): { readonly most: number; readonly tooMany: number 
 }
 
 const bound: Case[] = edges(clientLimits).flatMap(([name, make]) => {
-  if (Buffer.byteLength(make(0)) > clientLimits.bytes - 1_024) {
+  if (Buffer.byteLength(make(0)) > clientLimits.bytes - piece) {
     const { most, tooMany } = fitting(make)
     return [
       limits(

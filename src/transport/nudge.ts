@@ -63,13 +63,34 @@ export class Nudge {
   }
 }
 
-/** The writer escapes `<` and `>` in attributes, so that a tag ends at the first `>`. */
+/** Of text as the writer has it: `>` may stand in an attribute, and anything in a CDATA section. One pass, whatever it holds. */
 function longestTag(text: string): number {
   let longest = 0
-  for (let from = text.indexOf('<'); from !== -1; from = text.indexOf('<', from + 1)) {
-    const end = text.indexOf('>', from)
-    if (end === -1) break
+  let from = text.indexOf('<')
+  while (from !== -1) {
+    if (text.startsWith(section, from)) {
+      const end = text.indexOf(']]>', from)
+      from = end === -1 ? -1 : text.indexOf('<', end)
+      continue
+    }
+    const end = endOfTag(text, from)
+    if (end === -1) return Math.max(longest, text.length - from)
     longest = Math.max(longest, end + 1 - from)
+    from = text.indexOf('<', end)
   }
   return longest
+}
+
+const section = '<![CDATA['
+
+/** The place of the `>` that ends the tag; -1: there is none. */
+function endOfTag(text: string, from: number): number {
+  for (let at = from + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 0x3e) return at
+    if (code !== 0x22 && code !== 0x27) continue
+    at = text.indexOf(code === 0x22 ? '"' : "'", at + 1)
+    if (at === -1) return -1
+  }
+  return -1
 }

@@ -58,6 +58,24 @@ t.test('a burst is followed by as much white space as its longest tag, once it i
   t.equal(written.length, 1, 'once')
 })
 
+t.test('a tag ends behind its attributes, whatever they hold; a CDATA section is none', async t => {
+  for (const [text, length] of [
+    [`<a b="${'>'.repeat(2_000)}"/>`, 2_009],
+    [`<a b='${'">'.repeat(1_000)}' c="'"/><b/>`, 2_015],
+    [`<a><![CDATA[${`<'"`.repeat(700)}]]></a><c d="${'x'.repeat(1_500)}"/>`, 1_509],
+    [`<a>${'>'.repeat(2_000)}</a>`, 1_400],
+  ] as const) {
+    const { clock, written, nudge } = staged()
+    nudge.wrote([text])
+    clock.pass(100)
+    t.same(
+      written.map(space => space.length),
+      [length],
+      text.slice(0, 20),
+    )
+  }
+})
+
 t.test('what was not looked at counts as one long tag', async t => {
   const { clock, written, nudge } = staged()
   nudge.wrote([tag(1_300)])

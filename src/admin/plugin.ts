@@ -1,7 +1,7 @@
 /** The admin listener's routes as a Fastify plugin: /metrics, /healthz, /readyz, /api/offenders; and what is answered where there is none. */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { isBearer, isOfAnotherSite } from '../console/access.ts'
 import { securityHeaders } from '../console/assets.ts'
@@ -54,6 +54,11 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       detail: 'there is no such thing here, or it is not done by this method',
     }),
   )
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const { statusCode: status = 500, message } = error
+    if (status >= 500) log.warn({ err: error }, 'a request to the admin listener failed')
+    return sendProblem(reply.headers(securityHeaders), { status, detail: status >= 500 ? 'see the log' : message })
+  })
   // What a probe needs is open; what tells of traffic is not.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
@@ -81,12 +86,19 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
   if (reload !== undefined) {
     // It changes the gate: where there is a token, a browser's login is not enough.
     const mayReload = (request: FastifyRequest) => admits(request) && hasToken(request)
-    app.post('/api/reload', { preHandler: guard(mayReload) }, async (_request, reply) => {
-      const result = await reload()
-      reply.headers(securityHeaders)
-      if (result.outcome !== 'refused') return reply.send(result)
-      const detail = 'the configuration was refused; the one before stays in use'
-      return sendProblem(reply, { status: 422, detail, problems: result.problems, needsRestart: result.needsRestart })
+    await app.register(async scope => {
+      // It takes no body; what a command-line client sends with an empty one, a form's content type, is no reason to refuse it.
+      scope.addContentTypeParser('*', (_request, payload, done) => {
+        payload.resume()
+        done(null)
+      })
+      scope.post('/api/reload', { preHandler: guard(mayReload) }, async (_request, reply) => {
+        const result = await reload()
+        reply.headers(securityHeaders)
+        if (result.outcome !== 'refused') return reply.send(result)
+        const detail = 'the configuration was refused; the one before stays in use'
+        return sendProblem(reply, { status: 422, detail, problems: result.problems, needsRestart: result.needsRestart })
+      })
     })
   }
 }

@@ -7,11 +7,18 @@ import type { Metrics } from './metrics.ts'
 /** The metrics know of listeners' certificates alone; the log of upstreams' authorities too. */
 export function renewals(metrics: Metrics, logger: FastifyBaseLogger): Pick<CertificatesOptions, 'loaded' | 'refused'> {
   const refused = new Set<string>()
+  /** Of the certificates in use, by their holder. */
+  const fingerprints = new Map<string, string>()
   const nameOf = (holder: Holder) =>
     'listener' in holder ? `listener ${holder.listener}` : `upstream ${holder.upstream}`
   return {
-    loaded: (holder, [certificate], isFirst) => {
+    loaded: (holder, certificates, isFirst) => {
+      const [certificate] = certificates
       if (certificate === undefined) return
+      const name = nameOf(holder)
+      const fingerprint = certificates.map(each => each.fingerprint256).join()
+      const isSame = fingerprints.get(name) === fingerprint
+      fingerprints.set(name, fingerprint)
       const expires = Date.parse(certificate.validTo)
       if ('listener' in holder) {
         metrics.certified(holder.listener, expires / 1_000)
@@ -19,11 +26,10 @@ export function renewals(metrics: Metrics, logger: FastifyBaseLogger): Pick<Cert
       }
       if (isFirst) return
       const fields = { ...holder, expires: new Date(expires).toISOString() }
-      const wasRefused = refused.delete(nameOf(holder))
-      logger.info(
-        fields,
-        wasRefused ? 'certificate mended: read anew, and in use' : 'certificate read anew, and in use',
-      )
+      const wasRefused = refused.delete(name)
+      if (wasRefused) logger.info(fields, 'certificate mended: read anew, and in use')
+      else if (isSame) logger.debug(fields, 'certificate read anew: it is the one in use')
+      else logger.info(fields, 'certificate read anew, and in use')
       const flaw = ageFlaw(certificate, 0, Date.now())
       if (flaw !== undefined) logger.warn(holder, `the certificate ${flaw[0]}; ${flaw[1]}`)
     },

@@ -11,10 +11,12 @@ const blank = /^[ \t\r\n]*$/
 const outerBlanks = /^[ \t\r\n]+|[ \t\r\n]+$/g
 /** Children of which a presence stanza has one at most (RFC 6121 section 4.7.2, RFC 6120 section 8.3.1). */
 const single: ReadonlySet<string> = new Set(['show', 'priority', 'error'])
+/** Children that are there for the text in them. */
+const hasValue: ReadonlySet<string> = new Set(['show', 'status', 'priority'])
 
 /**
- * A presence stanza without the children that offend; of several that exclude each other the first stays, and white space around the
- * value of `<show/>` and `<priority/>` is trimmed. `lang`: the language that the stanza inherits from its stream. `undefined`: the
+ * A presence stanza without the children that offend; of several that exclude each other the first stays, white space around the value
+ * of `<show/>` and `<priority/>` is trimmed, and attributes that a child of that name does not have are left out. `lang`: the language that the stanza inherits from its stream. `undefined`: the
  * stanza cannot be put right.
  */
 export function repairedPresence(presence: Element, lang: string | undefined): Element | undefined {
@@ -22,7 +24,8 @@ export function repairedPresence(presence: Element, lang: string | undefined): E
   const inherited = presence.attrs.get('xml:lang') ?? lang ?? ''
   const children = presence.children.flatMap((node): Node[] => {
     if (typeof node === 'string') return blank.test(node) ? [node] : []
-    const child = trimmed(node)
+    const trimmedChild = trimmed(node)
+    const child = isAtFault(presence, trimmedChild) ? withoutAttributes(trimmedChild) : trimmedChild
     if (isAtFault(presence, child)) return []
     const place = placeOf(child, inherited)
     if (place === undefined) return [child]
@@ -51,6 +54,14 @@ function trimmed(child: Element): Element {
   const value = text(child)
   const bare = value.replaceAll(outerBlanks, '')
   return bare === value ? child : withChildren(child, bare === '' ? [] : [bare])
+}
+
+/** `<show/>`, `<status/>` and `<priority/>` with no attribute but the language, which only `<status/>` has. */
+function withoutAttributes(child: Element): Element {
+  if (child.ns !== ns.client || !hasValue.has(child.name)) return child
+  const isAllowed = (name: string) => name === 'xml:lang' && child.name === 'status'
+  const others = [...child.attrs.keys()].filter(name => !isAllowed(name))
+  return withAttrs(child, Object.fromEntries(others.map(name => [name, undefined])))
 }
 
 /** Whether this child offends by itself, whatever stands beside it. */

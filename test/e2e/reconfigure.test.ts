@@ -248,7 +248,17 @@ t.test('POST /api/reload is for who has the token', async t => {
   const foreign = { authorization: `Bearer ${token}`, 'sec-fetch-site': 'cross-site' }
   t.equal((await gate.post(undefined, foreign)).status, 403)
   const headers = { authorization: `Bearer ${token}` }
-  t.equal((await fetch(`http://127.0.0.1:${gate.admin}/api/reload`, { headers })).status, 404, 'not by GET')
+  const url = `http://127.0.0.1:${gate.admin}/api/reload`
+  t.equal((await fetch(url, { headers })).status, 404, 'not by GET')
   t.equal((await gate.counts()).sum('reloads_total', {}), 0)
+  const form = await fetch(url, { method: 'POST', headers, body: new URLSearchParams({ a: 'b' }) })
+  t.equal(form.status, 200, 'whatever body a program sends, it is not looked at')
+  const broken = await fetch(url, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: '{',
+  })
+  t.equal(broken.status, 400)
+  t.match(await broken.json(), { title: 'Bad request', status: 400, detail: /JSON/ }, 'a problem document')
   await gate.end(t)
 })

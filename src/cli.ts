@@ -1,20 +1,14 @@
 #!/usr/bin/env node
 /** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
-import {
-  type Config,
-  ConfigError,
-  formatProblem,
-  formatWarning,
-  type Problem,
-  type Reading,
-  readWith,
-} from './config.ts'
+import { type Reading, readWith } from './config/config.ts'
+import { ConfigError, formatProblem, formatWarning, type Problem } from './config/problem.ts'
+import type { Config } from './config/types.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'
 import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/table.ts'
-import { probeWords } from './transport/probe.ts'
+import { probeWords } from './upstream/probe.ts'
 import { version } from './version.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server

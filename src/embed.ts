@@ -1,10 +1,10 @@
 /** The gate as other programs have it: they give and get configurations in the file's shape, which are checked as the file is. */
 
+import { configFrom, pluginConfigFrom, type Reading, readWith } from './config/config.ts'
 import type { ConfigFile, PluginFile } from './config/schema.ts'
-import { configFrom, pluginConfigFrom, type Reading, readWith } from './config.ts'
 import { type Proxy as Running, startProxy as start } from './proxy.ts'
+import type { Watcher } from './relay/watcher.ts'
 import { rules } from './rules/table.ts'
-import type { Watcher } from './transport/relay.ts'
 
 const ruleNames = rules.map(rule => rule.name)
 

@@ -2,29 +2,32 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { FastifyBaseLogger } from 'fastify'
-import { type Config, defaultLimits, type Limits, type Upstream } from './config.ts'
-import { Audit, type AuditConfig } from './observe/audit.ts'
+import { Accounts, type AccountView } from './account/accounts.ts'
+import { defaultLimits, type Limits } from './config/limits.ts'
+import type { Reloadable } from './config/reload.ts'
+import { Settings } from './config/settings.ts'
+import type { AuditConfig, Config, Upstream } from './config/types.ts'
+import { Admission, roomOf } from './listener/admission.ts'
+import type { Rejection } from './listener/labels.ts'
+import { ListenerAdmission } from './listener/listener-admission.ts'
+import { Overload, ProcessReadings, type Readings } from './listener/overload.ts'
+import { ProxyHeaderReader, type ProxyHeaderReaderOptions } from './listener/proxy-header-reader.ts'
+import { Audit } from './observe/audit.ts'
 import { DecisionIds, isDecision, isSubscription } from './observe/decisions.ts'
 import { Log, type Loggers } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import { Offenders } from './observe/offenders.ts'
 import { maxFiles } from './observe/process.ts'
-import type { Reloadable } from './reload.ts'
-import { Accounts, type Known } from './session/accounts.ts'
-import { Resumptions } from './session/resumptions.ts'
+import { Relay, type RelayContext } from './relay/relay.ts'
+import type { SessionView, StreamState, Watcher } from './relay/watcher.ts'
+import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
-import { Settings } from './settings.ts'
-import { Admission, type Rejection, roomOf } from './transport/admission.ts'
+import type { Clock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
-import { dial, type Target, type TlsAtMost } from './transport/dial.ts'
-import { Door } from './transport/door.ts'
-import { Front, type FrontOptions } from './transport/front.ts'
-import type { Clock } from './transport/nudge.ts'
-import { Overload, ProcessReadings, type Readings } from './transport/overload.ts'
-import { hostPort } from './transport/probe.ts'
-import { Relay, type SessionView, type StreamState, type Surroundings, type Watcher } from './transport/relay.ts'
 import { tlsFaultOf } from './transport/tls.ts'
-import { trustOf } from './transport/trusted.ts'
+import { trustOf } from './transport/trusted-networks.ts'
+import { dial, type Target, type TlsAtMost } from './upstream/dial.ts'
+import { hostPort } from './upstream/probe.ts'
 
 /** The part of the configuration that a gate needs whoever listens for it. */
 export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {}
@@ -35,7 +38,7 @@ const accountsAtMost = 10_000
 const resumptionsAtMost = 10_000
 
 /** What a gate goes by besides what it is told: time, and the state of its process. */
-export interface Senses {
+export interface Environment {
   readonly clock: Clock
   readonly readings: Readings
   /** Milliseconds since 1970. */
@@ -53,7 +56,7 @@ export class Gate {
   private readonly admission: Admission
   private readonly relays = new Set<Relay>()
   private readonly targets: Map<string, Target>
-  private readonly around: Surroundings
+  private readonly context: RelayContext
   private readonly settings: Settings
   /** Upstreams that have refused TLS 1.2. */
   private readonly modern = new Set<string>()
@@ -67,13 +70,13 @@ export class Gate {
     config: GateConfig,
     logger: FastifyBaseLogger,
     watchers: readonly Watcher[] = [],
-    senses: Partial<Senses> = {},
+    environment: Partial<Environment> = {},
     loggers: FastifyBaseLogger | Loggers = logger,
   ) {
     const { limits = defaultLimits } = config
     const { connections, overload } = limits
     this.limits = limits
-    this.clock = senses.clock ?? timers
+    this.clock = environment.clock ?? timers
     const targets = new Map([...config.upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
     this.targets = targets
     this.settings = new Settings(
@@ -83,7 +86,7 @@ export class Gate {
     )
     const { rules } = this.settings
     const upstreams = [...config.upstreams.keys()]
-    this.metrics = new Metrics({ routes: domainsOf(config.routes), upstreams, rules }, senses.time)
+    this.metrics = new Metrics({ routes: domainsOf(config.routes), upstreams, rules }, environment.time)
     this.audit = config.audit && this.auditTo(config.audit, logger)
     this.metrics.counts(() => this.clientStreams())
     const addressOf = (upstream: string) => {
@@ -92,20 +95,20 @@ export class Gate {
     }
     this.log = new Log(loggers, () => this.clock.now(), addressOf)
     const own = [this.metrics, this.offenders, this.log, ...(this.audit ? [this.audit] : [])]
-    this.around = {
+    this.context = {
       accounts: new Accounts<Relay>(accountsAtMost),
       limits,
-      resumptions: new Resumptions<Relay>(resumptionsAtMost, limits.resources),
+      resumptions: new ResumableSessions<Relay>(resumptionsAtMost, limits.resources),
       watcher: together(...own, ...watchers),
-      time: senses.time ?? Date.now,
+      time: environment.time ?? Date.now,
       dial: (upstream, domain, client, done, failed, tls) =>
         dial(targets.get(upstream) as Target, domain, client, done, failed, this.tlsAtMost(upstream, tls)),
       finished: relay => this.finished(relay),
     }
     this.overload = new Overload({
       limits: overload,
-      readings: senses.readings ?? new ProcessReadings(),
-      clock: senses.clock ?? idleTimers,
+      readings: environment.readings ?? new ProcessReadings(),
+      clock: environment.clock ?? idleTimers,
       shed: () => this.shed(),
     })
     this.admission = new Admission({
@@ -130,8 +133,8 @@ export class Gate {
     this.metrics.serves(listener)
     return connection => {
       if (this.stopping) return connection.abort()
-      this.around.resumptions.expire(performance.now())
-      this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.around))
+      this.context.resumptions.expire(performance.now())
+      this.relays.add(new Relay({ id: ++this.count, listener, connection, session }, this.context))
     }
   }
 
@@ -146,8 +149,8 @@ export class Gate {
   }
 
   /** What is known of an account's subscriptions; `undefined`: nothing. */
-  known(account: string): Known | undefined {
-    return this.around.accounts.known(account)
+  known(account: string): AccountView | undefined {
+    return this.context.accounts.known(account)
   }
 
   /** The audit's file is opened anew, wherever its path leads now. */
@@ -162,21 +165,25 @@ export class Gate {
   }
 
   /** What reads the PROXY headers of a listener that trusts these CIDRs. */
-  front(listener: string, trusted: readonly string[]): Front {
+  proxyHeaders(listener: string, trusted: readonly string[]): ProxyHeaderReader {
     this.metrics.guards(listener)
-    const refused: FrontOptions['refused'] = (reason, address) => {
-      this.around.watcher.refused(reason, listener, address)
+    const refused: ProxyHeaderReaderOptions['refused'] = (reason, address) => {
+      this.context.watcher.refused(reason, listener, address)
     }
-    return new Front({ trusts: trustOf(trusted), refused })
+    return new ProxyHeaderReader({ trusts: trustOf(trusted), refused })
   }
 
   /** Who is let in by a listener whose connections its front hands on, and where the X-Forwarded-For of these CIDRs is believed. */
-  door(listener: string, front: Front | undefined, forwards: readonly string[]): Door {
+  listenerAdmission(
+    listener: string,
+    proxyHeaders: ProxyHeaderReader | undefined,
+    forwards: readonly string[],
+  ): ListenerAdmission {
     const { admission } = this
     const refused = (reason: Rejection, address: string | undefined) => {
-      this.around.watcher.refused(reason, listener, address)
+      this.context.watcher.refused(reason, listener, address)
     }
-    return new Door({ admission, front, forwards: trustOf(forwards), refused })
+    return new ListenerAdmission({ admission, proxyHeaders, forwards: trustOf(forwards), refused })
   }
 
   /** Lets nobody in any more, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
@@ -217,7 +224,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, targets, around } = this
+    const { settings, limits, targets, context } = this
     return {
       starttls,
       get rules() {
@@ -232,7 +239,7 @@ export class Gate {
       maxBytes: { beforeLogin: limits.beforeLogin.bytes, client: limits.client.bytes },
       times: limits.times,
       loginFailures: limits.loginFailures,
-      isCrowded: account => around.accounts.sessionsOf(account) >= limits.resources,
+      isCrowded: account => context.accounts.sessionsOf(account) >= limits.resources,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)
@@ -266,7 +273,7 @@ export class Gate {
 
   /** Who waits for nobody is dearest: a hundred of those are given up before one that has a stream. */
   private shed(): void {
-    const { resumptions } = this.around
+    const { resumptions } = this.context
     let given = 0
     while (given < 100 && resumptions.giveUp()) given += 1
     if (given === 0) this.dearest()?.shed()

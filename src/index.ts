@@ -1,6 +1,9 @@
 /** What a program imports: the gate as a whole, the gate as a Fastify plugin, and the pure parts by themselves. */
 
+export { Ledger } from './account/ledger.ts'
 export type { LimitsFile as Limits } from './config/limits.ts'
+export { ConfigError, formatProblem, type Problem } from './config/problem.ts'
+export type { ReloadResult } from './config/reload.ts'
 export type {
   AuditFile as Audit,
   ConfigFile as Config,
@@ -8,13 +11,11 @@ export type {
   RulesFile as Rules,
   UpstreamFile as Upstream,
 } from './config/schema.ts'
-export type { Admin, LogArea, LogConfig as Log, LogLevel, Route } from './config.ts'
-export { ConfigError, formatProblem, type Problem } from './config.ts'
+export type { Admin, LogArea, LogConfig as Log, LogLevel, Route } from './config/types.ts'
 export { readConfig, type StartOptions, startProxy } from './embed.ts'
 export { type Explanation, explainStanza, type Question } from './explain/explain.ts'
 export { type StanzagateOptions, stanzagate } from './plugin.ts'
 export type { Bound, Proxy } from './proxy.ts'
-export type { ReloadResult } from './reload.ts'
 export { type ActiveRule, type Judgement, judge } from './rules/judge.ts'
 export { type Mode, modes } from './rules/mode.ts'
 export type { Facts, Rule, Verdict } from './rules/rule.ts'
@@ -24,7 +25,6 @@ export type { PresenceType, RosterSubscription } from './stanza/generated/types.
 export { type Jid, parseJid } from './stanza/jid.ts'
 export { presenceChildrenFault, presenceTypeFault } from './stanza/shape.ts'
 export { type Stanza, stanzaOf } from './stanza/stanza.ts'
-export { Ledger } from './subscription/roster.ts'
 export { type Direction, next, type Subscription } from './subscription/state.ts'
 export { version } from './version.ts'
 export type { Element } from './xml/element.ts'

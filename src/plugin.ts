@@ -4,7 +4,7 @@ import { defaultLimits } from './config/limits.ts'
 import type { PluginFile } from './config/schema.ts'
 import { pluginConfig } from './embed.ts'
 import { Gate } from './gate.ts'
-import { websocketPlugin } from './transport/websocket.ts'
+import { websocketPlugin } from './listener/websocket.ts'
 
 /** `upstreams`, `routes`, `rules`, `limits` and `audit` as in the configuration file, and: */
 export interface StanzagateOptions extends PluginFile {
@@ -34,7 +34,7 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)
   // The application's connections are its own: asked is for those that want a WebSocket.
-  const door = gate.door('fastify', undefined, [])
+  const admission = gate.listenerAdmission('fastify', undefined, [])
   const maxMessage = 2 * limits.client.bytes
   await app.register(websocketPlugin, {
     path,
@@ -42,7 +42,7 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
     maxMessage,
     maxFragments: limits.fragments,
     serve,
-    admit: ({ raw }, client) => door.ask(raw.socket, client?.source.address),
+    admit: ({ raw }, client) => admission.ask(raw.socket, client?.source.address),
   })
   if (metricsPath === undefined) return
   const { registry } = gate.metrics

@@ -10,34 +10,27 @@ import fastify, {
   LogController,
 } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
-import {
-  type CertificateFiles,
-  type Config,
-  defaultLimits,
-  type Limits,
-  type Listener,
-  type Reading,
-  type TcpListener,
-  type WebsocketListener,
-} from './config.ts'
+import type { Reading } from './config/config.ts'
+import { defaultLimits, type Limits } from './config/limits.ts'
+import { Reload, type Reloadable, type ReloadResult } from './config/reload.ts'
+import type { CertificateFiles, Config, Listener, TcpListener, WebsocketListener } from './config/types.ts'
 import { Console } from './console/console.ts'
 import { consolePlugin } from './console/plugin.ts'
-import { Gate, type Senses, targetOf } from './gate.ts'
+import { type Environment, Gate, targetOf } from './gate.ts'
+import { Certificates } from './listener/certificates.ts'
+import { hostMetaPlugin } from './listener/host-meta.ts'
+import type { ListenerAdmission } from './listener/listener-admission.ts'
+import type { ProxyHeaderReader } from './listener/proxy-header-reader.ts'
+import { directServer, type Guard, plainServer } from './listener/tcp.ts'
+import { websocketPlugin } from './listener/websocket.ts'
 import { type Loggers, loggerOptions, loggersOf, relevel } from './observe/log.ts'
 import { renewals } from './observe/renewals.ts'
-import { Reload, type Reloadable, type ReloadResult } from './reload.ts'
+import type { Watcher } from './relay/watcher.ts'
 import type { Addresses } from './transport/address.ts'
-import { Certificates } from './transport/certificates.ts'
 import type { Connection } from './transport/connection.ts'
-import type { Door } from './transport/door.ts'
-import type { Front } from './transport/front.ts'
-import { hostMetaPlugin } from './transport/host-meta.ts'
-import { type Probe, probe, UpstreamWatch } from './transport/probe.ts'
-import type { Watcher } from './transport/relay.ts'
-import { directServer, type Guard, plainServer } from './transport/tcp.ts'
 import { type Pem, serverTls } from './transport/tls.ts'
-import { forwardedFor, trustOf } from './transport/trusted.ts'
-import { websocketPlugin } from './transport/websocket.ts'
+import { forwardedFor, trustOf } from './transport/trusted-networks.ts'
+import { type Probe, probe, UpstreamWatch } from './upstream/probe.ts'
 
 export interface Bound {
   /** The listener's name. */
@@ -67,10 +60,10 @@ export interface Proxy {
 export async function startProxy(
   config: Config,
   watchers: readonly Watcher[] = [],
-  senses: Partial<Senses> = {},
+  environment: Partial<Environment> = {},
   read?: () => Reading,
 ): Promise<Proxy> {
-  const proxy = new ListeningGate(config, watchers, senses, read)
+  const proxy = new ListeningGate(config, watchers, environment, read)
   try {
     await proxy.start()
   } catch (error) {
@@ -97,12 +90,12 @@ class ListeningGate implements Proxy {
   private readonly apps: FastifyInstance[] = []
   /** Connections of the listeners, whatever is spoken on them. */
   private readonly sockets = new Set<Socket>()
-  private readonly fronts: Front[] = []
+  private readonly proxyHeaderReaders: ProxyHeaderReader[] = []
   private readonly upstreamWatch: UpstreamWatch | undefined
   private ready = false
   private stopped: Promise<void> | undefined
 
-  constructor(config: Config, watchers: readonly Watcher[], senses: Partial<Senses>, read?: () => Reading) {
+  constructor(config: Config, watchers: readonly Watcher[], environment: Partial<Environment>, read?: () => Reading) {
     this.config = config
     this.limits = config.limits ?? defaultLimits
     const { level } = config.log
@@ -111,8 +104,8 @@ class ListeningGate implements Proxy {
     this.adminApp = fastify({ logger: isMute ? false : loggerOptions(level), logController: quiet() })
     this.log = this.adminApp.log
     this.loggers = loggersOf(this.log, config.log)
-    this.console = config.admin && new Console(config, config.admin, senses.time)
-    this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], senses, this.loggers)
+    this.console = config.admin && new Console(config, config.admin, environment.time)
+    this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], environment, this.loggers)
     this.upstreamWatch = config.admin?.readyNeedsUpstream === true ? new UpstreamWatch(probesOf(config)) : undefined
     this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
     const parts = [...this.gate.parts, this.levels]
@@ -181,7 +174,7 @@ class ListeningGate implements Proxy {
     this.upstreamWatch?.stop()
     for (const app of this.apps) app.server.close()
     const closed = this.servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
-    for (const front of this.fronts) front.stop()
+    for (const proxyHeaders of this.proxyHeaderReaders) proxyHeaders.stop()
     await this.gate.stop()
     const apps = [...this.apps, this.adminApp].map(app => app.close())
     // Whoever has connected and said nothing, or half a request, would keep its server open.
@@ -193,9 +186,11 @@ class ListeningGate implements Proxy {
     if (listener.kind === 'websocket') return this.listenWebsocket(listener)
     const { tls, name, address, port } = listener
     const serve = this.gate.serve(name, tls.mode === 'starttls')
-    const door = this.doorOf(listener)
+    const admission = this.listenerAdmissionOf(listener)
     const server =
-      tls.mode === 'direct' ? this.direct(name, tls, serve, door) : plainServer(this.contextOf(listener), serve, door)
+      tls.mode === 'direct'
+        ? this.direct(name, tls, serve, admission)
+        : plainServer(this.contextOf(listener), serve, admission)
     this.servers.push(server)
     this.track(server)
     await new Promise<void>((resolve, reject) => {
@@ -240,12 +235,12 @@ class ListeningGate implements Proxy {
     const app = fastify(options as FastifyServerOptions) as unknown as FastifyInstance
     this.apps.push(app)
     const serve = this.gate.serve(name, false)
-    const door = this.doorOf(listener)
+    const admission = this.listenerAdmissionOf(listener)
     if (tls !== undefined)
       app.server.on('tlsClientError', (error: Error, socket: Socket) =>
-        this.gate.handshakeFailed(name, clientOf(socket, door), error),
+        this.gate.handshakeFailed(name, clientOf(socket, admission), error),
       )
-    door.guard(app.server)
+    admission.guard(app.server)
     this.track(app.server)
     await app.register(websocketPlugin, {
       path,
@@ -253,8 +248,8 @@ class ListeningGate implements Proxy {
       maxMessage: 2 * limits.client.bytes,
       maxFragments: limits.fragments,
       serve,
-      addressesOf: clientBy(door, listener),
-      admit: ({ raw }, client) => door.request(raw.socket, client?.source.address),
+      addressesOf: clientBy(admission, listener),
+      admit: ({ raw }, client) => admission.request(raw.socket, client?.source.address),
     })
     if (url !== undefined) await app.register(hostMetaPlugin, { url })
     // For a name Fastify would open more servers, one for each address: nothing guards those, and none gets a new certificate.
@@ -270,16 +265,16 @@ class ListeningGate implements Proxy {
     })
   }
 
-  private doorOf(listener: Listener): Door {
+  private listenerAdmissionOf(listener: Listener): ListenerAdmission {
     const forwards = listener.kind === 'websocket' ? listener.forwardedFor?.trusted : undefined
-    return this.gate.door(listener.name, this.frontOf(listener), forwards ?? [])
+    return this.gate.listenerAdmission(listener.name, this.proxyHeaderReaderOf(listener), forwards ?? [])
   }
 
-  private frontOf({ name, proxyProtocol }: Listener): Front | undefined {
+  private proxyHeaderReaderOf({ name, proxyProtocol }: Listener): ProxyHeaderReader | undefined {
     if (proxyProtocol === undefined) return undefined
-    const front = this.gate.front(name, proxyProtocol.trusted)
-    this.fronts.push(front)
-    return front
+    const proxyHeaders = this.gate.proxyHeaders(name, proxyProtocol.trusted)
+    this.proxyHeaderReaders.push(proxyHeaders)
+    return proxyHeaders
   }
 }
 
@@ -297,10 +292,13 @@ function clientOf(socket: Socket, guard: Guard): string | undefined {
 }
 
 /** Who sent a request: the connection's client, or whom that one names if it is a trusted proxy. */
-function clientBy(door: Door, listener: WebsocketListener): (request: FastifyRequest) => Addresses | undefined {
+function clientBy(
+  admission: ListenerAdmission,
+  listener: WebsocketListener,
+): (request: FastifyRequest) => Addresses | undefined {
   const trusts = trustOf(listener.forwardedFor?.trusted ?? [])
   return ({ raw, headers }) => {
-    const own = door.addressesOf(raw.socket)
+    const own = admission.addressesOf(raw.socket)
     if (own === undefined) return undefined
     const address = forwardedFor(headers['x-forwarded-for']?.toString(), own.source.address, trusts)
     return address === own.source.address ? own : { ...own, source: { address, port: 0 } }

@@ -17,13 +17,15 @@
  * on one gate, begun when the one before it has been played; it ends there only if its script says so.
  */
 import type { Test } from 'tap'
+import { Accounts } from '../src/account/accounts.ts'
+import type { AccountNews } from '../src/account/news.ts'
 import { defaultLimits } from '../src/config/limits.ts'
-import type { Mode } from '../src/rules/mode.ts'
-import type { ForeignFrom } from '../src/rules/rule.ts'
+import type { ForeignFrom, Mode } from '../src/rules/mode.ts'
 import { activeRules } from '../src/rules/table.ts'
-import { Accounts } from '../src/session/accounts.ts'
-import type { ConnectFailure, Effect, News, Report, SessionEvent } from '../src/session/event.ts'
-import { Resumptions } from '../src/session/resumptions.ts'
+import type { Effect, SessionEvent } from '../src/session/event.ts'
+import type { ConnectFailure } from '../src/session/labels.ts'
+import type { Report } from '../src/session/report.ts'
+import { ResumableSessions } from '../src/session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../src/session/session.ts'
 import { foldDomain } from '../src/stanza/jid.ts'
 import { type Framing, makeFraming, type Wire } from '../src/stream/framing.ts'
@@ -49,7 +51,7 @@ const cuts: Readonly<Record<Wire, readonly number[]>> = { tcp: [Infinity, 7, 1],
 export function play(t: Test, wire: Wire, script: string | readonly string[], stage: Stage = {}): void {
   for (const size of cuts[wire]) {
     const accounts = new Accounts<Theatre>(10)
-    const resumptions = new Resumptions<Theatre>(10)
+    const resumptions = new ResumableSessions<Theatre>(10)
     const theatres: Theatre[] = []
     for (const one of typeof script === 'string' ? [script] : script) {
       const theatre = new Theatre(wire, stage, size, accounts, resumptions)
@@ -77,13 +79,19 @@ class Theatre {
   private readonly size: number
   private readonly counting: boolean
   private readonly accounts: Accounts<Theatre>
-  private readonly resumptions: Resumptions<Theatre>
+  private readonly resumptions: ResumableSessions<Theatre>
   /** What comes from these sides is TLS's. */
   private readonly securing = new Set<Side>()
   private now = 0
   private account: string | undefined
 
-  constructor(wire: Wire, stage: Stage, size: number, accounts: Accounts<Theatre>, resumptions: Resumptions<Theatre>) {
+  constructor(
+    wire: Wire,
+    stage: Stage,
+    size: number,
+    accounts: Accounts<Theatre>,
+    resumptions: ResumableSessions<Theatre>,
+  ) {
     this.wire = wire
     this.size = size
     this.counting = stage.counting ?? false
@@ -148,7 +156,7 @@ class Theatre {
 
   private spread({ tell, reports }: ReturnType<Accounts<Theatre>['tell']>): void {
     for (const report of reports) this.tells(report)
-    for (const [theatre, news] of tell) theatre.receive({ event: 'told', news })
+    for (const [theatre, news] of tell) theatre.receive({ event: 'account-news', news })
   }
 
   private tells(report: Report): void {
@@ -190,31 +198,31 @@ class Theatre {
       case 'connect':
         this.said.push(`connect ${effect.upstream} for ${effect.domain}`)
         return
-      case 'recall':
+      case 'join-account':
         this.account = effect.account
         this.said.push(`recall ${effect.account}`)
-        this.receive({ event: 'ledger', recalled: this.accounts.attach(effect.account, this) })
+        this.receive({ event: 'account-joined', snapshot: this.accounts.attach(effect.account, this) })
         return
-      case 'keep':
+      case 'offer-resumption':
         this.resumptions.enter(effect.key, effect.bound, this, effect.patience)
         this.said.push(`keep for ${effect.patience}`)
         return
-      case 'fetch':
+      case 'find-resumable':
         this.said.push('fetch')
-        this.receive({ event: 'fetched', found: this.resumptions.find(effect.key, this.now) })
+        this.receive({ event: 'resumable-found', found: this.resumptions.find(effect.key, this.now) })
         return
-      case 'take':
+      case 'take-over':
         this.said.push('take')
         return this.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
-      case 'lose':
+      case 'await-resumption':
         this.resumptions.lose(this, this.now)
         this.said.push('lose')
         return
-      case 'leave':
+      case 'end-resumption':
         this.resumptions.leave(this)
         this.said.push('leave')
         return
-      case 'tell': {
+      case 'tell-account': {
         if (this.counting || effect.news.news !== 'subscription') this.said.push(newsLine(effect.news))
         this.spread(this.accounts.tell(effect.account, this, effect.news))
       }
@@ -276,7 +284,7 @@ function eventOf(line: string): SessionEvent {
   }
 }
 
-function newsLine(news: News): string {
+function newsLine(news: AccountNews): string {
   switch (news.news) {
     case 'asked':
     case 'gave-up':

@@ -3,12 +3,12 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
-import { isBearer, isOfAnotherSite } from '../console/access.ts'
-import { securityHeaders } from '../console/assets.ts'
-import { sendProblem } from '../console/problem.ts'
-import { isProblem, readQuery } from '../console/query.ts'
-import { Refusals } from '../console/refusals.ts'
-import type { ReloadResult } from '../reload.ts'
+import type { ReloadResult } from '../config/reload.ts'
+import { isBearer, isOfAnotherSite } from './access.ts'
+import { sendProblem } from './problem.ts'
+import { isProblem, readQuery } from './query.ts'
+import { Refusals } from './refusals.ts'
+import { securityHeaders } from './security-headers.ts'
 
 interface Numbers {
   readonly contentType: string

@@ -2,7 +2,7 @@
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { foldDomain } from '../stanza/jid.ts'
-import { isCidr } from '../transport/trusted.ts'
+import { isCidr } from '../transport/trusted-networks.ts'
 
 /** By the name that the schema calls it. */
 export const formats = {

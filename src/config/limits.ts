@@ -1,5 +1,7 @@
 /** What peers may ask of the gate: every figure has a default, and its key under `limits:`. Times are milliseconds here, seconds there. */
+
 import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '../stream/limits.ts'
+import type { Pace } from '../transport/token-bucket.ts'
 import type { XmlLimits } from '../xml/reader.ts'
 
 export interface Limits {
@@ -81,11 +83,6 @@ export interface Rate {
   readonly beforeLogin: Pace
   readonly stanzas: Pace
   readonly bytes: Pace
-}
-
-export interface Pace {
-  readonly perSecond: number
-  readonly burst: number
 }
 
 export const defaultLimits: Limits = {

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
-import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from '../config.ts'
-import type { Mode } from '../rules/mode.ts'
-import type { ForeignFrom } from '../rules/rule.ts'
+import type { ForeignFrom, Mode } from '../rules/mode.ts'
 import { rules as allRules, modesOf } from '../rules/table.ts'
 import type { ProxyVersion } from '../transport/proxy-protocol.ts'
-import { type Annotated, explain } from './explain.ts'
 import { formats } from './formats.ts'
 import type { LimitsFile } from './limits.ts'
+import { type Annotated, explain } from './schema-errors.ts'
 import type { Source } from './source.ts'
+import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from './types.ts'
 
 /** A file that the schema has nothing against. */
 export interface ConfigFile extends PluginFile {

@@ -1,9 +1,9 @@
 /** The console of one gate: what watches for it from the start, and what its page asks. */
 import type { FastifyBaseLogger } from 'fastify'
-import type { Admin, Config } from '../config.ts'
+import { Access } from '../admin/access.ts'
+import type { Admin, Config } from '../config/types.ts'
 import type { Gate } from '../gate.ts'
-import type { Watcher } from '../transport/relay.ts'
-import { Access } from './access.ts'
+import type { Watcher } from '../relay/watcher.ts'
 import { Feed } from './feed.ts'
 import { type OverviewSource, overviewOf } from './overview.ts'
 import type { ConsoleOptions } from './plugin.ts'

@@ -1,7 +1,7 @@
 /** A viewer of the feed by server-sent events, as browsers and curl read them. */
 import type { FastifyReply } from 'fastify'
+import type { Query } from '../admin/query.ts'
 import type { Feed } from './feed.ts'
-import type { Query } from './query.ts'
 
 /** Bytes that may wait for a viewer besides what it was told at first; more, and it does not read. */
 const waitingAtMost = 1_048_576

@@ -1,10 +1,11 @@
 /** A question by whoever runs the gate: what it would make of this stanza, with the rules as they are configured. */
-import type { RulesConfig } from '../config.ts'
+
+import type { Problem } from '../admin/problem.ts'
+import type { RulesConfig } from '../config/types.ts'
 import { type Explanation, explainStanza } from '../explain/explain.ts'
 import { readStanza } from '../explain/read.ts'
 import { isStateName, stateNames } from '../explain/states.ts'
 import { hasResource, parseJid } from '../stanza/jid.ts'
-import type { Problem } from './problem.ts'
 
 const senders = ['client', 'server'] as const
 const members = ['stanza', 'from', 'state', 'account']

@@ -2,13 +2,15 @@
  * Subscription traffic and decisions as they happen, for those who look. The last of them are kept for who comes later, or comes back;
  * who does not read is let go. Whoever does not look costs nothing but one comparison for a stanza that just goes on.
  */
+
+import type { Parameter, Query } from '../admin/query.ts'
 import { isDecision, isSubscription, type Judged } from '../observe/decisions.ts'
 import { metrics, stateLabel, verdicts } from '../observe/table.ts'
-import type { Report, Said } from '../session/event.ts'
-import { decidingOf } from '../session/judged.ts'
+import type { About, Watcher } from '../relay/watcher.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
+import { decidingOf } from '../session/judgement-report.ts'
+import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
-import type { About, Watcher } from '../transport/relay.ts'
-import type { Parameter, Query } from './query.ts'
 
 /** What is not known is null. */
 export interface FeedEvent {
@@ -26,11 +28,11 @@ export interface FeedEvent {
   /** What was known of the contact's subscription before. */
   readonly state: string | null
   /** What the rule that counts has said; with mode observe it was not carried out. */
-  readonly verdict: Said['verdict']
+  readonly verdict: RuleOutcome['verdict']
   readonly error: string | null
   readonly rule: string
   readonly clause: string | null
-  readonly mode: Said['mode'] | null
+  readonly mode: RuleOutcome['mode'] | null
   readonly route: string | null
   readonly listener: string
   /** Counts the gate's connections. */

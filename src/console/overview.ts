@@ -1,15 +1,15 @@
 /** What the gate is doing, in one look: what is configured, and what has come of it so far. */
-import type { Config } from '../config.ts'
+import type { Config } from '../config/types.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { metrics, verdicts } from '../observe/table.ts'
+import type { SessionView } from '../relay/watcher.ts'
 import type { Mode } from '../rules/mode.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
 import { modeIn, rules } from '../rules/table.ts'
-import type { Said } from '../session/event.ts'
-import type { SessionView } from '../transport/relay.ts'
 import { version } from '../version.ts'
 import type { Reach, Reached } from './reach.ts'
 
-type Counts = Record<Said['verdict'], number>
+type Counts = Record<RuleOutcome['verdict'], number>
 
 export interface Overview {
   readonly version: string

@@ -1,19 +1,20 @@
 /** The console as a Fastify plugin: its page, how one logs in to it, and the API that it and others ask. It changes nothing. */
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { RulesConfig } from '../config.ts'
+import type { AccountView } from '../account/accounts.ts'
+import { type Access, cookieOf } from '../admin/access.ts'
+import { sendProblem } from '../admin/problem.ts'
+import { isProblem, type Parameter, readQuery } from '../admin/query.ts'
+import { Refusals } from '../admin/refusals.ts'
+import { securityHeaders } from '../admin/security-headers.ts'
+import type { RulesConfig } from '../config/types.ts'
 import { stateLabel } from '../observe/table.ts'
-import type { Known } from '../session/accounts.ts'
+import type { SessionView } from '../relay/watcher.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
-import type { SessionView } from '../transport/relay.ts'
-import { type Access, cookieOf } from './access.ts'
-import { page, securityHeaders, serveAssets } from './assets.ts'
+import { page, serveAssets } from './assets.ts'
 import { serveEvents } from './events.ts'
 import { explained } from './explaining.ts'
 import { type Feed, feedParameters } from './feed.ts'
 import type { Overview } from './overview.ts'
-import { sendProblem } from './problem.ts'
-import { isProblem, type Parameter, readQuery } from './query.ts'
-import { Refusals } from './refusals.ts'
 import { type Names, sessionPage, sessionParameters } from './sessions.ts'
 
 export interface ConsoleOptions {
@@ -28,7 +29,7 @@ export interface ConsoleOptions {
   readonly now?: () => number
   overview(): Promise<Overview>
   sessions(): Iterable<SessionView>
-  known(account: string): Known | undefined
+  known(account: string): AccountView | undefined
   /** A request had no right token. */
   refused(): void
 }
@@ -166,7 +167,7 @@ function asksMore(request: FastifyRequest, reply: FastifyReply, known: Readonly<
   return true
 }
 
-function accountOf(account: string, { sessions, complete, live, contacts }: Known) {
+function accountOf(account: string, { sessions, complete, live, contacts }: AccountView) {
   const shown = contacts.map(({ contact, state, since }) => ({
     contact,
     state: stateLabel(state),

@@ -1,6 +1,8 @@
 /** Whether the upstreams can be reached, as the gate's own attempts have shown. */
-import type { ConnectFailure, Report } from '../session/event.ts'
-import type { About, Watcher } from '../transport/relay.ts'
+
+import type { About, Watcher } from '../relay/watcher.ts'
+import type { ConnectFailure } from '../session/labels.ts'
+import type { Report } from '../session/report.ts'
 
 export interface Reached {
   /** By the last attempt; `unknown`: there was none. */

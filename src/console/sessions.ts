@@ -1,7 +1,8 @@
 /** The clients' streams, a page at a time. */
+
+import type { Parameter, Query } from '../admin/query.ts'
+import type { SessionView } from '../relay/watcher.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
-import type { SessionView } from '../transport/relay.ts'
-import type { Parameter, Query } from './query.ts'
 
 const wires = ['tcp', 'websocket'] as const
 const most = 200

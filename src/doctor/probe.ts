@@ -1,6 +1,4 @@
-import type { Target } from '../transport/dial.ts'
-import type { Leg } from './leg.ts'
-import type { Deadline } from './mailbox.ts'
+import type { Ground } from './ground.ts'
 import type { World } from './world.ts'
 
 /** What an outcome means: as the RFC says; allowed, but worth knowing; against the RFC; or the gate cannot work well with it. */
@@ -41,17 +39,6 @@ interface Described<Key extends string> {
   readonly remedy: Remedy
 }
 
-/** The leg, before anybody has logged in on it. */
-export interface Ground {
-  readonly target: Target
-  readonly domain: string
-  /** A stream that was made as the gate makes it. */
-  readonly leg: Leg
-  readonly deadline: Deadline
-  /** Bytes of the largest stanza that the gate takes from a client. */
-  readonly clientBytes: number
-}
-
 export type Probe<Key extends string = string> = Described<Key> &
   (
     | { readonly needs: 'leg'; run(ground: Ground): Finding<Key> | Promise<Finding<Key>> }
@@ -63,6 +50,3 @@ export type Probe<Key extends string = string> = Described<Key> &
 export function probe<Key extends string>(described: Probe<Key>): Probe {
   return described as unknown as Probe
 }
-
-/** What a probe needs did not come about; the message says what. */
-export class Unfit extends Error {}

@@ -2,7 +2,8 @@
 import { hasResource } from '../stanza/jid.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element } from '../xml/element.ts'
-import { probe, Unfit } from './probe.ts'
+import { Unfit } from './ground.ts'
+import { probe } from './probe.ts'
 import { iq, isPresenceFrom, presence, rosterQueryOf, rosterSet, sameBare } from './words.ts'
 
 export const t4b = probe<'bare' | 'full' | 'lost'>({

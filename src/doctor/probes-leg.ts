@@ -1,11 +1,12 @@
 /** What there is between the gate and the server: L1 to L7 of the list in table.ts. */
 import { ns } from '../stream/namespaces.ts'
-import type { Target } from '../transport/dial.ts'
+import type { Target } from '../upstream/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
 import { write } from '../xml/writer.ts'
+import type { Ground } from './ground.ts'
 import { Leg } from './leg.ts'
 import { Gone, Late } from './mailbox.ts'
-import { type Ground, probe } from './probe.ts'
+import { probe } from './probe.ts'
 import { iq, isAnswer } from './words.ts'
 
 /** A listener for the gate alone. */

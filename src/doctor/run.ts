@@ -1,13 +1,14 @@
 /** Asks every probe, and makes a report of what was found. */
 
-import type { RulesConfig } from '../config.ts'
+import type { RulesConfig } from '../config/types.ts'
 import { rules as allRules, modeIn } from '../rules/table.ts'
-import type { Target } from '../transport/dial.ts'
+import type { Target } from '../upstream/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
 import { type Client, Refused } from './client.ts'
+import { type Ground, Unfit } from './ground.ts'
 import { Leg } from './leg.ts'
 import { Deadline, Gone, Late } from './mailbox.ts'
-import { type Finding, type Ground, type Outcome, type Probe, type Remedy, Unfit, type Verdict } from './probe.ts'
+import type { Finding, Outcome, Probe, Remedy, Verdict } from './probe.ts'
 import { l5, opens } from './probes-leg.ts'
 import { probes } from './table.ts'
 import { World, type WorldOptions } from './world.ts'

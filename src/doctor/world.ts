@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { type Account, Client, type Item, itemOf, Refused } from './client.ts'
 import { Component, type ComponentOptions } from './component.ts'
+import { type Ground, Unfit } from './ground.ts'
 import { Leg } from './leg.ts'
 import { Gone, Late } from './mailbox.ts'
 import { Peer } from './peer.ts'
-import { type Ground, Unfit } from './probe.ts'
 import { isPresenceFrom, presence, rosterQueryOf, sameBare } from './words.ts'
 
 export interface WorldOptions {

@@ -1,8 +1,9 @@
 /** `stanzagate explain`: argv to a question, and the answer to the terminal or the pipe. */
 import { readFileSync } from 'node:fs'
 import { parseArgs, styleText } from 'node:util'
-import { didYouMean } from '../config/problem.ts'
-import { type Config, ConfigError, formatProblem, readConfig } from '../config.ts'
+import { readConfig } from '../config/config.ts'
+import { ConfigError, didYouMean, formatProblem } from '../config/problem.ts'
+import type { Config } from '../config/types.ts'
 import { hashedJid } from '../observe/audit.ts'
 import { rules } from '../rules/table.ts'
 import { isAccountItself } from '../stanza/account.ts'

@@ -2,17 +2,18 @@
  * What the gate makes of one stanza, and why: the rules in the order of asking, as a structure that a terminal or a page can show.
  * Everything here is a function of its arguments; it asks the rules themselves and knows none of them by name.
  */
+
 import { defaultLimits } from '../config/limits.ts'
-import type { RulesConfig } from '../config.ts'
+import type { RulesConfig } from '../config/types.ts'
 import { type AuditSide, auditSides } from '../observe/audit.ts'
 import { type Decision, type Judgement, judge } from '../rules/judge.ts'
 import type { Mode } from '../rules/mode.ts'
+import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import type { Facts, Rule } from '../rules/rule.ts'
 import { activeRules, modeIn, rules } from '../rules/table.ts'
-import { Asked } from '../session/asked.ts'
-import { isTrusted, saidOf } from '../session/bound.ts'
-import type { Said } from '../session/event.ts'
-import { decidingOf } from '../session/judged.ts'
+import { isTrusted } from '../session/bound.ts'
+import { decidingOf } from '../session/judgement-report.ts'
+import { PendingIqs } from '../session/pending-iqs.ts'
 import { errorReply } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Kind, type Stanza, stanzaOf, subscriptionTypeOf } from '../stanza/stanza.ts'
@@ -22,27 +23,8 @@ import type { Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { element } from '../xml/element.ts'
 import { rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
+import type { Step } from './step.ts'
 import { reasonsOf } from './why.ts'
-
-/** What one rule had to do with it. */
-export interface Step {
-  readonly rule: string
-  readonly clause: string
-  /** What is right, in one sentence. */
-  readonly about: string
-  /** `null`: not known. */
-  readonly mode: Mode | null
-  /**
-   * `nothing`: it had nothing against the stanza; `rewrote`: it put something right, and the next rule was asked; `would`: it only
-   * observes; `decided`: no other rule was asked; `unasked`: after that one; `off`: the operator does not ask it.
-   */
-  readonly outcome: 'nothing' | 'rewrote' | 'would' | 'decided' | 'unasked' | 'off'
-  /** What it said, of `rewrote`, `would` and `decided`. */
-  readonly verdict: Said['verdict'] | null
-  /** The condition of the error, and what is said to people with it. */
-  readonly error: string | null
-  readonly text: string | null
-}
 
 /** What is not known, or does not apply, is null. */
 export interface Explanation {
@@ -55,12 +37,12 @@ export interface Explanation {
   /** What is known of the contact's subscription. */
   readonly state: StateName | null
   /** What becomes of it. */
-  readonly verdict: Said['verdict']
+  readonly verdict: RuleOutcome['verdict']
   readonly isRewritten: boolean
   /** The rule that counts: that decided, else would have, else rewrote. */
   readonly rule: string | null
   readonly clause: string | null
-  readonly mode: Said['mode'] | null
+  readonly mode: RuleOutcome['mode'] | null
   /** Sentences. */
   readonly why: readonly string[]
   readonly path: readonly Step[]
@@ -97,8 +79,8 @@ export interface Recorded {
   readonly contact: string | null
   readonly state: StateName | null
   /** Of a stanza that no rule has spoken of; otherwise they say what became of it. */
-  readonly verdict: Said['verdict']
-  readonly said: readonly Omit<Said, 'clause'>[]
+  readonly verdict: RuleOutcome['verdict']
+  readonly said: readonly Omit<RuleOutcome, 'clause'>[]
 }
 
 const enforced: RulesConfig = { default: 'enforce', modes: new Map(), trustedDomains: [] }
@@ -107,14 +89,14 @@ export function explainStanza(question: Question): Explanation {
   const { stanza, from, jid, state, rules: settings = enforced } = question
   const routine = new Set<Rule>()
   const { verdict, decisions } = judgementIn(state, question, rule => routine.add(rule))
-  const said = decisions.map(saidOf)
+  const said = decisions.map(ruleOutcomeOf)
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? null : bareOf(address)
   const type = typeLabel(stanza.kind, stanza.type)
   const path = rules.map((rule): Step => {
     const decision = decisions.find(each => each.rule === rule)
     const mode = decision?.mode ?? modeIn(settings, rule)
-    const texts = { error: decision ? (saidOf(decision).error ?? null) : null, text: textOf(decision) }
+    const texts = { error: decision ? (ruleOutcomeOf(decision).error ?? null) : null, text: textOf(decision) }
     const verdict = decision?.verdict.verdict ?? (routine.has(rule) ? 'forward' : undefined)
     const step = stepOf(rule, mode, verdict)
     return { ...step, ...(routine.has(rule) ? { outcome: 'rewrote' } : {}), ...texts }
@@ -164,7 +146,7 @@ export function explainRecord(record: Recorded): Explanation {
 function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Rule) => void): Judgement {
   const { stanza, from, jid, rules: settings = enforced, asked = [], versions = [] } = question
   const bare = bareOf(jid)
-  const requests = new Asked(jid)
+  const requests = new PendingIqs(jid)
   for (const to of asked) requests.sent({ ...stanza, kind: 'iq', type: 'get', to })
   const trusted = new Set(settings.trustedDomains.flatMap(domain => foldDomain(domain) ?? []))
   const address = from === 'client' ? stanza.to : (stanza.from ?? bare)
@@ -180,12 +162,12 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
 
 type Named = Pick<Step, 'clause' | 'about'> & { readonly name: string }
 
-function stepOf({ name, clause, about }: Named, mode: Mode | null, verdict: Said['verdict'] | undefined) {
+function stepOf({ name, clause, about }: Named, mode: Mode | null, verdict: RuleOutcome['verdict'] | undefined) {
   const outcome = mode === 'off' ? 'off' : verdict === undefined ? 'nothing' : outcomeOf(mode, verdict)
   return { rule: name, clause, about, mode, outcome, verdict: verdict ?? null } as const
 }
 
-function outcomeOf(mode: Mode | null, verdict: Said['verdict']): 'would' | 'rewrote' | 'decided' {
+function outcomeOf(mode: Mode | null, verdict: RuleOutcome['verdict']): 'would' | 'rewrote' | 'decided' {
   if (mode === 'observe') return 'would'
   return verdict === 'forward' ? 'rewrote' : 'decided'
 }
@@ -209,7 +191,7 @@ function textOf(decision: Decision | undefined): string | null {
   }
 }
 
-function summaryOf(verdict: Said['verdict'], said: readonly Said[]) {
+function summaryOf(verdict: RuleOutcome['verdict'], said: readonly RuleOutcome[]) {
   const deciding = decidingOf(said)
   const isRewritten = verdict === 'forward' && said.some(each => each.mode !== 'observe' && each.verdict === 'forward')
   const { rule = null, clause = null, mode = null } = deciding ?? {}

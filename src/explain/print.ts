@@ -1,7 +1,8 @@
 /** An explanation for people: a table on a terminal, plain lines elsewhere. Pure. */
 import { oneLine } from '../observe/log.ts'
-import type { Explanation, Step } from './explain.ts'
+import type { Explanation } from './explain.ts'
 import type { ServerStep } from './states.ts'
+import type { Step } from './step.ts'
 
 const colours = { forward: 'green', reject: 'red', drop: 'red', close: 'red' } as const
 const marks = { nothing: 'dim', rewrote: 'yellow', would: 'cyan', decided: 'red', unasked: 'dim', off: 'dim' } as const

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { type AuditRecord, auditSides } from '../observe/audit.ts'
 import { modes } from '../rules/mode.ts'
-import type { Said } from '../session/event.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { CallError } from './call.ts'
 import type { Recorded } from './explain.ts'
@@ -76,14 +76,14 @@ function isRecord(read: Unsure): read is AuditRecord {
   )
 }
 
-function isSaid(each: Readonly<Partial<Record<keyof Said, unknown>>> | null): boolean {
+function isSaid(each: Readonly<Partial<Record<keyof RuleOutcome, unknown>>> | null): boolean {
   if (typeof each !== 'object' || each === null) return false
   const { rule, mode, verdict, error } = each
   const isMode = mode !== 'off' && modes.some(known => known === mode)
   return isText(rule) && isMode && isVerdict(verdict) && (error === undefined || isText(error))
 }
 
-const verdicts: ReadonlySet<unknown> = new Set<Said['verdict']>(['forward', 'reject', 'drop', 'close'])
+const verdicts: ReadonlySet<unknown> = new Set<RuleOutcome['verdict']>(['forward', 'reject', 'drop', 'close'])
 
 function isVerdict(value: unknown): boolean {
   return verdicts.has(value)

@@ -1,8 +1,9 @@
 /** The states of a contact as an operator names them, what a ledger knows in each, and what RFC 6121 has a server do in it. */
+
+import { Ledger } from '../account/ledger.ts'
 import { states } from '../observe/table.ts'
 import type { RosterView } from '../rules/rule.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
-import { Ledger } from '../subscription/roster.ts'
 import { type Direction, type Half, next, type Subscription, type Visible } from '../subscription/state.ts'
 
 /** What a roster shows of a contact; `unknown`: no roster was seen. */

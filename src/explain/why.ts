@@ -1,20 +1,20 @@
 /** Why a verdict is what it is, in words. */
-import type { Said } from '../session/event.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
-import type { Step } from './explain.ts'
 import type { StateName } from './states.ts'
+import type { Step } from './step.ts'
 
 export interface Matter {
   readonly stanza: Stanza
   readonly from: Side
-  readonly verdict: Said['verdict']
+  readonly verdict: RuleOutcome['verdict']
   readonly path: readonly Step[]
   readonly state: StateName | null
 }
 
-const infinitives: Readonly<Record<Said['verdict'], string>> = {
+const infinitives: Readonly<Record<RuleOutcome['verdict'], string>> = {
   forward: 'rewritten it',
   reject: 'answered it with an error',
   drop: 'left it out',

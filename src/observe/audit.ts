@@ -2,27 +2,21 @@
  * The audit: one line of JSON for each stanza that did not just go on, for whoever has to answer for it later. It says who, to whom,
  * what, in which state and by which rule; never what a message or a status said.
  */
+
 import { createHmac } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Report, Said } from '../session/event.ts'
-import { decidingOf } from '../session/judged.ts'
+import type { AuditConfig } from '../config/types.ts'
+import type { About, Watcher } from '../relay/watcher.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
+import { decidingOf } from '../session/judgement-report.ts'
+import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
-import type { Clock } from '../transport/nudge.ts'
-import type { About, Watcher } from '../transport/relay.ts'
+import type { Clock } from '../transport/clock.ts'
 import { AuditFile, type AuditOutcome } from './audit-file.ts'
 import { isDecision, isSubscription, type Judged } from './decisions.ts'
 import { oneLine } from './log.ts'
 import { stateLabel } from './table.ts'
-
-export interface AuditConfig {
-  /** The file's path. */
-  readonly file: string
-  /** Every subscription stanza has its line, also one that nobody had anything against. */
-  readonly all: boolean
-  /** JIDs are written as their hashes with this key; `undefined`: as they are. */
-  readonly key: string | undefined
-}
 
 /** One line. A value that is not known is null. */
 export interface AuditRecord {
@@ -38,13 +32,13 @@ export interface AuditRecord {
   /** What was known of the contact's subscription before. */
   readonly state: string | null
   /** What the rule that counts has said; with mode observe it was not carried out. */
-  readonly verdict: Said['verdict']
+  readonly verdict: RuleOutcome['verdict']
   readonly error: string | null
   readonly rule: string | null
   readonly clause: string | null
-  readonly mode: Said['mode'] | null
+  readonly mode: RuleOutcome['mode'] | null
   /** All that the rules said, in order. */
-  readonly said: readonly Pick<Said, 'rule' | 'mode' | 'verdict' | 'error'>[]
+  readonly said: readonly Pick<RuleOutcome, 'rule' | 'mode' | 'verdict' | 'error'>[]
   readonly route: string | null
   readonly listener: string
   /** Counts the gate's connections since it was started; the log calls it `stream`. */

@@ -1,6 +1,6 @@
 /** Names for decisions: the same in the log, in the audit, and wherever else one is told. */
 import { randomInt } from 'node:crypto'
-import type { Report } from '../session/event.ts'
+import type { Report } from '../session/report.ts'
 import { subscriptionTypes } from '../stanza/stanza.ts'
 
 export type Judged = Extract<Report, { report: 'judged' }>
@@ -19,7 +19,7 @@ const digits = '0123456789abcdefghjkmnpqrstvwxyz'
 const countAtMost = 32 ** 3
 const chanceBelow = 32 ** 4
 
-export interface Chance {
+export interface RandomSource {
   /** Milliseconds since 1970. */
   readonly time: () => number
   /** A whole number from 0 to below this one, which nobody can foresee. */
@@ -28,11 +28,11 @@ export interface Chance {
 
 /** Sixteen characters: the time, a count within it, and chance, so that nobody who knows one name knows the next. They sort by time. */
 export class DecisionIds {
-  private readonly chance: Chance
+  private readonly chance: RandomSource
   private at = 0
   private count = 0
 
-  constructor(chance: Partial<Chance> = {}) {
+  constructor(chance: Partial<RandomSource> = {}) {
     this.chance = { time: Date.now, below: most => randomInt(most), ...chance }
   }
 

@@ -9,7 +9,7 @@ import { visibleSteps } from '../subscription/state.ts'
 import { type MetricKey, metrics, sides, stateLabel, states, type verdicts } from './table.ts'
 
 /** The configured names that labels have. */
-export interface Known {
+export interface KnownLabels {
   /** Their domains. */
   readonly routes: readonly string[]
   readonly upstreams: readonly string[]
@@ -19,16 +19,16 @@ export interface Known {
 export type Initial = readonly [MetricKey, ...string[]]
 
 /** What a rule says, of which side's stanzas; of the subscription stanzas, which types. */
-interface Saying {
+interface PossibleOutcome {
   readonly from: Side
   readonly verdict: (typeof verdicts)[number]
   readonly types: readonly SubscriptionType[]
 }
 
-type Outcome = readonly [verdict: Saying['verdict'], mode: ActiveRule['mode']]
+type Outcome = readonly [verdict: PossibleOutcome['verdict'], mode: ActiveRule['mode']]
 
 /** By rule; none of a rule whose rewriting is routine. */
-export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
+export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new Map([
   ['from-is-bound-jid', [says('client', 'close', subscriptionTypes), says('client', 'forward', subscriptionTypes)]],
   ['presence-type', [says('client', 'reject')]],
   // A presence of type error is not answered: what would be rejected is dropped.
@@ -55,7 +55,7 @@ export const sayings: ReadonlyMap<string, readonly Saying[]> = new Map([
 const routesAtMost = 10
 
 /** What can happen wherever clients come in. */
-export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<Initial> {
+export function* initialSeries({ routes, upstreams, rules }: KnownLabels): Iterable<Initial> {
   yield ['faults']
   yield ['waiting']
   yield ['adminRefused']
@@ -71,8 +71,8 @@ export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<In
   }
   for (const upstream of upstreams)
     for (const reason of metrics.connectErrors.labels.reason) yield ['connectErrors', upstream, reason]
-  for (const upstream of few(upstreams)) for (const leap of leaps) yield ['illegal', ...leap, upstream]
-  for (const route of few(routes)) {
+  for (const upstream of withInitialSeries(upstreams)) for (const leap of leaps) yield ['illegal', ...leap, upstream]
+  for (const route of withInitialSeries(routes)) {
     for (const side of sides)
       for (const kind of kinds) {
         yield ['received', side, kind, route]
@@ -84,7 +84,7 @@ export function* initialSeries({ routes, upstreams, rules }: Known): Iterable<In
 }
 
 /** What can happen at one listener. */
-export function* initialOfListener(listener: string, { routes }: Pick<Known, 'routes'>): Iterable<Initial> {
+export function* initialOfListener(listener: string, { routes }: Pick<KnownLabels, 'routes'>): Iterable<Initial> {
   const { cause: causes } = metrics.streamsClosed.labels
   for (const reason of metrics.rejected.labels.reason) yield ['rejected', listener, reason]
   for (const side of sides) {
@@ -92,7 +92,7 @@ export function* initialOfListener(listener: string, { routes }: Pick<Known, 'ro
     yield ['streamsActive', side, listener]
     for (const cause of causes) yield ['streamsClosed', side, listener, cause]
   }
-  for (const route of few(routes)) {
+  for (const route of withInitialSeries(routes)) {
     yield ['sessionsOpened', listener, route]
     yield ['sessionsActive', listener, route]
     for (const cause of causes) yield ['sessionsClosed', listener, route, cause]
@@ -123,8 +123,8 @@ function* ofSubscriptions(route: string): Iterable<Initial> {
   for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
 }
 
-function* ofRule({ rule: { name }, mode }: Known['rules'][number], route: string): Iterable<Initial> {
-  for (const { from, verdict: said, types } of sayings.get(name) ?? []) {
+function* ofRule({ rule: { name }, mode }: KnownLabels['rules'][number], route: string): Iterable<Initial> {
+  for (const { from, verdict: said, types } of ruleOutcomes.get(name) ?? []) {
     // What is put right goes on; what cannot be is observed.
     const outcomes: readonly Outcome[] =
       mode !== 'repair' || said === 'forward'
@@ -149,10 +149,10 @@ const leaps = states.flatMap(before =>
 )
 
 /** Those whose series are there from the beginning. */
-export function few(routes: readonly string[]): readonly string[] {
+export function withInitialSeries(routes: readonly string[]): readonly string[] {
   return routes.length > routesAtMost ? [] : routes
 }
 
-function says(from: Side, verdict: Saying['verdict'], types: Saying['types'] = []): Saying {
+function says(from: Side, verdict: PossibleOutcome['verdict'], types: PossibleOutcome['types'] = []): PossibleOutcome {
   return { from, verdict, types }
 }

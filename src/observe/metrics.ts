@@ -1,25 +1,24 @@
 /** The one place where reports become numbers; `table.ts` says which numbers there are. */
 import { Histogram, Registry } from 'prom-client'
-import type { ConfigOutcome } from '../reload.ts'
-import type { Report } from '../session/event.ts'
-import { decidingOf } from '../session/judged.ts'
+import type { ReloadOutcome } from '../config/labels.ts'
+import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
+import { type Refusal, refusals } from '../listener/labels.ts'
+import type { About, StreamState, Watcher } from '../relay/watcher.ts'
+import { decidingOf } from '../session/judgement-report.ts'
+import type { Report } from '../session/report.ts'
 import type { Kind } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import { isStep } from '../subscription/state.ts'
-import type { Rejection } from '../transport/admission.ts'
-import type { reloadOutcomes } from '../transport/certificates.ts'
-import { type Refusal, refusals } from '../transport/front.ts'
-import type { About, StreamState, Watcher } from '../transport/relay.ts'
 import { version } from '../version.ts'
 import type { AuditOutcome } from './audit-file.ts'
 import {
-  few,
   type Initial,
   initialOfCertificate,
   initialOfFront,
   initialOfListener,
   initialSeries,
-  type Known,
+  type KnownLabels,
+  withInitialSeries,
 } from './initial.ts'
 import { type ProcessKey, ProcessWatch, processMetrics } from './process.ts'
 import { type MetricInfo, type MetricKey, metrics, negotiationConditions, stateLabel } from './table.ts'
@@ -35,7 +34,7 @@ export class Metrics implements Watcher {
   readonly registry = new Registry()
   /** The same numbers; those of the rules lead to the decision that was counted last. */
   readonly openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = new Registry()
-  private known: Known
+  private known: KnownLabels
   private readonly listeners = new Set<string>()
   private readonly tallies = new Map<MetricKey, Tally>()
   private readonly receive: Histogram
@@ -45,7 +44,7 @@ export class Metrics implements Watcher {
   private clientStreams: () => Iterable<StreamState> = () => []
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
-  constructor(known: Known = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
+  constructor(known: KnownLabels = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
     this.known = known
     this.time = time
     this.openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
@@ -65,7 +64,7 @@ export class Metrics implements Watcher {
       expose(registers, info, () => this.process.read(key))
     this.add('build', [version, process.version])
     this.begin(initialSeries(known))
-    for (const route of few(known.routes))
+    for (const route of withInitialSeries(known.routes))
       for (const outcome of metrics.decision.labels.outcome) this.decision.zero({ outcome, route })
   }
 
@@ -98,15 +97,15 @@ export class Metrics implements Watcher {
   }
 
   /** What became of a listener's certificate that was read anew. */
-  reloaded(listener: string, outcome: (typeof reloadOutcomes)[number]): void {
+  reloaded(listener: string, outcome: (typeof certificateOutcomes)[number]): void {
     this.add('reloads', [listener, outcome])
     if (outcome === 'refused') this.tallies.get('refusedCertificate')?.set([listener], 1)
   }
 
   /** What is configured from now on; series that are there stay. */
-  knows(rules: Known['rules'], routes: Known['routes']): void {
+  knows(rules: KnownLabels['rules'], routes: KnownLabels['routes']): void {
     const isNew = (route: string) => !this.known.routes.includes(route)
-    const added = few(routes).filter(isNew)
+    const added = withInitialSeries(routes).filter(isNew)
     this.known = { ...this.known, rules, routes }
     this.begin(initialSeries(this.known))
     for (const each of this.listeners) this.begin(initialOfListener(each, this.known))
@@ -115,7 +114,7 @@ export class Metrics implements Watcher {
   }
 
   /** What became of a configuration that was read anew. */
-  reloadedConfig(outcome: ConfigOutcome): void {
+  reloadedConfig(outcome: ReloadOutcome): void {
     this.add('configReloads', [outcome])
   }
 

@@ -3,10 +3,12 @@
  * them: each kind has a bounded number of counters (Metwally and others, 2005: Space-Saving). Whoever has more than its share of all is
  * among them for certain, and a count is too high by its error at most, and never too low.
  */
-import type { Report, Said } from '../session/event.ts'
-import { decidingOf } from '../session/judged.ts'
+
+import type { About, Watcher } from '../relay/watcher.ts'
+import type { RuleOutcome } from '../rules/outcome.ts'
+import { decidingOf } from '../session/judgement-report.ts'
+import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
-import type { About, Watcher } from '../transport/relay.ts'
 
 export const offenderKinds = ['account', 'contact', 'address'] as const
 export type OffenderKind = (typeof offenderKinds)[number]
@@ -22,7 +24,7 @@ export interface Offender {
   /** The rule of the last one; `none`: the stream was not far enough for the stanza, or the connection was not served. */
   readonly rule: string
   /** Observed: it would have been, and the stanza was forwarded. */
-  readonly mode: Said['mode']
+  readonly mode: RuleOutcome['mode']
 }
 
 interface Counter {

@@ -1,7 +1,7 @@
 /** What becomes of certificates, in the metrics and in the log. */
 import type { FastifyBaseLogger } from 'fastify'
 import { ageFlaw } from '../config/warnings.ts'
-import type { CertificatesOptions, Holder } from '../transport/certificates.ts'
+import type { CertificatesOptions, Holder } from '../listener/certificates.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The metrics know of listeners' certificates alone; the log of upstreams' authorities too. */

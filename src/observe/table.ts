@@ -2,20 +2,19 @@
  * Every metric of the gate, as data: what Prometheus is told, what docs/metrics.md and the README show, and what the dashboards may
  * ask for. Labels have closed sets of values or names from the configuration; never what a peer wrote.
  */
-import { configOutcomes } from '../reload.ts'
+
+import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
+import { reloadOutcomes } from '../config/labels.ts'
+import { certificateOutcomes, refusals, rejections } from '../listener/labels.ts'
 import { modes } from '../rules/mode.ts'
 import { rules } from '../rules/table.ts'
-import { causes, connectFailures, resumptionOutcomes, stages } from '../session/event.ts'
+import { causes, connectFailures, negotiationStages, resumptionOutcomes } from '../session/labels.ts'
 import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import { streamErrors } from '../stream/item.ts'
-import { type Happening, happenings } from '../subscription/funnel.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
-import { rejections } from '../transport/admission.ts'
-import { reloadOutcomes } from '../transport/certificates.ts'
-import { refusals } from '../transport/front.ts'
 import { auditOutcomes } from './audit-file.ts'
 
 /** A label's values: a closed set, or where in the configuration they are named. */
@@ -64,7 +63,7 @@ export const negotiationConditions = {
   tls: ['handshake', 'not-offered'],
   sasl: [...saslConditions, 'other'],
   bind: [...definedConditions, 'other'],
-} as const satisfies Record<(typeof stages)[number], readonly string[]>
+} as const satisfies Record<(typeof negotiationStages)[number], readonly string[]>
 const ruleNames = rules.map(rule => rule.name)
 const carriedOut = modes.filter(mode => mode !== 'off')
 const route = { configured: '`routes[].domain`' }
@@ -142,7 +141,7 @@ export const metrics = {
     kind: 'counter',
     unit: 'events',
     help: 'Requests, approvals, denials and ends of subscriptions, once for each account; out: by the user, in: by the contact.',
-    labels: { event: happenings, route },
+    labels: { event: subscriptionEventNames, route },
     example:
       'sum(increase(stanzagate_subscription_events_total{event="approval-in"}[1d])) / sum(increase(stanzagate_subscription_events_total{event="request-out"}[1d]))',
   },
@@ -254,7 +253,7 @@ export const metrics = {
     unit: 'failures',
     help: "Steps of clients to a session that failed: TLS, SASL (the condition is the server's), binding a resource.",
     labels: {
-      stage: stages,
+      stage: negotiationStages,
       condition: [...new Set(Object.values(negotiationConditions).flat())],
       listener,
       route,
@@ -306,7 +305,7 @@ export const metrics = {
     kind: 'counter',
     unit: 'reloads',
     help: 'Certificates read anew, because their files have changed or on SIGHUP: loaded, or refused, and the old one stays.',
-    labels: { listener, outcome: reloadOutcomes },
+    labels: { listener, outcome: certificateOutcomes },
     example: 'increase(stanzagate_certificate_reloads_total{outcome="refused"}[1h]) > 0',
   },
   configReloads: {
@@ -314,7 +313,7 @@ export const metrics = {
     kind: 'counter',
     unit: 'reloads',
     help: 'Configurations read anew, on SIGHUP or by POST /api/reload: applied, unchanged, or refused, and the one before stays in use.',
-    labels: { outcome: configOutcomes },
+    labels: { outcome: reloadOutcomes },
     example: 'increase(stanzagate_reloads_total{outcome="refused"}[1h]) > 0',
   },
   audit: {
@@ -387,7 +386,7 @@ export const metrics = {
 } as const satisfies Record<string, MetricInfo>
 
 /** What counts as which event of a subscription, and what tells of it. */
-export const eventMeanings: Readonly<Record<Happening, string>> = {
+export const eventMeanings: Readonly<Record<SubscriptionEventName, string>> = {
   'request-out':
     "The user's `subscribe` goes out, and none is open: repeating one, or acknowledging what was granted, counts nothing.",
   'request-in':

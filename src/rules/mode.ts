@@ -4,3 +4,6 @@
  */
 export const modes = ['enforce', 'repair', 'observe', 'off'] as const
 export type Mode = (typeof modes)[number]
+
+/** `override`: the bound JID takes its place (RFC 6120 section 8.1.2.1); `close`: the stream ends with `invalid-from`. */
+export type ForeignFrom = 'override' | 'close'

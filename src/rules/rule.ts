@@ -1,7 +1,7 @@
 import type { StanzaError } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side, StreamError } from '../stream/item.ts'
-import type { Answer } from '../subscription/roster.ts'
+import type { ForeignFrom } from './mode.ts'
 
 /** What becomes of a stanza: exactly one of these, always counted under the name of the rule that said so. */
 export type Verdict =
@@ -16,12 +16,15 @@ export type Verdict =
   /** The stream ends with this error (RFC 6120 section 4.9). */
   | { readonly verdict: 'close'; readonly error: StreamError; readonly text?: string }
 
+/** Whether what came from outside is believed. `unknown`: nothing was seen that it could be checked against; only the server's own check stands. */
+export type Belief = 'accept' | 'refuse' | 'unknown'
+
 /** What the account's roster, as far as it was seen, says about a notification. */
 export interface RosterView {
   /** RFC 6121 section 3.1.6: does an inbound `subscribed` of this contact answer a request? */
-  answersRequest(contact: string): Answer
+  answersRequest(contact: string): Belief
   /** RFC 6121 section 3.2.3: does an inbound `unsubscribed` of this contact end something? */
-  endsSubscription(contact: string): Answer
+  endsSubscription(contact: string): Belief
   /** Is this the very roster version that the gate knows the contents of? */
   holdsVersion(ver: string): boolean
 }
@@ -40,12 +43,9 @@ export interface Facts {
   /** The contact's domain is one whose notifications are believed unasked (a gateway). */
   trusts(contact: string): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
-  asked(answer: Stanza): Answer
+  asked(answer: Stanza): Belief
   readonly roster: RosterView
 }
-
-/** `override`: the bound JID takes its place (RFC 6120 section 8.1.2.1); `close`: the stream ends with `invalid-from`. */
-export type ForeignFrom = 'override' | 'close'
 
 export interface Rule {
   /** Says what is right. Also the file's name, the configuration's key and the metrics' label. */

@@ -11,9 +11,10 @@
  * After a resumption the sender repeats what it was not told to be handled. The units that are left here say what became of each
  * the first time: a second verdict could differ, since the first one has changed the ledger (one request pays for one `subscribed`).
  */
+
+import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Element } from '../xml/element.ts'
-import type { Said } from './event.ts'
 
 /** What became of one stanza, or of a run of them. */
 export type Unit =
@@ -21,7 +22,7 @@ export type Unit =
   /** Forwarded by a verdict that depended on what was known then; `print` recognises the stanza. */
   | { readonly unit: 'decided'; readonly print: string }
   /** Left out, or answered in the receiver's place; `said`: by which rules. */
-  | { readonly unit: 'dropped'; readonly print: string; readonly said: readonly Said[] }
+  | { readonly unit: 'dropped'; readonly print: string; readonly said: readonly RuleOutcome[] }
   | { readonly unit: 'added'; readonly element: Element }
   /** What is left of units when there are too many of them: their kind and number. */
   | { readonly unit: 'only-dropped' | 'only-added'; readonly count: number }
@@ -34,7 +35,7 @@ const sizeAtMost = 262_144
 /** Units outstanding, runs counted as one, beyond which nobody can mean well. */
 const outstandingAtMost = 10_000
 
-export class Direction {
+export class AckTranslator {
   /** What the receiver has acknowledged, in its own count; and what the sender may be told of it. */
   private received: number
   private handled: number
@@ -61,7 +62,7 @@ export class Direction {
     this.keep({ unit: 'decided', print }, print.length)
   }
 
-  dropped(print: string, said: readonly Said[]): void {
+  dropped(print: string, said: readonly RuleOutcome[]): void {
     this.keep({ unit: 'dropped', print, said }, print.length)
   }
 

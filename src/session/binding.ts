@@ -7,9 +7,9 @@ import { readdressed, type Stanza } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child } from '../xml/element.ts'
-import { judgedReport } from './judged.ts'
-import type { Progress } from './managing.ts'
+import { judgedReport } from './judgement-report.ts'
 import { boundJidOf, failureOf } from './negotiation.ts'
+import type { Progress } from './stream-management.ts'
 import type { Streams } from './streams.ts'
 
 /** The session that this is a part of. */

@@ -4,15 +4,15 @@ import { copied } from '../stanza/copied.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
 import { type CredentialFault, claimsOf, credentialFault } from './authzid.ts'
-import type { Managing, Progress } from './managing.ts'
 import { boundInlineOf, failureOf } from './negotiation.ts'
+import type { Progress, StreamManagement } from './stream-management.ts'
 import type { Streams } from './streams.ts'
 
 /** The session that this is a part of. */
 export interface LoginStage {
   readonly streams: Streams
   readonly at: Progress
-  readonly managing: Managing
+  readonly streamManagement: StreamManagement
   /** Failed logins; the last of them ends the stream (RFC 6120 section 6.4.5 has 2 to 5 retries). */
   readonly failuresAtMost: number
   /** A task is open, which is for somebody to do. */
@@ -38,18 +38,18 @@ export class Login {
   }
 
   ask(request: Element): void {
-    const { streams, at, managing } = this.stage
+    const { streams, at, streamManagement } = this.stage
     if (at.phase !== 'negotiating') return streams.fail('not-authorized', 'client-error')
     if (request.name === 'auth' || request.name === 'authenticate') this.claims = claimsOf(request)
     const fault = this.actsForOthers ? undefined : this.claims && credentialFault(request, this.claims, at.domain)
     if (fault !== undefined) return this.refuse(request, fault)
-    if (managing.asksInline(request)) return
+    if (streamManagement.asksInline(request)) return
     at.phase = 'authenticating'
     streams.sendElement('upstream', request)
   }
 
   answer(received: Element): void {
-    const { streams, at, managing } = this.stage
+    const { streams, at, streamManagement } = this.stage
     // An answer that nobody waits for.
     if (at.phase !== 'authenticating') return streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     if (received.name === 'success') return this.succeed(received)
@@ -58,7 +58,7 @@ export class Login {
     if (received.name === 'continue') this.stage.fills()
     if (received.name !== 'failure') return
     // XEP-0509: the client has relied on features of an earlier time, and is to try again; no credentials were looked at.
-    if (child(received, 'config-version-mismatch', ns.iap) !== undefined) return managing.refused()
+    if (child(received, 'config-version-mismatch', ns.iap) !== undefined) return streamManagement.refused()
     this.fail(failureOf(received, ns.sasl))
   }
 
@@ -73,8 +73,8 @@ export class Login {
 
   /** XEP-0386: the success holds the bound JID; XEP-0198: or a resumption. */
   private succeedInline(received: Element): void {
-    const { streams, managing } = this.stage
-    const success = managing.success(received)
+    const { streams, streamManagement } = this.stage
+    const success = streamManagement.success(received)
     if (success === undefined) return
     const jid = boundInlineOf(received)
     if (jid !== undefined && !this.stage.mayBind(jid)) return
@@ -82,7 +82,7 @@ export class Login {
     streams.out.push({ effect: 'admit' })
     if (jid === undefined) return
     this.stage.bind(copied(jid))
-    managing.boundInline(received)
+    streamManagement.boundInline(received)
   }
 
   private refuse(request: Element, fault: CredentialFault): void {
@@ -97,9 +97,9 @@ export class Login {
   }
 
   private fail(condition: string | undefined): void {
-    const { streams, managing, failuresAtMost } = this.stage
+    const { streams, streamManagement, failuresAtMost } = this.stage
     streams.failedAt('sasl', condition)
-    managing.refused()
+    streamManagement.refused()
     if (++this.failures >= failuresAtMost)
       streams.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
   }

@@ -3,9 +3,9 @@ import { compareDomain, parseJid } from '../stanza/jid.ts'
 import type { Header, Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
-import type { ConnectFailure } from './event.ts'
-import type { Progress } from './managing.ts'
+import type { ConnectFailure } from './labels.ts'
 import { isVersionServed } from './negotiation.ts'
+import type { Progress } from './stream-management.ts'
 import type { Streams } from './streams.ts'
 
 /** Where a domain's streams go. */

@@ -1,7 +1,7 @@
 /** Stream management inside SASL2 (XEP-0388) and Bind 2 (XEP-0386): requests in `<authenticate/>`, answers in `<success/>`. */
 import { ns } from '../stream/namespaces.ts'
 import { type Element, elements, type Node, withChildren } from '../xml/element.ts'
-import { isStreamManagement } from './management.ts'
+import { isStreamManagement } from './stanza-counts.ts'
 
 /** The `<resume/>` that a SASL2 request asks for inline. */
 export function inlineResumeOf(authenticate: Element): Element | undefined {

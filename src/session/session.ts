@@ -12,15 +12,17 @@ import type { Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element } from '../xml/element.ts'
 import { Binding, pass } from './binding.ts'
-import { Bound, type BoundOptions, type Voice } from './bound.ts'
-import type { ConnectFailure, Effect, SessionEvent } from './event.ts'
-import { judgedReport } from './judged.ts'
+import { type BoundOptions, BoundSession } from './bound.ts'
+import type { Effect, SessionEvent } from './event.ts'
+import { judgedReport } from './judgement-report.ts'
+import type { ConnectFailure } from './labels.ts'
 import { Login } from './login.ts'
-import { isStreamManagement } from './management.ts'
-import { Managing, type Progress } from './managing.ts'
 import { earlyIqOf, isHeld, nonzaOf, type Phase } from './negotiation.ts'
+import { NegotiationTimers, type Times, type Turn } from './negotiation-timers.ts'
 import { type Destination, Opening } from './opening.ts'
-import { Patience, type Times, type Turn } from './patience.ts'
+import type { BoundOutput, ResumableSession } from './resumable-session.ts'
+import { isStreamManagement } from './stanza-counts.ts'
+import { type Progress, StreamManagement } from './stream-management.ts'
 import { conditionOf, Streams } from './streams.ts'
 
 export interface SessionOptions extends BoundOptions {
@@ -51,24 +53,24 @@ export class Session {
 
   private readonly options: SessionOptions
   private readonly streams: Streams
-  private readonly voice: Voice
-  private readonly managing: Managing
+  private readonly output: BoundOutput
+  private readonly streamManagement: StreamManagement
   private readonly opening: Opening
   private readonly login: Login
   private readonly binding: Binding
   private readonly at: Progress = { phase: 'opening', domain: '', upstream: '', bound: undefined }
-  private readonly patience: Patience
+  private readonly timers: NegotiationTimers
   private closeWithin = untilClosed
   constructor(options: SessionOptions, now: number) {
     this.options = options
-    this.patience = new Patience(options.times, now)
-    this.deadline = this.patience.until('header', now)
+    this.timers = new NegotiationTimers(options.times, now)
+    this.deadline = this.timers.until('header', now)
     this.streams = new Streams(() => ({
       from: this.route === undefined ? '' : this.at.domain,
       id: options.newStreamId(),
     }))
     const { streams, at } = this
-    this.managing = new Managing({
+    this.streamManagement = new StreamManagement({
       streams,
       at,
       begin: bound => this.begin(bound),
@@ -93,17 +95,17 @@ export class Session {
     this.login = new Login({
       streams,
       at,
-      managing: this.managing,
+      streamManagement: this.streamManagement,
       failuresAtMost: options.loginFailures,
-      fills: () => this.patience.fills(),
+      fills: () => this.timers.fills(),
       restart: () => this.opening.restart(),
       mayBind: jid => this.binding.may(jid),
       bind: jid => this.bind(jid),
     })
-    this.voice = {
+    this.output = {
       send: (to, whole) => streams.sendElement(to, whole),
       report: report => streams.report(report),
-      tell: news => this.out({ effect: 'tell', account: this.at.bound?.bare ?? '', news }),
+      tell: news => this.out({ effect: 'tell-account', account: this.at.bound?.bare ?? '', news }),
       fail: (condition, cause, text) => this.fail(condition, cause, text),
       langOf: side => this.opening.langOf(side),
     }
@@ -145,11 +147,11 @@ export class Session {
     this.streams.out = []
     const wasOpen = this.streams.isOpen
     this.on(event)
-    if (wasOpen && !this.streams.isOpen) this.managing.ended()
+    if (wasOpen && !this.streams.isOpen) this.streamManagement.ended()
     if (this.over) this.deadline = undefined
     else if (this.closing)
       this.deadline = Math.min(wasOpen ? Infinity : (this.deadline ?? Infinity), now + this.closeWithin)
-    else this.deadline = this.at.phase === 'bound' ? undefined : this.patience.until(this.turn, now)
+    else this.deadline = this.at.phase === 'bound' ? undefined : this.timers.until(this.turn, now)
     return this.streams.out
   }
 
@@ -178,14 +180,14 @@ export class Session {
         return event.from === 'client' ? this.onClientItem(event.item) : this.onUpstreamItem(event.item)
       case 'closed':
         return this.onClosed(event.side)
-      case 'ledger':
-        return this.at.bound?.recalled(event.recalled, this.voice)
-      case 'told':
-        return this.at.bound?.told(event.news, this.voice)
-      case 'fetched':
-        return this.managing.fetched(event.found)
+      case 'account-joined':
+        return this.at.bound?.joined(event.snapshot, this.output)
+      case 'account-news':
+        return this.at.bound?.told(event.news, this.output)
+      case 'resumable-found':
+        return this.streamManagement.fetched(event.found)
       case 'superseded':
-        return this.managing.superseded()
+        return this.streamManagement.superseded()
       case 'stop':
         this.closeWithin = event.within
         return this.fail('system-shutdown', 'shutdown')
@@ -232,7 +234,7 @@ export class Session {
       case 'compress':
         return this.answer(element('failure', ns.compress, {}, [element('unsupported-method', ns.compress)]))
       case 'stream-management':
-        return this.managing.client(received)
+        return this.streamManagement.client(received)
       case 'stream-error':
         this.streams.report({ report: 'stream-error', side: 'client', by: 'peer', condition: conditionOf(received) })
         return this.streams.close('client')
@@ -253,14 +255,14 @@ export class Session {
   private onClientStanza(stanza: Stanza): void {
     const iq = this.at.phase === 'bound' && stanza.kind !== 'iq' ? 'other' : earlyIqOf(stanza)
     if (this.at.bound !== undefined) {
-      const { voice } = this
+      const { output } = this
       const { bound } = this.at
       return iq === 'bind'
-        ? bound.refuse(stanza, { condition: 'unexpected-request' }, voice)
-        : bound.stanza('client', stanza, voice)
+        ? bound.refuse(stanza, { condition: 'unexpected-request' }, output)
+        : bound.stanza('client', stanza, output)
     }
     if (this.at.phase === 'negotiating' && iq === 'registration' && this.isToServer(stanza)) {
-      this.patience.fills()
+      this.timers.fills()
       return pass(this.streams, 'client', stanza)
     }
     if (this.at.phase === 'negotiating' && iq === 'legacy-auth')
@@ -300,7 +302,7 @@ export class Session {
       case 'whitespace':
         return this.at.phase === 'bound' ? this.streams.send('client', item) : undefined
       case 'close':
-        return this.managing.blames() ? undefined : this.streams.close('upstream')
+        return this.streamManagement.blames() ? undefined : this.streams.close('upstream')
       case 'error':
         return this.fail('internal-server-error', 'upstream-error', "the server's stream cannot be read")
     }
@@ -314,7 +316,7 @@ export class Session {
     if (stanza !== undefined)
       return this.at.bound === undefined
         ? this.binding.answer(stanza)
-        : this.at.bound.stanza('upstream', stanza, this.voice)
+        : this.at.bound.stanza('upstream', stanza, this.output)
     if (received.ns === ns.stream && received.name === 'features') {
       this.opening.featuresDue = false
       return this.streams.sendElement(
@@ -323,7 +325,7 @@ export class Session {
       )
     }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.login.answer(received)
-    if (isStreamManagement(received)) return this.managing.upstream(received)
+    if (isStreamManagement(received)) return this.streamManagement.upstream(received)
     // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one. What belongs
     // to the client's wire (RFC 7395), to TLS or to compression is between the gate and the client: `<close see-other-uri/>` leads round it.
     if (isKind(received.name) || wireOnly.has(received.ns))
@@ -342,7 +344,7 @@ export class Session {
     this.streams.report({ report: 'stream-error', side: 'upstream', by: 'peer', condition })
     if (this.opening.upstreamPlain || !this.streams.isSpeakingTo('client'))
       return this.fail('internal-server-error', 'upstream-error')
-    if (this.managing.blames()) return
+    if (this.streamManagement.blames()) return
     // The other address would lead the client round the gate.
     if (condition === 'see-other-host') return this.fail('reset', 'upstream-error')
     this.streams.sendElement('client', received)
@@ -359,16 +361,16 @@ export class Session {
 
   /** The server alone says who the client is (RFC 6120 section 4.3.6). */
   private bind(jid: string): void {
-    this.begin(new Bound(this.options, this.at.domain, jid))
+    this.begin(new BoundSession(this.options, this.at.domain, jid))
   }
 
-  private begin(bound: Bound): void {
+  private begin(bound: ResumableSession): void {
     this.at.bound = bound
     this.at.phase = 'bound'
     this.deadline = undefined
     this.streams.report({ report: 'session-opened', jid: bound.jid })
     this.out({ effect: 'settle' })
-    this.out({ effect: 'recall', account: bound.bare })
+    this.out({ effect: 'join-account', account: bound.bare })
   }
 
   // Ends.
@@ -390,8 +392,8 @@ export class Session {
   }
 
   private onLost(side: Side): void {
-    if (side === 'client' || this.managing.isResumable) return this.streams.cut(`${side}-lost`)
-    if (this.managing.blames()) return
+    if (side === 'client' || this.streamManagement.isResumable) return this.streams.cut(`${side}-lost`)
+    if (this.streamManagement.blames()) return
     this.fail('internal-server-error', 'upstream-lost', 'the connection to the server was lost')
   }
 
@@ -403,7 +405,7 @@ export class Session {
       this.streams.cut('timeout')
       return this.streams.abort()
     }
-    if (this.patience.late === 'client')
+    if (this.timers.late === 'client')
       return this.fail('connection-timeout', 'timeout', 'the stream was not negotiated in time')
     this.fail('internal-server-error', 'upstream-silent', 'the server does not answer')
   }
@@ -411,7 +413,8 @@ export class Session {
   /** A peer takes nothing of what waits for it, and may not be waited for. */
   private onStalled(side: Side): void {
     const { streams } = this
-    if (side === 'client' || this.managing.isResumable) streams.cut(side === 'client' ? 'slow-client' : 'slow-upstream')
+    if (side === 'client' || this.streamManagement.isResumable)
+      streams.cut(side === 'client' ? 'slow-client' : 'slow-upstream')
     else this.fail('internal-server-error', 'slow-upstream', 'the server does not take what is sent to it')
     this.out({ effect: 'abort', side })
   }

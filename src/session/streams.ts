@@ -6,7 +6,9 @@ import { isKind } from '../stanza/stanza.ts'
 import { type Side, type StreamError, type StreamItem, streamErrors } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, elements } from '../xml/element.ts'
-import type { Cause, Effect, Report, Stage } from './event.ts'
+import type { Effect } from './event.ts'
+import type { Cause, NegotiationStage } from './labels.ts'
+import type { Report } from './report.ts'
 
 /** What a stream header of the gate's own says (RFC 6120 section 4.7). */
 export interface OwnHeader {
@@ -59,7 +61,7 @@ export class Streams {
   }
 
   /** The negotiation did not succeed; `condition`: `undefined` when the peer has named none. */
-  failedAt(stage: Stage, condition = 'other'): void {
+  failedAt(stage: NegotiationStage, condition = 'other'): void {
     this.report({ report: 'negotiation-failed', stage, condition })
   }
 

@@ -4,7 +4,7 @@
  */
 import { type Element, element } from '../xml/element.ts'
 import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
-import { quoted, type Surroundings, write } from '../xml/writer.ts'
+import { quoted, type WriteContext, write } from '../xml/writer.ts'
 import type { Header, Side, StreamError, StreamItem } from './item.ts'
 import { ns } from './namespaces.ts'
 
@@ -42,9 +42,9 @@ const faults: Readonly<Record<XmlFault, StreamError>> = {
 }
 
 /** The header of a TCP stream declares these two; a WebSocket message stands alone. */
-const inStream: Surroundings = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
-const toServer: Surroundings = { ...inStream, sections: true }
-const alone: Surroundings = { content: '' }
+const inStream: WriteContext = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
+const toServer: WriteContext = { ...inStream, sections: true }
+const alone: WriteContext = { content: '' }
 
 export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   let limits = limitsAtFirst
@@ -121,7 +121,7 @@ function writeHeader(header: Header): string {
   return out
 }
 
-function writeTcp(item: StreamItem, around: Surroundings): string {
+function writeTcp(item: StreamItem, around: WriteContext): string {
   switch (item.item) {
     case 'open':
       return `<?xml version="1.0"?><stream:stream xmlns="${ns.client}" xmlns:stream="${ns.stream}"${writeHeader(item.header)}>`

@@ -8,7 +8,7 @@ const around = 2
  * surroundings lack, and one long name, declared once and used by a thousand elements through its prefix, becomes a thousand long names.
  * What the tag itself declared is set against it. Beyond that counts each name that an attribute repeats: the tree has it in each key.
  */
-export class Growth {
+export class RewriteGrowth {
   private came = 0
   private owed = 0
   private repeated = 0

@@ -16,7 +16,7 @@
  */
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
-import { Growth } from './growth.ts'
+import { RewriteGrowth } from './growth.ts'
 import {
   checkDeclaration,
   checkName,
@@ -126,7 +126,7 @@ export class XmlReader {
   private nesting = 0
   /** UTF-16 units by which namespaces make this element longer when it is written anew. */
   private grown = 0
-  private readonly growth = new Growth()
+  private readonly growth = new RewriteGrowth()
   private attributes = 0
   /** Bytes of white space since the last element. */
   private blank = 0

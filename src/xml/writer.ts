@@ -1,7 +1,7 @@
 import type { Element } from './element.ts'
 
 /** What is already declared where an element is written. */
-export interface Surroundings {
+export interface WriteContext {
   /** The default namespace; `''` for none. */
   readonly content: string
   /** The one namespace bound to a prefix there, if any. */
@@ -16,7 +16,7 @@ export interface Surroundings {
  * must not refuse it for its size): each CDATA section of twelve bytes that is spelled otherwise may cost three, and a namespace that
  * was declared once, with a prefix, is declared wherever the surroundings lack it, which the reader bounds.
  */
-export function write(element: Element, around: Surroundings): string {
+export function write(element: Element, around: WriteContext): string {
   const { content, bound } = around
   const prefix = prefixOf(element.ns, bound)
   const isBound = prefix !== undefined
@@ -56,7 +56,7 @@ export function write(element: Element, around: Surroundings): string {
 }
 
 /** The prefix that a namespace has without being declared: the one bound outside, and `xml`, which cannot be declared otherwise. */
-function prefixOf(ns: string, bound: Surroundings['bound']): string | undefined {
+function prefixOf(ns: string, bound: WriteContext['bound']): string | undefined {
   if (bound !== undefined && ns === bound.ns && bound.prefix !== '') return bound.prefix
   return ns === 'http://www.w3.org/XML/1998/namespace' ? 'xml' : undefined
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/transport/nudge.ts'
+import type { Clock } from '../../src/transport/clock.ts'
 
 /** A clock that stands still until the test moves it. */
 export class HandClock implements Clock {

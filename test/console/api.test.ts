@@ -1,18 +1,20 @@
 import { parse } from 'node:querystring'
 import fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { RulesConfig } from '../../src/config.ts'
-import { Access } from '../../src/console/access.ts'
+import { Accounts } from '../../src/account/accounts.ts'
+import type { AccountNews } from '../../src/account/news.ts'
+import { Access } from '../../src/admin/access.ts'
+import { isProblem, readQuery } from '../../src/admin/query.ts'
+import type { RulesConfig } from '../../src/config/types.ts'
 import { eventsAtMost, Feed, feedParameters, viewersAtMost } from '../../src/console/feed.ts'
 import { overviewOf } from '../../src/console/overview.ts'
 import { type ConsoleOptions, consolePlugin } from '../../src/console/plugin.ts'
-import { isProblem, readQuery } from '../../src/console/query.ts'
 import { Reach } from '../../src/console/reach.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
+import type { About, SessionView } from '../../src/relay/watcher.ts'
+import type { RuleOutcome } from '../../src/rules/outcome.ts'
 import { rules } from '../../src/rules/table.ts'
-import { Accounts } from '../../src/session/accounts.ts'
-import type { News, Report, Said } from '../../src/session/event.ts'
-import type { About, SessionView } from '../../src/transport/relay.ts'
+import type { Report } from '../../src/session/report.ts'
 
 const token = 'tr0ub4dor~'
 const settings: RulesConfig = {
@@ -22,7 +24,7 @@ const settings: RulesConfig = {
 }
 
 const about: About = { id: 7, listener: 'clients', wire: 'tcp', route: 'im.example', upstream: 'main' }
-const drop: Said = {
+const drop: RuleOutcome = {
   ...{ rule: 'subscribed-needs-request', clause: 'RFC 6121 3.1.6', mode: 'enforce', verdict: 'drop' },
 }
 type Judged = Extract<Report, { report: 'judged' }>
@@ -269,7 +271,7 @@ t.test('the overview', async t => {
   reach.report({ report: 'connect-failed', upstream: 'spare', reason: 'refused' }, about)
   metrics.report(judged(), about)
   metrics.report(judged({ verdict: 'forward', said: [] }), about)
-  const observed: Said = { rule: 'presence-type', clause: '', mode: 'observe', verdict: 'reject' }
+  const observed: RuleOutcome = { rule: 'presence-type', clause: '', mode: 'observe', verdict: 'reject' }
   metrics.report(judged({ verdict: 'forward', said: [observed] }), about)
   metrics.report({ report: 'subscription', event: 'request-out' }, about)
   const read = (await app.inject({ url: '/api/overview', headers: bearer })).json()
@@ -594,8 +596,8 @@ t.test('what is known of an account, and since when', async t => {
   const item = (contact: string, subscription: 'none' | 'to' | 'from' | 'both', ask = false) => ({
     ...{ jid: contact, subscription, ask, removed: false },
   })
-  const roster = (...items: ReturnType<typeof item>[]): News => ({ news: 'roster', items, ver: undefined })
-  const push = (pushed: ReturnType<typeof item>, removed = false): News => {
+  const roster = (...items: ReturnType<typeof item>[]): AccountNews => ({ news: 'roster', items, ver: undefined })
+  const push = (pushed: ReturnType<typeof item>, removed = false): AccountNews => {
     const contacts = accounts.known('juliet@im.example')?.contacts
     const before = contacts?.find(({ contact }) => contact === pushed.jid)?.state
     return { news: 'push', item: { ...pushed, removed }, ver: undefined, before }

@@ -1,8 +1,8 @@
 /** What became of the conversation's stanzas: the gate's own reports as a table. */
 
+import type { Watcher } from '../../src/relay/watcher.ts'
 import { rules } from '../../src/rules/table.ts'
-import type { Report } from '../../src/session/event.ts'
-import type { Watcher } from '../../src/transport/relay.ts'
+import type { Report } from '../../src/session/report.ts'
 
 type Judged = Extract<Report, { report: 'judged' }>
 

@@ -4,7 +4,7 @@
  * deferral: Debian's 2.5.0 since its security fixes of 2024, and 2.6.
  */
 import t from 'tap'
-import { defaultLimits } from '../../src/config.ts'
+import { defaultLimits } from '../../src/config/limits.ts'
 import { Gate, makeCertificate, makeProsody } from './gate.ts'
 
 t.test('no stanza of a burst lies unread', async t => {

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
-import { defaultLimits } from '../../src/config.ts'
+import { defaultLimits } from '../../src/config/limits.ts'
 import type { RawClient } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { Gate, makeCertificate, makeProsody, type WireName, wires } from './gate.ts'

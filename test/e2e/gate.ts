@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
-import { type Config, defaultLimits, type Limits, type Upstream } from '../../src/config.ts'
-import type { Senses } from '../../src/gate.ts'
+import { defaultLimits, type Limits } from '../../src/config/limits.ts'
+import type { Config, Upstream } from '../../src/config/types.ts'
+import type { Environment } from '../../src/gate.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
-import type { Watcher } from '../../src/transport/relay.ts'
+import type { Watcher } from '../../src/relay/watcher.ts'
 import { Inbox } from '../clients/inbox.ts'
 import { connectStarttls, connectTcp, connectWebsocket, type RawClient } from '../clients/raw.ts'
 import { patience, within } from '../clients/within.ts'
@@ -31,7 +32,7 @@ export interface GateOptions {
   readonly origins?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly watchers?: readonly Watcher[]
-  readonly senses?: Partial<Senses>
+  readonly senses?: Partial<Environment>
 }
 
 /** A certificate for localhost, in a folder of its own. */

@@ -1,6 +1,6 @@
 // Honest clients that servers take and a careless gate would not: each on a real Prosody and on a real ejabberd.
 import t from 'tap'
-import type { RulesConfig } from '../../src/config.ts'
+import type { RulesConfig } from '../../src/config/types.ts'
 import { child, text } from '../../src/xml/element.ts'
 import { connectTcp, type RawClient } from '../clients/raw.ts'
 import { startEjabberd } from '../servers/ejabberd.ts'

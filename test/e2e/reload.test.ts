@@ -10,7 +10,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { fileURLToPath } from 'node:url'
 import { generate } from 'selfsigned'
 import t from 'tap'
-import { Certificates, type Holder } from '../../src/transport/certificates.ts'
+import { Certificates, type Holder } from '../../src/listener/certificates.ts'
 import { connectTcp, starttls } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { type Certificate, writeCertificate } from '../servers/certificate.ts'

@@ -4,12 +4,14 @@ import { readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { Audit, type AuditConfig, hashedJid } from '../../src/observe/audit.ts'
+import type { AuditConfig } from '../../src/config/types.ts'
+import { Audit, hashedJid } from '../../src/observe/audit.ts'
 import { AuditFile } from '../../src/observe/audit-file.ts'
 import { DecisionIds } from '../../src/observe/decisions.ts'
-import type { Report, Said } from '../../src/session/event.ts'
+import type { About } from '../../src/relay/watcher.ts'
+import type { RuleOutcome } from '../../src/rules/outcome.ts'
+import type { Report } from '../../src/session/report.ts'
 import { foldBare, parseJid } from '../../src/stanza/jid.ts'
-import type { About } from '../../src/transport/relay.ts'
 import { HandClock } from '../clients/hand-clock.ts'
 
 type Judged = Extract<Report, { report: 'judged' }>
@@ -27,7 +29,7 @@ const forged: Judged = {
   state: { subscription: 'none', ask: false },
 }
 
-function said(rule: string, verdict: Said['verdict'], rest: Partial<Said> = {}): Said {
+function said(rule: string, verdict: RuleOutcome['verdict'], rest: Partial<RuleOutcome> = {}): RuleOutcome {
   return { rule, clause: `clause of ${rule}`, mode: 'enforce', verdict, ...rest }
 }
 

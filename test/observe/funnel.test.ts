@@ -4,9 +4,10 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import { Accounts } from '../../src/session/accounts.ts'
-import type { News, Report } from '../../src/session/event.ts'
-import { RosterWatch, type Seen } from '../../src/session/roster-watch.ts'
+import { Accounts } from '../../src/account/accounts.ts'
+import type { AccountNews } from '../../src/account/news.ts'
+import { type Observed, RosterWatch } from '../../src/account/roster-watch.ts'
+import type { Report } from '../../src/session/report.ts'
 import { type Stanza, type SubscriptionType, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { ns } from '../../src/stream/namespaces.ts'
 import { type Direction, isStep, next, type Subscription, type Visible, visible } from '../../src/subscription/state.ts'
@@ -22,7 +23,7 @@ class Resource {
 
   constructor(world: World) {
     this.world = world
-    this.watch.recalled(world.accounts.attach(romeo, this))
+    this.watch.joined(world.accounts.attach(romeo, this))
   }
 
   sends(stanza: Stanza): void {
@@ -39,7 +40,7 @@ class Resource {
     this.hears(made('iq', { type: 'result', id: 'r' }, [element('query', ns.roster, {}, items)]))
   }
 
-  spread({ news }: Seen): void {
+  spread({ news }: Observed): void {
     for (const each of news) this.world.spread(this.world.accounts.tell(romeo, this, each, this.world.time))
   }
 }
@@ -50,7 +51,7 @@ class World {
   readonly counted: string[] = []
   time = 1_000_000
 
-  spread({ tell, reports }: { tell: readonly (readonly [Resource, News])[]; reports: readonly Report[] }): void {
+  spread({ tell, reports }: { tell: readonly (readonly [Resource, AccountNews])[]; reports: readonly Report[] }): void {
     for (const report of reports)
       if (report.report === 'subscription')
         this.counted.push(report.seconds === undefined ? report.event : `${report.event} ${report.seconds}`)

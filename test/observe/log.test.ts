@@ -1,21 +1,22 @@
 import fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { type LogArea, type LogConfig, type LogLevel, logAreas } from '../../src/config.ts'
+import { type LogArea, type LogConfig, type LogLevel, logAreas } from '../../src/config/types.ts'
 import { Log, loggerOptions, loggersOf } from '../../src/observe/log.ts'
 import { prettyLine, styleFor } from '../../src/observe/pretty.ts'
-import type { Report, Said } from '../../src/session/event.ts'
-import type { About } from '../../src/transport/relay.ts'
+import type { About } from '../../src/relay/watcher.ts'
+import type { RuleOutcome } from '../../src/rules/outcome.ts'
+import type { Report } from '../../src/session/report.ts'
 
 const about: About = {
   ...{ id: 7, listener: 'clients', wire: 'tcp', tls: 'TLSv1.3', route: 'im.example', upstream: 'main' },
   ...{ client: '192.0.2.1', began: performance.now() - 5_000 },
   traffic: { bytesFromClient: 10, bytesToClient: 20, stanzasFromClient: 1, stanzasToClient: 2, decisions: 3 },
 }
-const said = (verdict: Said['verdict'], mode: Said['mode'] = 'enforce'): Said => ({
+const said = (verdict: RuleOutcome['verdict'], mode: RuleOutcome['mode'] = 'enforce'): RuleOutcome => ({
   ...{ rule: 'presence-type', clause: 'RFC 6121 4.7.1', mode, verdict },
 })
 type Judged = Extract<Report, { report: 'judged' }>
-const judged = (verdict: Judged['verdict'], ...all: Said[]): Judged => ({
+const judged = (verdict: Judged['verdict'], ...all: RuleOutcome[]): Judged => ({
   ...{ report: 'judged', from: 'client', kind: 'presence', type: 'subscribe', verdict, said: all },
   ...{ account: 'romeo@im.example', contact: 'juliet@im.example' },
 })

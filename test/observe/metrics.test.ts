@@ -6,15 +6,17 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { metricsDocument, metricsTable } from '../../src/observe/document.ts'
-import { sayings } from '../../src/observe/initial.ts'
+import { ruleOutcomes } from '../../src/observe/initial.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import { metrics, verdicts } from '../../src/observe/table.ts'
+import type { About, StreamState } from '../../src/relay/watcher.ts'
+import type { RuleOutcome } from '../../src/rules/outcome.ts'
 import { activeRules, rules } from '../../src/rules/table.ts'
-import { type Cause, causes, connectFailures, type Report, type Said, stages } from '../../src/session/event.ts'
+import { type Cause, causes, connectFailures, negotiationStages } from '../../src/session/labels.ts'
+import type { Report } from '../../src/session/report.ts'
 import { kinds, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { typeLabel } from '../../src/stanza/type-label.ts'
 import type { Side } from '../../src/stream/item.ts'
-import type { About, StreamState } from '../../src/transport/relay.ts'
 import { promtool, Scrape } from './scrape.ts'
 import { playAtRandom } from './sessions.ts'
 
@@ -311,14 +313,15 @@ t.test('nothing that a peer wrote becomes a series', async t => {
         gate.report({ ...judged([]), kind, type: typeLabel(kind, word), account: word, contact: word }, about)
       gate.report({ report: 'request-failed', condition: word }, about)
       gate.report({ report: 'stream-error', side: 'client', by: 'peer', condition: word }, about)
-      for (const stage of stages) gate.report({ report: 'negotiation-failed', stage, condition: word }, about)
+      for (const stage of negotiationStages)
+        gate.report({ report: 'negotiation-failed', stage, condition: word }, about)
       gate.report({ report: 'session-opened', jid: `${word}@im.example/${i}` }, about)
     }
   const scrape = await Scrape.of(gate)
   t.same(scrape.strays, [])
   t.equal(
     scrape.samples.length,
-    before + kinds.length + stages.length,
+    before + kinds.length + negotiationStages.length,
     'one series for the other types of each kind, and for other conditions',
   )
   t.equal(scrape.sum('subscription_requests_failed_total', { condition: 'other' }), 200 * (hostile.length + 1))
@@ -352,7 +355,7 @@ t.test('what is configured is there at 0', async t => {
   for (const type of subscriptionTypes)
     for (const from of ['client', 'upstream'] as const) gate.report({ ...judged([]), type, from }, about)
   for (const { name } of rules)
-    for (const { from, verdict, types } of sayings.get(name) ?? [])
+    for (const { from, verdict, types } of ruleOutcomes.get(name) ?? [])
       for (const type of types) gate.report({ ...judged([said(name, verdict)], verdict), type, from }, about)
   for (const condition of metrics.streamErrors.labels.condition)
     gate.report({ report: 'stream-error', side: 'client', by: 'gate', condition }, about)
@@ -429,11 +432,11 @@ t.test('OpenMetrics: the same numbers, and the way to the last decision', async 
 })
 
 t.test('initial series: what each rule says, as its source has it', async t => {
-  t.same([...sayings.keys()].toSorted(), rules.map(rule => rule.name).toSorted())
+  t.same([...ruleOutcomes.keys()].toSorted(), rules.map(rule => rule.name).toSorted())
   for (const { name } of rules) {
     const source = readFileSync(new URL(`src/rules/${name}.ts`, root), 'utf8')
     const says = new Set([...source.matchAll(/verdict: '(\w+)'(?!.*isRoutine: true)/g)].map(match => match[1]))
-    const stated = new Set((sayings.get(name) ?? []).map(one => one.verdict))
+    const stated = new Set((ruleOutcomes.get(name) ?? []).map(one => one.verdict))
     // `judge` turns a reject into a drop where nobody may be answered.
     if (stated.has('reject')) stated.delete('drop')
     t.same([...stated].toSorted(), [...says].toSorted(), name)
@@ -480,13 +483,13 @@ function made(t: Test, routes: readonly string[] = [], listeners = ['tcp-5222'])
   return gate
 }
 
-function judged(all: readonly Said[], verdict: Said['verdict'] = 'forward'): Judged {
+function judged(all: readonly RuleOutcome[], verdict: RuleOutcome['verdict'] = 'forward'): Judged {
   const contact = 'nurse@im.example'
   const account = 'juliet@im.example'
   return { report: 'judged', from: 'client', kind: 'presence', type: 'subscribe', verdict, said: all, account, contact }
 }
 
-function said(rule: string, verdict: Said['verdict'], mode: Said['mode'] = 'enforce'): Said {
+function said(rule: string, verdict: RuleOutcome['verdict'], mode: RuleOutcome['mode'] = 'enforce'): RuleOutcome {
   return { rule, clause: '', mode, verdict }
 }
 

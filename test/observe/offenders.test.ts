@@ -5,18 +5,19 @@ import t from 'tap'
 import { adminPlugin } from '../../src/admin/plugin.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import { Offenders, Sketch } from '../../src/observe/offenders.ts'
-import type { Report, Said } from '../../src/session/event.ts'
+import type { About } from '../../src/relay/watcher.ts'
+import type { RuleOutcome } from '../../src/rules/outcome.ts'
+import type { Report } from '../../src/session/report.ts'
 import type { Side } from '../../src/stream/item.ts'
-import type { About } from '../../src/transport/relay.ts'
 
 const about: About = { id: 1, listener: 'tcp-5222', wire: 'tcp', route: 'im.example', client: '192.0.2.7' }
 
-function judged(from: Side, verdict: Said['verdict'], ...said: readonly Said[]): Report {
+function judged(from: Side, verdict: RuleOutcome['verdict'], ...said: readonly RuleOutcome[]): Report {
   const [account, contact] = ['romeo@im.example', 'Tybalt@Elsewhere.example']
   return { report: 'judged', from, kind: 'presence', type: 'subscribed', verdict, said, account, contact }
 }
 
-function said(rule: string, verdict: Said['verdict'], mode: Said['mode'] = 'enforce'): Said {
+function said(rule: string, verdict: RuleOutcome['verdict'], mode: RuleOutcome['mode'] = 'enforce'): RuleOutcome {
   return { rule, clause: '', mode, verdict }
 }
 

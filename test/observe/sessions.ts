@@ -4,7 +4,8 @@
  */
 import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/table.ts'
-import type { Effect, Report, SessionEvent } from '../../src/session/event.ts'
+import type { Effect, SessionEvent } from '../../src/session/event.ts'
+import type { Report } from '../../src/session/report.ts'
 import { Session } from '../../src/session/session.ts'
 import { type Kind, kindOf } from '../../src/stanza/stanza.ts'
 import type { Side, StreamItem } from '../../src/stream/item.ts'
@@ -159,8 +160,8 @@ class World {
     if (effect.effect === 'report') this.tell(effect.report, this.session.route)
     else if (effect.effect === 'send') this.watch(effect.to, effect.item)
     else if (effect.effect === 'connect') this.dialled = true
-    else if (effect.effect === 'recall')
-      this.happens({ event: 'ledger', recalled: { snapshot: undefined, live: false } })
+    else if (effect.effect === 'join-account')
+      this.happens({ event: 'account-joined', snapshot: { snapshot: undefined, live: false } })
   }
 }
 

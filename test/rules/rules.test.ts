@@ -17,7 +17,7 @@ import { presenceType } from '../../src/rules/presence-type.ts'
 import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.ts'
 import { rosterSetOneItem } from '../../src/rules/roster-set-one-item.ts'
 import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
-import type { Facts, Rule, Verdict } from '../../src/rules/rule.ts'
+import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
 import { activeRules, modesOf, rules } from '../../src/rules/table.ts'
@@ -26,7 +26,6 @@ import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src
 import { makeFraming } from '../../src/stream/framing.ts'
 import type { Side } from '../../src/stream/item.ts'
 import { clientLimits } from '../../src/stream/limits.ts'
-import type { Answer } from '../../src/subscription/roster.ts'
 import { clientHeader } from '../playbook.ts'
 
 type Row = readonly [side: Side, xml: string, expected: string]
@@ -41,7 +40,7 @@ function judges(rule: Rule, rows: readonly Row[], facts: Partial<Facts> = {}): v
   })
 }
 
-function answers(contact: string, good: string): Answer {
+function answers(contact: string, good: string): Belief {
   if (contact.startsWith('unknown@')) return 'unknown'
   return contact.startsWith(good) ? 'accept' : 'refuse'
 }

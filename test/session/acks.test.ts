@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { activeRules } from '../../src/rules/table.ts'
-import { Direction, parseCount } from '../../src/session/acks.ts'
-import { Bound, type Voice } from '../../src/session/bound.ts'
-import { Management } from '../../src/session/management.ts'
+import { AckTranslator, parseCount } from '../../src/session/acks.ts'
+import { BoundSession } from '../../src/session/bound.ts'
+import type { BoundOutput } from '../../src/session/resumable-session.ts'
+import { StanzaCounts } from '../../src/session/stanza-counts.ts'
 import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'
 import { element } from '../../src/xml/element.ts'
 
@@ -11,8 +12,8 @@ const added = element('message', 'jabber:client')
 const seed = 20_261_125
 
 /** `f` forwarded, `d` dropped, `i` added, `v` forwarded by a verdict. */
-function directionOf(units: string, start = 0): Direction {
-  const direction = new Direction(start)
+function directionOf(units: string, start = 0): AckTranslator {
+  const direction = new AckTranslator(start)
   for (const unit of units) {
     if (unit === 'f') direction.forwarded()
     else if (unit === 'd') direction.dropped('print', [])
@@ -81,7 +82,7 @@ t.test('what is never acknowledged is kept as counts, in bounded room', async t 
   t.equal(many.acknowledge(0), 50_000)
   t.notOk(many.overflowed, 'nothing is outstanding: all is known again')
 
-  const long = new Direction()
+  const long = new AckTranslator()
   for (let i = 0; i < 3; i++) long.added(element('presence', 'jabber:client', { id: 'A'.repeat(200_000) }))
   t.ok(long.overflowed, 'few units, but long ones')
   t.equal(long.sent, 3)
@@ -98,7 +99,7 @@ t.test(`model (seed ${seed}): nothing forwarded is ever called handled before it
   const script = fc.array(fc.constantFrom('f', 'd', 'i', 'v', 'ack'), { maxLength: 60 })
   fc.assert(
     fc.property(script, fc.array(fc.nat()), fc.nat(2 ** 32 - 1), (steps, choices, start) => {
-      const direction = new Direction(start)
+      const direction = new AckTranslator(start)
       // The whole history, against the window that the direction keeps.
       const history: string[] = []
       let acknowledged = 0
@@ -151,11 +152,11 @@ t.test('a stream whose client fills what is kept, and asks for no acknowledgemen
     rules: activeRules({ default: 'enforce', modes: new Map() }),
     trustedDomains: new Set<string>(),
   }
-  const bound = new Bound(options, 'im.example', 'romeo@im.example/orchard')
-  bound.management = new Management('urn:xmpp:sm:3')
-  bound.management.enabled()
+  const bound = new BoundSession(options, 'im.example', 'romeo@im.example/orchard')
+  bound.counts = new StanzaCounts('urn:xmpp:sm:3')
+  bound.counts.enabled()
   const failures: unknown[][] = []
-  const voice: Voice = {
+  const voice: BoundOutput = {
     send() {},
     report() {},
     tell() {},

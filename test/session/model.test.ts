@@ -5,11 +5,11 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { Accounts } from '../../src/account/accounts.ts'
 import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/table.ts'
-import { Accounts } from '../../src/session/accounts.ts'
 import type { Effect, SessionEvent } from '../../src/session/event.ts'
-import { Resumptions } from '../../src/session/resumptions.ts'
+import { ResumableSessions } from '../../src/session/resumable-sessions.ts'
 import { Session } from '../../src/session/session.ts'
 import { other, type Side, type StreamItem } from '../../src/stream/item.ts'
 import { ns } from '../../src/stream/namespaces.ts'
@@ -20,7 +20,7 @@ const seed = 20_261_125
 /** Accounts and sessions that wait: what the connections of one gate share. */
 class Gate {
   readonly accounts = new Accounts<Connection>(10)
-  readonly resumptions = new Resumptions<Connection>(10)
+  readonly resumptions = new ResumableSessions<Connection>(10)
 }
 
 /** One client connection at the gate and its upstream connection, with what is on its way in all four directions. */
@@ -82,22 +82,22 @@ class Connection {
       case 'abort':
         this.closing[effect.side] = true
         return
-      case 'recall':
+      case 'join-account':
         this.account = effect.account
-        return this.receive({ event: 'ledger', recalled: this.gate.accounts.attach(effect.account, this) })
-      case 'tell':
+        return this.receive({ event: 'account-joined', snapshot: this.gate.accounts.attach(effect.account, this) })
+      case 'tell-account':
         this.gate.accounts.tell(this.account, this, effect.news)
         return
-      case 'keep':
+      case 'offer-resumption':
         return this.gate.resumptions.enter(effect.key, effect.bound, this, effect.patience)
-      case 'fetch':
-        return this.receive({ event: 'fetched', found: this.gate.resumptions.find(effect.key, 0) })
-      case 'take':
+      case 'find-resumable':
+        return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
+      case 'take-over':
         this.gate.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
         return
-      case 'lose':
+      case 'await-resumption':
         return this.gate.resumptions.lose(this, 0)
-      case 'leave':
+      case 'end-resumption':
         return this.gate.resumptions.leave(this)
     }
   }

@@ -1,9 +1,9 @@
 // The PROXY protocol as bytes, CIDRs, X-Forwarded-For, and the rounds of pings: all that needs no socket.
 import t from 'tap'
+import { type PingTarget, WebsocketPinger } from '../../src/listener/websocket-pinger.ts'
 import { type Addresses, addressesOf, endpoint, plainAddress } from '../../src/transport/address.ts'
-import { type Pinged, Pinger } from '../../src/transport/pinger.ts'
 import { beginsHeader, decodeProxyHeader, encodeProxyHeader } from '../../src/transport/proxy-protocol.ts'
-import { forwardedFor, isCidr, trustOf } from '../../src/transport/trusted.ts'
+import { forwardedFor, isCidr, trustOf } from '../../src/transport/trusted-networks.ts'
 
 const signature = '0d0a0d0a000d0a515549540a'
 const v2 = (rest: string) => Buffer.from(`${signature}${rest.replaceAll(' ', '')}`, 'hex')
@@ -226,7 +226,7 @@ t.test('X-Forwarded-For: the last hop from the right that is not trusted', async
 })
 
 t.test('pings: two without a sign of life end a socket', async t => {
-  const pinger = new Pinger()
+  const pinger = new WebsocketPinger()
   const said: string[] = []
   const make = (name: string) => {
     const socket = {
@@ -235,7 +235,7 @@ t.test('pings: two without a sign of life end a socket', async t => {
       ping: () => said.push(`ping ${name}`),
       abort: () => said.push(`end ${name}`),
     }
-    pinger.add(socket as Pinged)
+    pinger.add(socket as PingTarget)
     return socket
   }
   const round = () => {
@@ -250,7 +250,7 @@ t.test('pings: two without a sign of life end a socket', async t => {
   t.equal(round(), 'ping a, ping s', 'one unanswered ping may have been lost in a tunnel')
   answers.received += 2
   t.equal(round(), 'ping a, end s')
-  pinger.remove(silent as Pinged)
+  pinger.remove(silent as PingTarget)
   t.equal(round(), 'ping a', 'the second unanswered ping is out')
   answers.paused = true
   t.strictSame([round(), round(), round()], Array(3).fill('ping a'), 'what is not read cannot be heard')

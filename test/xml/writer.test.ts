@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { XmlDocument, XmlElement } from 'libxml2-wasm'
 import t from 'tap'
 import { type Element, element as make, type Node } from '../../src/xml/element.ts'
-import { type Surroundings, write } from '../../src/xml/writer.ts'
+import { type WriteContext, write } from '../../src/xml/writer.ts'
 import { header, read, type Shape, shape } from './reading.ts'
 
 const client = 'jabber:client'
@@ -10,7 +10,7 @@ const streams = 'http://etherx.jabber.org/streams'
 const xml = 'http://www.w3.org/XML/1998/namespace'
 
 /** Where an element may stand, and the text that makes its surroundings true. */
-const places: readonly (readonly [name: string, around: Surroundings, before: string, after: string])[] = [
+const places: readonly (readonly [name: string, around: WriteContext, before: string, after: string])[] = [
   ['alone', { content: '' }, '', ''],
   ['in a stream', { content: client, bound: { prefix: 'stream', ns: streams } }, header, '</stream:stream>'],
   [

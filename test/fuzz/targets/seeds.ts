@@ -110,7 +110,7 @@ export const scripts: readonly Buffer[] = [
   ].map(lines => `n 000${bound(tcpHeader)}\n${lines}`),
 ].map(scriptOf)
 
-const sayings = [
+const ruleOutcomes = [
   ...['a', 'r', 'enable', 'enabled', 'resume', 'resumed', 'failed'].map(
     name => `<${name} xmlns='${sm}' h='1' previd='k'/>`,
   ),
@@ -125,7 +125,7 @@ const sayings = [
 ]
 
 export const tokens: readonly Buffer[] = [
-  ...sayings.flatMap(text => [scriptOf(`c ${text}`), scriptOf(`u ${text}`), Buffer.from(text)]),
+  ...ruleOutcomes.flatMap(text => [scriptOf(`c ${text}`), scriptOf(`u ${text}`), Buffer.from(text)]),
   ...[...'orsSxXdlkKt'].map(scriptOf),
   ...['000', '100', '010', '001'].map(stage => scriptOf(`n ${stage}`)),
   ...[' xmlns="jabber:server"', " from='a@b'", " to='im.example'", " type='set'", " id='b'"].map(text =>

@@ -4,11 +4,13 @@
  * resource is bound but those that bind or register one; nobody else's name on a stanza; no effect once all is over, and that it is
  * over once both transports are gone; everything that was opened is reported closed.
  */
+
+import { Accounts } from '../../../src/account/accounts.ts'
 import { defaultLimits } from '../../../src/config/limits.ts'
 import { activeRules } from '../../../src/rules/table.ts'
-import { Accounts } from '../../../src/session/accounts.ts'
-import type { Effect, Report, SessionEvent } from '../../../src/session/event.ts'
-import { Resumptions } from '../../../src/session/resumptions.ts'
+import type { Effect, SessionEvent } from '../../../src/session/event.ts'
+import type { Report } from '../../../src/session/report.ts'
+import { ResumableSessions } from '../../../src/session/resumable-sessions.ts'
 import { Session } from '../../../src/session/session.ts'
 import { bareOf } from '../../../src/stanza/jid.ts'
 import { type Framing, makeFraming } from '../../../src/stream/framing.ts'
@@ -38,7 +40,7 @@ export const session: Target = {
 /** What the connections of one gate share, and everything that they bring about. */
 class Gate {
   readonly accounts = new Accounts<Connection>(10)
-  readonly resumptions = new Resumptions<Connection>(10)
+  readonly resumptions = new ResumableSessions<Connection>(10)
   /** By whom, what: the words of the events and the effects, each with the one before it. */
   readonly features = new Set<string>()
   said = ''
@@ -209,7 +211,7 @@ class Connection {
       'account',
       reports.map(report => JSON.stringify(report)),
     )
-    for (const [connection, news] of tell) connection.receive({ event: 'told', news })
+    for (const [connection, news] of tell) connection.receive({ event: 'account-news', news })
   }
 
   private perform(effect: Effect): void {
@@ -238,21 +240,21 @@ class Connection {
         this.only('settle')
         for (const side of ['client', 'upstream'] as const) this.framings[side].settle()
         return
-      case 'recall':
+      case 'join-account':
         this.only('recall')
         this.account = effect.account
-        return this.receive({ event: 'ledger', recalled: this.gate.accounts.attach(effect.account, this) })
-      case 'keep':
+        return this.receive({ event: 'account-joined', snapshot: this.gate.accounts.attach(effect.account, this) })
+      case 'offer-resumption':
         return this.gate.resumptions.enter(effect.key, effect.bound, this, effect.patience)
-      case 'fetch':
-        return this.receive({ event: 'fetched', found: this.gate.resumptions.find(effect.key, 0) })
-      case 'take':
+      case 'find-resumable':
+        return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
+      case 'take-over':
         return this.gate.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
-      case 'lose':
+      case 'await-resumption':
         return this.gate.resumptions.lose(this, 0)
-      case 'leave':
+      case 'end-resumption':
         return this.gate.resumptions.leave(this)
-      case 'tell':
+      case 'tell-account':
         return this.spread(this.gate.accounts.tell(effect.account, this, effect.news))
       case 'close':
       case 'abort':

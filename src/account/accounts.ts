@@ -1,0 +1,208 @@
+/**
+ * What the sessions of one account share. A session tells what it has seen; the others are told. One of them, the *leader*, is the
+ * one whose roster and pushes count for the account: each push reaches every interested session, and must be counted once.
+ *
+ * Accounts outlive their sessions, a bounded number of them, so that a roster version can be recognised at the next login.
+ */
+
+import { bareOf, foldBare } from '../stanza/jid.ts'
+import type { Visible } from '../subscription/state.ts'
+import { keyOf as contactKey } from './contact-map.ts'
+import { Ledger, type RosterSnapshot } from './ledger.ts'
+import type { AccountNews, AccountSnapshot } from './news.ts'
+import type { AccountReport } from './report.ts'
+import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
+
+/** Stands for a session: anything that is equal to itself alone. */
+export type Member = object
+
+export interface NewsDelivery<M extends Member> {
+  /** Who is to be told what. */
+  readonly tell: readonly (readonly [M, AccountNews])[]
+  readonly reports: readonly AccountReport[]
+}
+
+/** What whoever runs the gate may ask of an account. */
+export interface AccountView {
+  /** Sessions at present. */
+  readonly sessions: number
+  /** The whole roster was seen. */
+  readonly complete: boolean
+  /** A session sees the roster's pushes: what is known is the present state. */
+  readonly live: boolean
+  /** By folded bare JID. `since`: milliseconds since 1970; `undefined`: it was so before the gate saw it. */
+  readonly contacts: readonly {
+    readonly contact: string
+    readonly state: Visible
+    readonly since: number | undefined
+  }[]
+}
+
+interface Account<M> {
+  readonly members: Set<M>
+  /** Members that have seen a roster in full: pushes reach them (RFC 6121 section 2.2). */
+  readonly interested: Set<M>
+  leader: M | undefined
+  /** The roster that the leader has seen. */
+  readonly ledger: Ledger
+  readonly history: SubscriptionHistory
+  /** When a push has moved a contact to its state; milliseconds since 1970. */
+  readonly since: Map<string, number>
+}
+
+const told: NewsDelivery<never> = { tell: [], reports: [] }
+
+export class Accounts<M extends Member> {
+  private readonly accounts = new Map<string, Account<M>>()
+  private readonly atMost: number
+
+  /** `atMost`: accounts remembered without a session; the one unused longest goes first. */
+  constructor(atMost: number) {
+    this.atMost = atMost
+  }
+
+  /** A session of this account has begun. */
+  attach(jid: string, member: M): AccountSnapshot {
+    const account = this.account(jid)
+    account.members.add(member)
+    return { snapshot: snapshot(account.ledger), live: isLed(account) }
+  }
+
+  /** Sessions that the account has at present. */
+  sessionsOf(jid: string): number {
+    return this.accounts.get(keyOf(jid))?.members.size ?? 0
+  }
+
+  /** `undefined`: nothing is known of the account. */
+  known(jid: string): AccountView | undefined {
+    const account = this.accounts.get(keyOf(jid))
+    if (account === undefined) return undefined
+    const { members, ledger, since } = account
+    const items = [...ledger.visibleItems()]
+    const contacts = items.map(([contact, state]) => ({ contact, state, since: since.get(contact) }))
+    return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts }
+  }
+
+  /** `time`: milliseconds since 1970; left out: how long a request has waited is not told. */
+  tell(jid: string, member: M, news: AccountNews, time?: number): NewsDelivery<M> {
+    const account = this.account(jid)
+    if (!account.members.has(member)) return told
+    const others = [...account.members].filter(other => other !== member)
+    if (news.news === 'roster') {
+      account.interested.add(member)
+      if (!isLed(account)) account.leader = member
+    }
+    const { history } = account
+    if (news.news === 'subscription') {
+      const { direction, type, contact } = news
+      const context = { hasPushes: account.leader !== undefined, time }
+      return { tell: [], reports: reportsOf(history.passed(direction, type, contact, context)) }
+    }
+    if (news.news === 'gave-up') history.gaveUp(news.contact)
+    if (news.news === 'asked' || news.news === 'gave-up') {
+      const happened = news.news === 'asked' ? history.asked(news.contact, time) : []
+      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+    }
+    account.leader ??= member
+    if (account.leader !== member) return told
+    if (news.news === 'roster') {
+      const happened = history.replaced(news.items, contact => account.ledger.stateOf(contact), time)
+      const shown = account.since.size > 0 ? account.ledger.visibleItems() : undefined
+      account.ledger.replace(news.items, news.ver)
+      if (shown !== undefined) forgetMoved(account, shown)
+      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+    }
+    if (news.news !== 'push') return { tell: others.map(other => [other, news]), reports: [] }
+    const { item, before, ver } = news
+    const after = item.removed ? undefined : { subscription: item.subscription, ask: item.ask }
+    // Without the whole roster before it, a push says nothing of the roster's other items, whatever its version.
+    if (isLed(account)) {
+      account.ledger.push(item, ver)
+      noteMove(account, item.jid, [before, after], time)
+    }
+    const heard = isLed(account) ? others : []
+    const happened = reportsOf(history.pushed(item, before, time))
+    // A new name or group moves nothing.
+    const moved =
+      before !== undefined && isSame(before, after) ? [] : [{ report: 'transition', before, after } as const]
+    return { tell: heard.map(other => [other, news]), reports: [...moved, ...happened] }
+  }
+
+  /** A session of this account is over. */
+  detach(jid: string, member: M): NewsDelivery<M> {
+    const key = keyOf(jid)
+    const account = this.accounts.get(key)
+    if (account === undefined) return told
+    account.members.delete(member)
+    account.interested.delete(member)
+    this.accounts.delete(key)
+    this.accounts.set(key, account)
+    this.forgetOldest()
+    if (account.leader !== member) return told
+    account.leader = account.interested.values().next().value
+    // It may be ahead of what the account has seen, or behind: it tells its roster anew.
+    if (account.leader !== undefined) return { tell: [[account.leader, { news: 'lead' }]], reports: [] }
+    return { tell: [...account.members].map(other => [other, { news: 'blind' }]), reports: [] }
+  }
+
+  private account(jid: string): Account<M> {
+    const key = keyOf(jid)
+    let account = this.accounts.get(key)
+    if (account === undefined) {
+      account = {
+        members: new Set(),
+        interested: new Set(),
+        leader: undefined,
+        ledger: new Ledger(),
+        history: new SubscriptionHistory(),
+        since: new Map(),
+      }
+      this.accounts.set(key, account)
+    }
+    return account
+  }
+
+  private forgetOldest(): void {
+    for (const [key, account] of this.accounts) {
+      if (this.accounts.size <= this.atMost) return
+      if (account.members.size === 0) this.accounts.delete(key)
+    }
+  }
+}
+
+function noteMove<M>(
+  { since }: Account<M>,
+  contact: string,
+  [before, after]: readonly [Visible | undefined, Visible | undefined],
+  time: number | undefined,
+): void {
+  const key = contactKey(contact)
+  if (after === undefined || time === undefined) since.delete(key)
+  else if (!isSame(before, after)) since.set(key, time)
+}
+
+/** What a roster shows otherwise than before has moved at a time that nobody knows. */
+function forgetMoved<M>({ since, ledger }: Account<M>, before: ReadonlyMap<string, Visible>): void {
+  const now = ledger.visibleItems()
+  for (const contact of since.keys()) if (!isSame(before.get(contact), now.get(contact))) since.delete(contact)
+}
+
+function isSame(one: Visible | undefined, other: Visible | undefined): boolean {
+  return one?.subscription === other?.subscription && one?.ask === other?.ask
+}
+
+function reportsOf(happened: readonly SubscriptionEvent[]): AccountReport[] {
+  return happened.map(each => ({ report: 'subscription', ...each }))
+}
+
+function isLed<M>(account: Account<M>): boolean {
+  return account.leader !== undefined && account.interested.has(account.leader)
+}
+
+function snapshot(ledger: Ledger): RosterSnapshot | undefined {
+  return ledger.complete ? { ver: ledger.ver, items: ledger.visibleItems() } : undefined
+}
+
+function keyOf(jid: string): string {
+  return foldBare(bareOf(jid)) ?? bareOf(jid)
+}

@@ -1,0 +1,230 @@
+/**
+ * What one stream has shown of its account's subscriptions, and whether an inbound notification answers something that was asked.
+ *
+ * Each stream keeps a ledger of its own: a server sends presence and pushes in one order down one stream, and in another order, or
+ * at another time, down the next. What only another stream of the account can know is told (accounts.ts).
+ *
+ * Servers differ in what comes first, the roster push or the presence. So the present state alone decides nothing:
+ * - a *request episode* begins with the user's `subscribe`, or with an item that newly shows `ask`; it outlives the push to `to` or
+ *   `both`, pays for one `subscribed`, and ends when the request is withdrawn or refused;
+ * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
+ */
+
+import type { Belief } from '../rules/rule.ts'
+import type { RosterItem } from '../stanza/roster-iq.ts'
+import { seesContact, type Visible } from '../subscription/state.ts'
+import { ContactMap, keyOf } from './contact-map.ts'
+
+export interface RosterSnapshot {
+  /** `undefined`: the server has no roster versions. */
+  readonly ver: string | undefined
+  readonly items: ReadonlyMap<string, Visible>
+}
+
+export type Episode = 'none' | 'open' | 'spent'
+
+interface Contact {
+  visible: Visible
+  episode: Episode
+  credit: boolean
+  /** The loss of `to` or `ask` that a push has yet to show: an `unsubscribed` was *heard*, or the user's `unsubscribe` has *made* it. */
+  loss: 'none' | 'heard' | 'made'
+  /** The episode began after that: the push that is yet to come does not end it. */
+  renewed: boolean
+  /** A result or a push has shown the contact. */
+  isShown: boolean
+  /**
+   * The first word about the contact was a push, so what it has moved is not known: it may be the *gain* of a `subscribed`, or the *loss*
+   * of an `unsubscribed`, that is yet to come. The server of a session that has not asked for its roster may push all the same.
+   */
+  unjudged: 'none' | 'gain' | 'loss'
+}
+
+/** A client may ask ever new contacts; no roster is as long. Of those beyond it nothing is known that a roster has not shown. */
+const contactsAtMost = 100_000
+
+const nothing: Visible = { subscription: 'none', ask: false }
+
+export class Ledger {
+  /** The whole roster was seen: a contact that is not in it is known to be in no state. */
+  complete = false
+  /** The roster version that this ledger stands at, `undefined` for a server without versions. */
+  ver: string | undefined
+  private readonly contacts = new ContactMap<Contact>()
+
+  /** What is known of a contact, or `undefined`. */
+  stateOf(jid: string): Visible | undefined {
+    const contact = this.contacts.get(jid)
+    if (!this.complete && contact?.isShown !== true) return undefined
+    return contact?.visible ?? nothing
+  }
+
+  /** A push was the first word about the contact, and what it has moved is not known. */
+  isUnjudged(jid: string): boolean {
+    return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
+  }
+
+  /** Whether an inbound `subscribed` answers a request: RFC 3921 section 8.2(8), RFC 6121 section 3.1.6. */
+  answersRequest(jid: string): Belief {
+    const state = this.stateOf(jid)
+    if (state === undefined) return 'unknown'
+    const contact = this.contacts.get(jid)
+    if (contact?.episode === 'open' || (state.ask && contact?.episode !== 'spent')) return 'accept'
+    return contact?.unjudged === 'gain' ? 'unknown' : 'refuse'
+  }
+
+  /** Whether an inbound `unsubscribed` ends something: RFC 3921 table 6, RFC 6121 section 3.2.3 and table 9. */
+  endsSubscription(jid: string): Belief {
+    const state = this.stateOf(jid)
+    if (state === undefined) return 'unknown'
+    if (state.ask || seesContact(state)) return 'accept'
+    // An open request may be denied before the push that shows it.
+    const contact = this.contacts.get(jid)
+    if (contact?.credit === true || contact?.episode === 'open') return 'accept'
+    return contact?.unjudged === 'loss' ? 'unknown' : 'refuse'
+  }
+
+  /** An inbound `subscribed` was delivered: one request, or one gain that cannot be judged, pays for one. */
+  tookSubscribed(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact === undefined) return
+    contact.episode = 'spent'
+    if (contact.unjudged === 'gain') contact.unjudged = 'none'
+  }
+
+  /** An inbound `unsubscribed` was delivered. */
+  tookUnsubscribed(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact === undefined) return
+    const { visible, unjudged } = contact
+    // The push of this loss has come before.
+    if (unjudged === 'loss') {
+      contact.unjudged = 'none'
+      return
+    }
+    // The credit is for a loss that was shown: an episode that is open now is a newer request.
+    if (!visible.ask && !seesContact(visible) && contact.credit) contact.credit = false
+    else contact.loss = 'heard'
+  }
+
+  /**
+   * A `subscribe` of the user's went out on this stream. Says whether it begins a request: while one is pending it repeats it, and in
+   * state To it acknowledges (RFC 3921 section 9.4).
+   */
+  asked(jid: string): boolean {
+    const contact = this.contact(jid)
+    if (contact === undefined) return false
+    if (contact.loss === 'none' && (seesContact(contact.visible) || contact.episode !== 'none')) return false
+    begin(contact)
+    return true
+  }
+
+  /** A request was begun on another stream of the account. What it answers there may not have been heard here yet. */
+  askedElsewhere(jid: string): void {
+    const contact = this.contact(jid)
+    if (contact !== undefined) begin(contact)
+  }
+
+  /** An `unsubscribe` of the user's went out, or a roster remove, which is one (RFC 3921 section 8.6). */
+  gaveUp(jid: string): void {
+    const contact = this.contacts.get(jid)
+    if (contact === undefined) return
+    contact.episode = 'none'
+    contact.renewed = false
+    const { visible, loss } = contact
+    if (loss === 'none' && (visible.ask || seesContact(visible))) contact.loss = 'made'
+  }
+
+  /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
+  push(item: RosterItem, ver: string | undefined): Visible | undefined {
+    const before = this.stateOf(item.jid)
+    const contact = this.show(item)
+    if (before === undefined && contact !== undefined) contact.unjudged = unjudgedOf(contact)
+    if (ver !== undefined) this.ver = ver
+    return before
+  }
+
+  /** A whole roster (RFC 6121 section 2.1.4): what it does not name is gone. */
+  replace(items: readonly RosterItem[], ver: string | undefined): void {
+    // A request under way is not in it yet: who was not shown before is not gone.
+    const left = new Set(this.visibleItems().keys())
+    for (const item of items) {
+      this.show(item)
+      left.delete(keyOf(item.jid))
+    }
+    for (const jid of left) this.show({ ...nothing, jid, removed: true })
+    this.complete = true
+    this.ver = ver
+  }
+
+  /** The server said that this version, which another stream had seen, is the present one (RFC 6121 section 2.6.3). */
+  adopt(snapshot: RosterSnapshot): void {
+    const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
+    this.replace(items, snapshot.ver)
+  }
+
+  /** The visible states by folded bare JID, those that say nothing left out. */
+  visibleItems(): Map<string, Visible> {
+    const items = new Map<string, Visible>()
+    for (const [jid, { visible }] of this.contacts.entries()) if (visible !== nothing) items.set(jid, visible)
+    return items
+  }
+
+  private show(item: RosterItem): Contact | undefined {
+    const contact = this.contacts.getShown(item.jid) ?? this.made(item.jid)
+    if (contact === undefined) return undefined
+    contact.isShown = true
+    const before = contact.visible
+    const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
+    contact.visible = after
+    const isGained = seesContact(after) || after.ask
+    if (contact.unjudged === (isGained ? 'loss' : 'gain')) contact.unjudged = 'none'
+    move(contact, before, item)
+    return contact
+  }
+
+  private contact(jid: string): Contact | undefined {
+    return this.contacts.get(jid) ?? this.made(jid)
+  }
+
+  private made(jid: string): Contact | undefined {
+    if (this.contacts.size >= contactsAtMost) return undefined
+    const contact: Contact = {
+      ...{ visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false },
+      ...{ isShown: false, unjudged: 'none' },
+    }
+    this.contacts.add(jid, contact)
+    return contact
+  }
+}
+
+function unjudgedOf({ visible, episode }: Contact): Contact['unjudged'] {
+  if (seesContact(visible)) return 'gain'
+  // The request that is shown may be a newer one than that which was answered.
+  if (visible.ask) return episode === 'spent' ? 'gain' : 'none'
+  return 'loss'
+}
+
+function begin(contact: Contact): void {
+  contact.episode = 'open'
+  contact.renewed = contact.loss !== 'none' || contact.visible.ask || seesContact(contact.visible)
+}
+
+function move(contact: Contact, before: Visible, item: RosterItem): void {
+  const after = contact.visible
+  const gainedTo = !seesContact(before) && seesContact(after)
+  const gainedAsk = !before.ask && after.ask
+  const lost = (seesContact(before) && !seesContact(after)) || (before.ask && !after.ask && !gainedTo)
+  if (gainedTo || gainedAsk) {
+    contact.credit = false
+    contact.loss = 'none'
+    contact.renewed = false
+  } else if (lost || item.removed) {
+    if (!contact.renewed) contact.episode = 'none'
+    if (lost) contact.credit = contact.loss !== 'heard'
+    contact.loss = 'none'
+    contact.renewed = false
+  }
+  // An `ask` that comes late belongs to the request that was answered already, unless what was granted is lost again.
+  if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && lost))) contact.episode = 'open'
+}

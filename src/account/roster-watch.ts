@@ -1,0 +1,269 @@
+/**
+ * What a bound stream shows of its account's roster: the results, pushes and requests that pass, turned into knowledge for the rules,
+ * news for the account's other sessions, and reports.
+ *
+ * Each stream believes its own ledger first: its server sends it presence and pushes in one order, and another stream in another. Of
+ * a contact that this stream has not seen, the ledger that follows the account's leading stream is asked.
+ */
+
+import type { Belief, RosterView } from '../rules/rule.ts'
+import { isAccountItself, isOwnServer } from '../stanza/account.ts'
+import { copied } from '../stanza/copied.ts'
+import { bareOf, compareBare } from '../stanza/jid.ts'
+import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
+import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
+import type { Side } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+import type { Direction, Visible } from '../subscription/state.ts'
+import { child, elements } from '../xml/element.ts'
+import { Ledger, type RosterSnapshot } from './ledger.ts'
+import type { AccountNews, AccountSnapshot } from './news.ts'
+import type { AccountReport } from './report.ts'
+
+export interface Observed {
+  readonly news: readonly AccountNews[]
+  readonly reports: readonly AccountReport[]
+}
+
+const nothing: Observed = { news: [], reports: [] }
+/** UTF-16 units of an id and of a roster version or a JID (RFC 7622 section 3.1) together. */
+const rememberedLength = 5_000
+/** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
+const awaitedAtMost = 1_000
+
+export class RosterWatch implements RosterView {
+  private readonly own = new Ledger()
+  /** Follows another session of the account, as long as one sees pushes. */
+  private followed: Ledger | undefined
+  /** A roster seen whole, of a version that may still be the present one. */
+  private kept: RosterSnapshot | undefined
+  /** The client's roster gets by IQ id: the version that the server was asked with. */
+  private readonly gets = new Map<string, string | undefined>()
+  /** Contacts of the client's `subscribe` stanzas by stanza id. */
+  private readonly requests = new Map<string, string>()
+  private readonly jid: string
+  private readonly bare: string
+
+  /** `jid`: the client's full JID, in the server's spelling. */
+  constructor(jid: string) {
+    this.jid = jid
+    this.bare = bareOf(jid)
+  }
+
+  answersRequest(contact: string): Belief {
+    return this.ask(contact, ledger => ledger.answersRequest(contact))
+  }
+
+  endsSubscription(contact: string): Belief {
+    return this.ask(contact, ledger => ledger.endsSubscription(contact))
+  }
+
+  /** What is known of a contact's subscription, or `undefined`. */
+  stateOf(contact: string): Visible | undefined {
+    return this.own.stateOf(contact) ?? this.followed?.stateOf(contact)
+  }
+
+  holdsVersion(ver: string): boolean {
+    return this.snapshotOf(ver) !== undefined
+  }
+
+  joined({ snapshot, live }: AccountSnapshot): void {
+    this.kept = snapshot
+    if (!live || snapshot === undefined) return
+    this.followed = new Ledger()
+    this.followed.adopt(snapshot)
+  }
+
+  /** What another session of the account has seen or done. */
+  told(news: AccountNews): Observed {
+    switch (news.news) {
+      case 'asked':
+        this.own.askedElsewhere(news.contact)
+        this.followed?.askedElsewhere(news.contact)
+        return nothing
+      case 'gave-up':
+        this.own.gaveUp(news.contact)
+        this.followed?.gaveUp(news.contact)
+        return nothing
+      case 'roster':
+        this.followed ??= new Ledger()
+        this.followed.replace(news.items, news.ver)
+        return nothing
+      case 'push':
+        this.followed?.push(news.item, news.ver)
+        return nothing
+      case 'subscription':
+        return nothing
+      case 'blind':
+        this.kept = snapshotOf(this.followed) ?? this.kept
+        this.followed = undefined
+        return nothing
+      case 'lead':
+        this.followed = undefined
+        return { news: [rosterNews({ ver: this.own.ver, items: this.own.visibleItems() })], reports: [] }
+    }
+  }
+
+  /** The roster as this stream has seen it, told anew: the stream has been resumed. Nothing, if it has seen none. */
+  retold(): Observed {
+    if (!this.own.complete) return nothing
+    return { news: [rosterNews({ ver: this.own.ver, items: this.own.visibleItems() })], reports: [] }
+  }
+
+  /** A stanza of the client's that was forwarded, as it was forwarded. */
+  sent(stanza: Stanza): Observed {
+    const get = rosterGetOf(stanza, this.bare)
+    if (get !== undefined) {
+      remember(this.gets, stanza.id ?? '', get.attrs.get('ver'))
+      return nothing
+    }
+    const set = isAccountItself(stanza.to, this.bare) ? rosterSetOf(stanza) : undefined
+    if (set !== undefined) {
+      const removed = rosterItemsOf(set).filter(item => item.removed)
+      return { news: removed.map(item => this.gaveUp(item.jid)), reports: [] }
+    }
+    const type = subscriptionTypeOf(stanza)
+    if (stanza.to === undefined || type === undefined) return nothing
+    if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
+    if (type !== 'subscribe') return { news: [passed('outbound', type, stanza.to)], reports: [] }
+    remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
+    return this.asked(stanza.to)
+  }
+
+  /** A stanza of the upstream's that was delivered. */
+  received(stanza: Stanza): Observed {
+    if (stanza.kind === 'presence') return this.presence(stanza)
+    if (stanza.kind !== 'iq') return nothing
+    if (stanza.type === 'result' || stanza.type === 'error') return this.answer(stanza)
+    const push = rosterSetOf(stanza)
+    if (push === undefined || !isAccountItself(stanza.from, this.bare)) return nothing
+    const ver = push.attrs.get('ver')
+    const news = rosterItemsOf(push).map(item => ({
+      news: 'push' as const,
+      item,
+      ver,
+      before: this.own.push(item, ver),
+    }))
+    return { news, reports: [] }
+  }
+
+  /** A stanza of this side's that was left out. */
+  refused(from: Side, stanza: Stanza): Observed {
+    const type = from === 'upstream' ? subscriptionTypeOf(stanza) : undefined
+    if (type !== 'subscribed' && type !== 'unsubscribed') return nothing
+    const isKnown = stanza.from !== undefined && this.stateOf(stanza.from) !== undefined
+    return isKnown ? { news: [], reports: [{ report: 'decided', type }] } : nothing
+  }
+
+  private presence(stanza: Stanza): Observed {
+    const { from, id } = stanza
+    if (from === undefined) return nothing
+    if (stanza.type === 'error') return this.failed(stanza, id ?? '')
+    const type = subscriptionTypeOf(stanza)
+    switch (type) {
+      case undefined:
+        return nothing
+      case 'subscribed':
+        return this.took(type, from, this.answersRequest(from), ledger => ledger.tookSubscribed(from))
+      case 'unsubscribed':
+        return this.took(type, from, this.endsSubscription(from), ledger => ledger.tookUnsubscribed(from))
+      default:
+        return { news: [passed('inbound', type, from)], reports: [] }
+    }
+  }
+
+  private took(
+    type: 'subscribed' | 'unsubscribed',
+    from: string,
+    answer: Belief,
+    take: (ledger: Ledger) => void,
+  ): Observed {
+    const report = answer === 'unknown' ? 'undecided' : 'decided'
+    // What passed although the roster refuses it (observed, or a trusted domain's) answers no request.
+    const news = answer === 'refuse' ? [] : [passed('inbound', type, from)]
+    // Of one that cannot be judged, only the stream that has seen its push knows that there is no second one.
+    if (answer === 'accept' || (answer === 'unknown' && this.own.stateOf(from) !== undefined)) take(this.own)
+    if (answer === 'accept' && this.followed !== undefined) take(this.followed)
+    return { news, reports: [{ report, type }] }
+  }
+
+  /** RFC 3921 section 8.2: the error to a request bears the request's id. */
+  private failed(stanza: Stanza, id: string): Observed {
+    const contact = this.requests.get(id)
+    if (contact === undefined || compareBare(stanza.from ?? '', contact) === 'different') return nothing
+    this.requests.delete(id)
+    const error = child(stanza.element, 'error', ns.client)
+    const condition = error && elements(error).find(node => node.ns === ns.stanzaErrors && node.name !== 'text')
+    return { news: [], reports: [{ report: 'request-failed', condition: condition?.name ?? 'undefined-condition' }] }
+  }
+
+  /** An answer to the client's own roster get. */
+  private answer(stanza: Stanza): Observed {
+    const id = stanza.id ?? ''
+    if (!this.gets.has(id) || !isOwnServer(stanza.from, this.jid)) return nothing
+    const asked = this.gets.get(id)
+    this.gets.delete(id)
+    if (stanza.type !== 'result') return nothing
+    const query = child(stanza.element, 'query', ns.roster)
+    if (query !== undefined) {
+      const ver = query.attrs.get('ver')
+      const items = rosterItemsOf(query)
+      this.own.replace(items, ver)
+      return { news: [{ news: 'roster', items, ver }], reports: [] }
+    }
+    // RFC 6121 section 2.6.3: nothing has changed since the version asked with.
+    const snapshot = asked === undefined ? undefined : this.snapshotOf(asked)
+    if (snapshot === undefined) return nothing
+    this.own.adopt(snapshot)
+    return { news: [rosterNews(snapshot)], reports: [] }
+  }
+
+  /** Only what begins a request is told: another stream may already have heard the answer to one that is repeated. */
+  private asked(contact: string): Observed {
+    const isKnown = this.own.stateOf(contact) !== undefined
+    const begins = this.own.asked(contact)
+    const follows = this.followed?.asked(contact) ?? begins
+    return (isKnown ? begins : follows) ? { news: [{ news: 'asked', contact }], reports: [] } : nothing
+  }
+
+  private gaveUp(contact: string): AccountNews {
+    this.own.gaveUp(contact)
+    this.followed?.gaveUp(contact)
+    return { news: 'gave-up', contact }
+  }
+
+  private ask(contact: string, question: (ledger: Ledger) => Belief): Belief {
+    const answer = question(this.own)
+    if (answer !== 'unknown' || this.followed === undefined) return answer
+    const told = question(this.followed)
+    // The other stream may have seen the roster when it had changed already, and know nothing of what changed it.
+    return told === 'refuse' && this.own.isUnjudged(contact) ? 'unknown' : told
+  }
+
+  private snapshotOf(ver: string): RosterSnapshot | undefined {
+    for (const ledger of [this.own, this.followed]) if (ledger?.ver === ver) return snapshotOf(ledger)
+    return this.kept?.ver === ver ? this.kept : undefined
+  }
+}
+
+function passed(direction: Direction, type: SubscriptionType, contact: string): AccountNews {
+  return { news: 'subscription', direction, type, contact }
+}
+
+function rosterNews(snapshot: RosterSnapshot): AccountNews {
+  const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
+  return { news: 'roster', items, ver: snapshot.ver }
+}
+
+function snapshotOf(ledger: Ledger | undefined): RosterSnapshot | undefined {
+  if (ledger === undefined || !ledger.complete || ledger.ver === undefined) return undefined
+  return { ver: ledger.ver, items: ledger.visibleItems() }
+}
+
+/** Maps keep the order of insertion: the first key is the oldest. What no client writes is not kept: its answer tells nothing then. */
+function remember<Value extends string | undefined>(map: Map<string, Value>, key: string, value: Value): void {
+  if (key.length + (value?.length ?? 0) > rememberedLength) return
+  map.delete(key)
+  if (map.size >= awaitedAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
+  map.set(copied(key), (value === undefined ? value : copied(value)) as Value)
+}

@@ -1,0 +1,148 @@
+/**
+ * Who may look: whoever has the admin token, as a bearer or, in a browser, once traded for a cookie. Where no token is configured the
+ * listener is on loopback, and nobody is asked; but a web page of another site may not look through its visitor's browser.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { isLoopback } from '../config/formats.ts'
+import { WrongTokens } from './wrong-tokens.ts'
+
+/** Milliseconds that a login holds. */
+const lifetime = 12 * 3_600_000
+/** Logins at a time; one more ends the oldest. */
+const loginsAtMost = 100
+
+/** `foreign`: it comes by way of another site. */
+export type Admitted = 'yes' | 'no' | 'foreign'
+
+export interface AccessOptions {
+  /** `undefined`: nobody is asked for it. */
+  readonly token: string | undefined
+  /** The listener's own, by which it may be asked. */
+  readonly address: string
+  /** Milliseconds, from any beginning. */
+  readonly now?: () => number
+}
+
+export class Access {
+  private readonly token: string | undefined
+  private readonly address: string
+  private readonly now: () => number
+  /** By the hash of their id: when they end. */
+  private readonly logins = new Map<string, number>()
+  /** In the form alone: a scraper with an old token, of the same address, keeps nobody out of the console. */
+  private readonly wrongTokens: WrongTokens
+  private readonly viewers = new Set<() => void>()
+
+  constructor({ token, address, now = () => performance.now() }: AccessOptions) {
+    this.token = token
+    this.address = address
+    this.now = now
+    this.wrongTokens = new WrongTokens(now)
+  }
+
+  get isGuarded(): boolean {
+    return this.token !== undefined
+  }
+
+  admits(request: FastifyRequest): Admitted {
+    const { headers } = request
+    if (isOfAnotherSite(request)) return 'foreign'
+    if (this.token === undefined) return this.isOwnName(headers.host) ? 'yes' : 'foreign'
+    return isBearer(headers.authorization, this.token) || this.isLoggedIn(request) ? 'yes' : 'no'
+  }
+
+  /** The id of a new login; or the token is wrong; or too many were, and it is not looked at. */
+  login(token: string, address: string): { readonly id: string } | 'wrong' | 'later' {
+    const now = this.now()
+    if (this.wrongTokens.waitOf(address) !== undefined) return 'later'
+    if (this.token === undefined || !isEqual(token, this.token)) {
+      this.wrongTokens.add(address)
+      return 'wrong'
+    }
+    this.wrongTokens.forget(address)
+    const id = randomBytes(32).toString('base64url')
+    this.logins.set(hashOf(id), now + lifetime)
+    for (const oldest of this.logins.keys()) {
+      if (this.logins.size <= loginsAtMost) break
+      this.logins.delete(oldest)
+    }
+    this.ended()
+    return { id }
+  }
+
+  /** A browser comes with a login that is none here: the gate was started anew, or it was ended. */
+  isLoginOver(request: FastifyRequest): boolean {
+    return idOf(request) !== undefined && !this.isLoggedIn(request)
+  }
+
+  /** From now on it is told when a login was ended before its time; until what is returned is called. */
+  whenEnded(viewer: () => void): () => void {
+    this.viewers.add(viewer)
+    return () => this.viewers.delete(viewer)
+  }
+
+  logout(request: FastifyRequest): void {
+    const id = idOf(request)
+    if (id === undefined || !this.logins.delete(hashOf(id))) return
+    this.ended()
+  }
+
+  private ended(): void {
+    for (const viewer of this.viewers) viewer()
+  }
+
+  private isLoggedIn(request: FastifyRequest): boolean {
+    const id = idOf(request)
+    return id !== undefined && (this.logins.get(hashOf(id)) ?? 0) > this.now()
+  }
+
+  /** A page whose own name was made to point here (DNS rebinding) asks by that name. */
+  private isOwnName(host: string | undefined): boolean {
+    const name = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/
+      .exec(host ?? '')?.[1]
+      ?.replace(/^\[|\]$/g, '')
+      .toLowerCase()
+    if (name === undefined) return false
+    return (
+      name === this.address.toLowerCase() || name === 'localhost' || name.endsWith('.localhost') || isLoopback(name)
+    )
+  }
+}
+
+/** Browsers say so themselves, and no page can unsay it. */
+export function isOfAnotherSite({ headers }: FastifyRequest): boolean {
+  return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate'
+}
+
+/** No other site sends it with a request, and no script reads it. Cookies know no ports: the name does, for the gate next to this one. */
+export function cookieOf(request: FastifyRequest, id: string): string {
+  const age = id === '' ? 0 : lifetime / 1_000
+  return `${nameOf(request)}=${id}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict`
+}
+
+function nameOf({ raw }: FastifyRequest): string {
+  return `stanzagate-${raw.socket.localPort ?? 0}`
+}
+
+function idOf(request: FastifyRequest): string | undefined {
+  const name = nameOf(request)
+  for (const pair of (request.headers.cookie ?? '').split(/; */))
+    if (pair.startsWith(`${name}=`)) return pair.slice(name.length + 1)
+  return undefined
+}
+
+export function isBearer(header: string | undefined, token: string): boolean {
+  const match = /^Bearer +(\S+)$/i.exec(header ?? '')
+  return match !== null && isEqual(match[1] as string, token)
+}
+
+/** Compared in constant time: hashes have one length. */
+function isEqual(given: string, token: string): boolean {
+  const digest = (value: string) => createHash('sha256').update(value).digest()
+  return timingSafeEqual(digest(given), digest(token))
+}
+
+function hashOf(id: string): string {
+  return createHash('sha256').update(id).digest('base64url')
+}

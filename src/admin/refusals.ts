@@ -1,0 +1,73 @@
+/** What whoever may not look is answered, at every route of the admin listener alike; the log and the metrics are told. */
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { Seldom } from '../observe/log.ts'
+import type { Admitted } from './access.ts'
+import { sendProblem } from './problem.ts'
+import { WrongTokens } from './wrong-tokens.ts'
+
+export interface RefusalsOptions {
+  readonly log: Pick<FastifyBaseLogger, 'warn'>
+  /** Milliseconds, from any beginning. */
+  readonly now?: (() => number) | undefined
+  /** For the metrics. */
+  refused?(): void
+}
+
+export class Refusals {
+  private readonly options: RefusalsOptions
+  private readonly wrongTokens: WrongTokens
+  private readonly seldom: Seldom
+
+  constructor(options: RefusalsOptions) {
+    this.options = options
+    this.wrongTokens = new WrongTokens(options.now)
+    this.seldom = new Seldom(options.now)
+  }
+
+  /** 403 to another site; 401, or after too many wrong tokens 429. A right one never comes here: nobody locks out who has it. */
+  answer(request: FastifyRequest, reply: FastifyReply, admitted: Exclude<Admitted, 'yes'>): FastifyReply {
+    if (admitted === 'foreign') {
+      this.tell(request, 403)
+      return sendProblem(reply, {
+        status: 403,
+        detail: 'ask by the name of the listener itself, and not from another site',
+      })
+    }
+    const wait = givesToken.test(request.headers.authorization ?? '') ? this.guessed(request.ip) : undefined
+    if (wait === undefined) {
+      this.tell(request, 401)
+      return sendProblem(reply.header('www-authenticate', 'Bearer'), {
+        status: 401,
+        detail: 'a bearer token is required',
+      })
+    }
+    this.tell(request, 429)
+    return sendProblem(reply.header('retry-after', String(wait)), {
+      status: 429,
+      detail: `too many wrong tokens: wait ${wait} s, or give the right one`,
+    })
+  }
+
+  /** A wrong token in the form, or one that is not looked at; told as the others are. */
+  login(request: FastifyRequest, reason: 'wrong' | 'later'): void {
+    this.options.refused?.()
+    const count = this.seldom.due('login')
+    if (count !== undefined) this.options.log.warn({ address: request.ip, reason, count }, 'login refused')
+  }
+
+  private guessed(address: string): number | undefined {
+    const wait = this.wrongTokens.waitOf(address)
+    if (wait === undefined) this.wrongTokens.add(address)
+    return wait
+  }
+
+  /** The line names the last of them. */
+  private tell({ ip, routeOptions }: FastifyRequest, status: number): void {
+    this.options.refused?.()
+    const count = this.seldom.due('request')
+    if (count !== undefined)
+      this.options.log.warn({ address: ip, path: routeOptions.url, status, count }, 'requests refused')
+  }
+}
+
+const givesToken = /^Bearer +\S/i

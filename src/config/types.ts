@@ -1,0 +1,127 @@
+/** The configuration as the parts of the program have it: every default is put in. Imports nothing but the words of rules and limits. */
+import type { ForeignFrom, Mode } from '../rules/mode.ts'
+import type { Limits } from './limits.ts'
+
+/** A certificate chain and its key, as paths of PEM files resolved against the configuration file's folder. */
+export interface CertificateFiles {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface TrustedProxies {
+  /** CIDRs: `10.0.0.0/8`, `2001:db8::/32`, or single addresses. */
+  readonly trusted: readonly string[]
+}
+
+export interface TcpListener {
+  readonly kind: 'tcp'
+  /** The metrics' label; `tcp-PORT` unless the file names it. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly tls: ({ readonly mode: 'starttls' | 'direct' } & CertificateFiles) | { readonly mode: 'none' }
+  /** Without TLS beyond loopback: somebody has written that it may be. */
+  readonly plaintext?: 'allowed' | undefined
+  /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
+  readonly proxyProtocol?: TrustedProxies | undefined
+}
+
+export interface WebsocketListener {
+  readonly kind: 'websocket'
+  /** The metrics' label; `websocket-PORT` unless the file names it. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly path: string
+  /** With it the listener is wss. */
+  readonly tls: CertificateFiles | undefined
+  /** Without TLS beyond loopback: somebody has written that it may be. */
+  readonly plaintext?: 'allowed' | undefined
+  /** Origins that may connect, as browsers spell them; `undefined`: any. A client that sends no Origin passes. */
+  readonly origins: readonly string[] | undefined
+  /** Proxies whose connections begin with a PROXY header; left out: nobody's do. */
+  readonly proxyProtocol?: TrustedProxies | undefined
+  /** Proxies whose X-Forwarded-For is believed; left out: nobody's is. */
+  readonly forwardedFor?: TrustedProxies | undefined
+  /** The URL by which clients reach it, told in host-meta (XEP-0156); left out: there is no host-meta. */
+  readonly url?: string | undefined
+}
+
+export type Listener = TcpListener | WebsocketListener
+
+export interface Upstream {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  /** It expects a PROXY header of this version with the client's address; left out: none. */
+  readonly proxyProtocol?: 'v1' | 'v2' | undefined
+  readonly tls: {
+    readonly mode: 'none' | 'starttls' | 'direct'
+    /** Path of a PEM file of authorities to trust instead of the system's; `undefined`: the system's. */
+    readonly ca: string | undefined
+    /** The name that the upstream's certificate must bear; `undefined`: the XMPP domain that the client asked for. */
+    readonly servername: string | undefined
+  }
+}
+
+export interface Route {
+  /** As configured: a domain, or `*` for any. */
+  readonly domain: string
+  readonly upstream: string
+  /** `any`: credentials may name another account to act for. Left out: `own`. */
+  readonly authzid?: 'own' | 'any' | undefined
+}
+
+export interface Admin {
+  readonly address: string
+  readonly port: number
+  /** Bearer token; required when the address is not loopback. */
+  readonly token: string | undefined
+  /** `/readyz` says 503 while no upstream is reached, too. Left out: it does not look at them. */
+  readonly readyNeedsUpstream?: boolean | undefined
+}
+
+export interface RulesConfig {
+  readonly default: Mode
+  /** By rule name; a rule that is not here has the default. */
+  readonly modes: ReadonlyMap<string, Mode>
+  /** Domains (gateways) whose unasked `subscribed` and `unsubscribed` are believed. */
+  readonly trustedDomains: readonly string[]
+  /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
+  readonly foreignFrom?: ForeignFrom | undefined
+}
+
+/** The file to which decisions are written. */
+export interface AuditConfig {
+  /** The file's path. */
+  readonly file: string
+  /** Every subscription stanza has its line, also one that nobody had anything against. */
+  readonly all: boolean
+  /** JIDs are written as their hashes with this key; `undefined`: as they are. */
+  readonly key: string | undefined
+}
+
+export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof logLevels)[number]
+/** What lines are about: clients' transports, sessions and their streams, decisions, the servers behind, the admin listener. */
+export const logAreas = ['connections', 'sessions', 'rules', 'upstream', 'admin'] as const
+export type LogArea = (typeof logAreas)[number]
+
+export interface LogConfig {
+  readonly level: LogLevel
+  /** Levels of areas that have one of their own. */
+  readonly areas?: Readonly<Partial<Record<LogArea, LogLevel>>> | undefined
+}
+
+export interface Config {
+  readonly listeners: readonly Listener[]
+  readonly admin: Admin | undefined
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly routes: readonly Route[]
+  readonly rules: RulesConfig
+  /** Left out: `defaultLimits`. */
+  readonly limits?: Limits | undefined
+  /** Left out: there is none. */
+  readonly audit?: AuditConfig | undefined
+  readonly log: LogConfig
+}

@@ -1,0 +1,154 @@
+/** One side of a relay: its transport, what is read from it and what waits to be written to it, and how long each may take. */
+import type { Limits } from '../config/limits.ts'
+import { type Framing, makeFraming } from '../stream/framing.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Connection } from '../transport/connection.ts'
+import { TokenBucket } from '../transport/token-bucket.ts'
+import { ReparseFlush } from './reparse-flush.ts'
+import { StanzaTimer } from './stanza-timer.ts'
+
+export interface RelaySideOptions {
+  readonly side: Side
+  readonly connection: Connection
+  readonly limits: Limits
+  readonly clock: Clock
+  /** The peer has begun an element and does not end it. */
+  late(): void
+}
+
+export class RelaySide {
+  readonly connection: Connection
+  readonly framing: Framing
+  /** It was not read to its end, since it has used up its rate: it is to be read again, also if nothing more comes. */
+  isSpent = false
+  /** TLS is being negotiated: nothing is read as XML. */
+  securing = false
+  private readonly options: RelaySideOptions
+  private readonly outbox: string[] = []
+  private readonly stanzaTimer: StanzaTimer | undefined
+  private stanzas: TokenBucket | undefined
+  private bytes: TokenBucket | undefined
+  /** From the bound resource on, where white space may stand between stanzas. */
+  private reparseFlush: ReparseFlush | undefined
+  private paused = false
+  private ended = false
+  private lastRead: number
+
+  constructor(options: RelaySideOptions) {
+    const { side, connection, limits, clock } = options
+    const isClient = side === 'client'
+    this.options = options
+    this.connection = connection
+    this.framing = makeFraming(connection.wire, side, isClient ? limits.beforeLogin : limits.upstream)
+    this.lastRead = clock.now()
+    if (!isClient) return
+    const pending = () => this.framing.pending + connection.pending
+    this.stanzaTimer = new StanzaTimer(clock, limits.times.stanza, pending, () => options.late())
+    this.stanzas = new TokenBucket(limits.rate.beforeLogin, clock.now())
+    this.bytes = new TokenBucket(limits.rate.bytes, clock.now())
+  }
+
+  push(bytes: Uint8Array): void {
+    const now = this.options.clock.now()
+    this.lastRead = now
+    this.bytes?.take(bytes.byteLength, now)
+    this.framing.push(bytes)
+  }
+
+  /** The next item; `undefined`: more bytes are needed, or more time. */
+  next(): StreamItem | undefined {
+    if (this.securing) return undefined
+    this.isSpent = this.wait > 0
+    if (this.isSpent) return undefined
+    const item = this.framing.next()
+    if (item !== undefined) this.ended = true
+    if (item?.item === 'element') this.stanzas?.take(1, this.options.clock.now())
+    return item
+  }
+
+  /** All that can be read at present was read. */
+  rest(): void {
+    this.stanzaTimer?.read(this.ended)
+    this.ended = false
+  }
+
+  /** Milliseconds until more may be read; 0: now. */
+  get wait(): number {
+    if (this.stanzas === undefined || this.bytes === undefined) return 0
+    const now = this.options.clock.now()
+    return Math.max(this.stanzas.wait(now), this.bytes.wait(now))
+  }
+
+  /** Milliseconds since it was last heard of; 0 while it cannot be heard. */
+  get silence(): number {
+    return this.paused ? 0 : this.options.clock.now() - this.lastRead
+  }
+
+  hold(paused: boolean): void {
+    if (this.securing || paused === this.paused) return
+    this.paused = paused
+    this.stanzaTimer?.hold(paused)
+    if (paused) this.connection.pause()
+    else this.connection.resume()
+  }
+
+  write(item: StreamItem): void {
+    this.outbox.push(this.framing.write(item))
+  }
+
+  flush(): void {
+    if (this.outbox.length === 0) return
+    this.connection.write(this.outbox)
+    this.reparseFlush?.wrote(this.outbox)
+    this.outbox.length = 0
+  }
+
+  /** The client has authenticated. */
+  admit(): void {
+    const { limits, clock } = this.options
+    this.framing.limit(limits.client)
+    this.stanzas = new TokenBucket(limits.rate.stanzas, clock.now())
+  }
+
+  /** Nothing more comes: what is there is read to its end. */
+  release(): void {
+    this.stanzas = undefined
+    this.bytes = undefined
+  }
+
+  settle(): void {
+    this.framing.settle()
+    const { connection, options } = this
+    if (connection.wire === 'tcp')
+      this.reparseFlush = new ReparseFlush(options.clock, space => connection.write([space]))
+  }
+
+  /** White space keeps the way awake, and shows whether there still is one (RFC 6120 section 4.6.1). */
+  ping(): void {
+    this.lastRead = this.options.clock.now()
+    if (this.reparseFlush !== undefined) this.connection.write([' '])
+  }
+
+  secure(): void {
+    this.flush()
+    this.securing = true
+    const rest = this.framing.takeRest()
+    this.framing.restart()
+    // A line break behind <starttls/> or <proceed/> is no TLS; anything else is TLS, or an attack that TLS does not survive.
+    const first = rest.findIndex(byte => byte !== 0x0a && byte !== 0x0d && byte !== 0x20)
+    this.connection.secure(first === -1 ? Buffer.alloc(0) : rest.subarray(first))
+  }
+
+  close(): void {
+    this.flush()
+    this.stop()
+    this.connection.close()
+  }
+
+  /** Nothing is read or timed any more. */
+  stop(): void {
+    this.reparseFlush?.stop()
+    this.stanzaTimer?.stop()
+  }
+}

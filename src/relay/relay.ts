@@ -1,0 +1,450 @@
+/**
+ * The one place where effects become deeds: bytes to items to the session, and what the session wants back to the sockets.
+ *
+ *   client ══ Connection ─ Framing ─┐                ┌─ Framing ─ Connection ══ upstream
+ *                                   └─▶ Session ◀────┘
+ *
+ * All that one read produced leaves in one write: writes are by far the dearest part of a stanza's way. When a side takes no more,
+ * the other is no longer read. If the session throws, both streams end, and the other sessions go on.
+ */
+
+import type { Accounts } from '../account/accounts.ts'
+import type { AccountNews } from '../account/news.ts'
+import type { Limits } from '../config/limits.ts'
+import type { Effect, SessionEvent } from '../session/event.ts'
+import type { ConnectFailure } from '../session/labels.ts'
+import type { Report } from '../session/report.ts'
+import type { ResumableSessions } from '../session/resumable-sessions.ts'
+import { Session, type SessionOptions } from '../session/session.ts'
+import { kindOf } from '../stanza/stanza.ts'
+import type { Side, StreamItem } from '../stream/item.ts'
+import type { Addresses } from '../transport/address.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Connection } from '../transport/connection.ts'
+import { RelaySide } from './relay-side.ts'
+import type { About, SessionView, StreamState, Traffic, Watcher } from './watcher.ts'
+
+/** What all relays of a gate share. */
+export interface RelayContext {
+  readonly accounts: Accounts<Relay>
+  readonly resumptions: ResumableSessions<Relay>
+  readonly limits: Limits
+  readonly watcher: Watcher
+  /** Milliseconds since 1970. */
+  time(): number
+  /** See `dial`. */
+  dial(
+    upstream: string,
+    domain: string,
+    client: Addresses | undefined,
+    done: (connection: Connection) => void,
+    failed: (reason: ConnectFailure, detail?: string) => void,
+    /** The version of the client's TLS; `undefined`: none, or not known. */
+    tls?: string,
+  ): () => void
+  /** Called once, when both transports are gone. */
+  finished(relay: Relay): void
+}
+
+export interface Incoming {
+  readonly id: number
+  readonly listener: string
+  readonly connection: Connection
+  readonly session: SessionOptions
+}
+
+export class Relay {
+  private readonly incoming: Incoming
+  private readonly context: RelayContext
+  private readonly session: Session
+  private readonly sides: { client: RelaySide; upstream: RelaySide | undefined }
+  /** What went wrong with TLS when the upstream was dialled. */
+  private tlsFault: string | undefined
+  private giveUp: (() => void) | undefined
+  private timer: NodeJS.Timeout | undefined
+  private wanted: number | undefined
+  /** The client has used up its rate, and is read again then. */
+  private rateTimer: NodeJS.Timeout | undefined
+  private idle: NodeJS.Timeout | undefined
+  /** Items that may be read of each side before the others get their turn, which has come when `turn` is over. */
+  private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
+  private turn: NodeJS.Immediate | undefined
+  private account: string | undefined
+  private finished = false
+  private readonly since: number
+  private readonly began = now()
+  private readonly traffic: Traffic = {
+    bytesFromClient: 0,
+    bytesToClient: 0,
+    stanzasFromClient: 0,
+    stanzasToClient: 0,
+    decisions: 0,
+  }
+  private readonly open = new Set<Side>()
+  /** The session has thrown, and is not asked again. */
+  private broken = false
+
+  constructor(incoming: Incoming, context: RelayContext) {
+    this.incoming = incoming
+    this.context = context
+    this.since = context.time()
+    this.session = new Session(incoming.session, now())
+    const { connection } = incoming
+    this.sides = { client: this.makeSide('client', connection), upstream: undefined }
+    this.watch({ report: 'stream-opened', side: 'client' })
+    this.setTimer()
+    this.begin('client', connection)
+  }
+
+  /** The gate shuts down; what waits for the peers is waited for so many milliseconds. */
+  stop(within: number): void {
+    this.receive({ event: 'stop', within })
+    this.flush()
+  }
+
+  /** The gate has to do without this session. */
+  shed(): void {
+    this.receive({ event: 'shed' })
+    this.flush()
+  }
+
+  /** Bytes that wait to be written, to either side; `undefined`: it is about to end, or has ended. */
+  get waiting(): number | undefined {
+    const { client, upstream } = this.sides
+    if (this.broken || this.session.closing || this.session.over) return undefined
+    return client.connection.waiting + (upstream?.connection.waiting ?? 0)
+  }
+
+  /** What its client's stream is at present. */
+  get state(): StreamState {
+    const { wire, tls = 'none' } = this.incoming.connection
+    return { wire, tls, phase: this.session.phase }
+  }
+
+  get view(): SessionView {
+    const { id, listener, connection } = this.incoming
+    const address = connection.addresses?.source.address
+    const { route, upstream, boundTo: jid } = this.session
+    return { ...this.state, id, listener, route, upstream, jid, address, since: this.since }
+  }
+
+  /** Another stream has resumed the session. */
+  private superseded(): void {
+    this.receive({ event: 'superseded' })
+    this.flush()
+  }
+
+  /** What another session of the account has seen. */
+  told(news: AccountNews): void {
+    this.receive({ event: 'account-news', news })
+  }
+
+  abort(): void {
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.connection.abort()
+    this.giveUp?.()
+  }
+
+  private makeSide(side: Side, connection: Connection): RelaySide {
+    const { limits } = this.context
+    const late = () => {
+      this.receive({ event: 'late' })
+      this.flush()
+    }
+    return new RelaySide({ side, connection, limits, clock, late })
+  }
+
+  private begin(side: Side, connection: Connection): void {
+    const { watcher, limits } = this.context
+    this.open.add(side)
+    const handlers = {
+      data: (bytes: Uint8Array) => {
+        watcher.bytes(side, 'received', bytes.byteLength)
+        if (side === 'client') this.traffic.bytesFromClient += bytes.byteLength
+        this.sides[side]?.push(bytes)
+        this.pump(side)
+      },
+      partly: () => this.sides[side]?.rest(),
+      drained: () => this.regulate(),
+      stalled: () => {
+        this.receive({ event: 'stalled', side })
+        this.flush()
+      },
+      secured: () => {
+        const end = this.sides[side]
+        if (end !== undefined) end.securing = false
+        this.receive({ event: 'secured', side })
+        this.pump(side)
+      },
+      ended: () => {
+        // A client that has closed its stream still waits for our end tag.
+        if (side === 'upstream' || !this.session.closing) connection.close()
+      },
+      closed: () => {
+        this.open.delete(side)
+        this.readToTheEnd(side)
+        this.sides[side]?.stop()
+        this.receive({ event: 'closed', side })
+        this.flush()
+      },
+      wrote: (count: number) => {
+        watcher.bytes(side, 'sent', count)
+        if (side === 'client') this.traffic.bytesToClient += count
+      },
+    }
+    connection.start(handlers, limits.times)
+  }
+
+  /** Reads what is there, as far as it may be read; then what was held back for the answer. */
+  private pump(side: Side): void {
+    this.read(side)
+    if (side === 'upstream') this.read('client')
+    this.sides[side]?.rest()
+    this.flush()
+  }
+
+  private read(side: Side): void {
+    for (;;) {
+      const end = this.sides[side]
+      if (end === undefined || this.broken || (side === 'client' && this.session.holding)) return
+      if (this.quota[side] === 0) return this.yield()
+      const item = this.next(end)
+      if (item === undefined) return
+      this.quota[side] -= 1
+      this.receive({ event: 'item', from: side, item })
+    }
+  }
+
+  /** The others get their turn; then this goes on. */
+  private yield(): void {
+    this.turn ??= setImmediate(() => {
+      this.turn = undefined
+      this.quota = { client: itemsAtOnce, upstream: itemsAtOnce }
+      for (const side of ['upstream', 'client'] as const) this.pump(side)
+    })
+  }
+
+  /** Its transport is gone, and what it has said before is still to be heard. */
+  private readToTheEnd(side: Side): void {
+    this.quota[side] = Number.POSITIVE_INFINITY
+    this.sides[side]?.release()
+    this.read(side)
+  }
+
+  private next(end: RelaySide): StreamItem | undefined {
+    try {
+      return end.next()
+    } catch (error) {
+      this.fail(error)
+      return undefined
+    }
+  }
+
+  private receive(event: SessionEvent): void {
+    if (this.broken) return event.event === 'closed' ? this.bury(event.side) : undefined
+    try {
+      const began = now()
+      const effects = this.session.receive(event, began)
+      this.context.watcher.took((now() - began) / 1_000)
+      for (const effect of effects) this.perform(effect)
+    } catch (error) {
+      return this.fail(error)
+    }
+    this.setTimer()
+    if (this.session.over) this.finish()
+  }
+
+  private perform(effect: Effect): void {
+    switch (effect.effect) {
+      case 'send':
+        return this.send(effect.to, effect.item)
+      case 'report':
+        return this.watch(effect.report)
+      case 'connect':
+        return this.connect(effect.upstream, effect.domain)
+      case 'restart':
+        return this.sides[effect.side]?.framing.restart()
+      case 'secure':
+        return this.sides[effect.side]?.secure()
+      case 'admit':
+        return this.sides.client.admit()
+      case 'settle':
+        return this.settle()
+      case 'close':
+        return this.sides[effect.side]?.close()
+      case 'abort':
+        return this.sides[effect.side]?.connection.abort()
+      case 'join-account':
+        this.account = effect.account
+        return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
+      case 'offer-resumption':
+        return this.context.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+      case 'find-resumable':
+        return this.receive({ event: 'resumable-found', found: this.context.resumptions.find(effect.key, now()) })
+      case 'take-over':
+        return this.context.resumptions.take(effect.key, this)?.superseded()
+      case 'await-resumption':
+        return this.context.resumptions.lose(this, now())
+      case 'end-resumption':
+        return this.context.resumptions.leave(this)
+      case 'tell-account':
+        return this.spread(this.context.accounts.tell(effect.account, this, effect.news, this.context.time()))
+    }
+  }
+
+  private send(to: Side, item: StreamItem): void {
+    this.sides[to]?.write(item)
+    const kind = item.item === 'element' ? kindOf(item.element) : undefined
+    if (kind === undefined) return
+    if (to === 'client') this.traffic.stanzasToClient++
+    this.context.watcher.sent?.(to, kind, this.session.route)
+  }
+
+  private settle(): void {
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.settle()
+    this.watchSilence()
+  }
+
+  /** A silent client is pinged; a WebSocket has pings of its own. */
+  private watchSilence(): void {
+    const { client } = this.sides
+    const { idle } = this.context.limits.times
+    if (client.silence >= idle) client.ping()
+    this.idle = setTimeout(() => this.watchSilence(), Math.max(idle - client.silence, 1_000))
+  }
+
+  private connect(upstream: string, domain: string): void {
+    this.giveUp = this.context.dial(
+      upstream,
+      domain,
+      this.incoming.connection.addresses,
+      connection => {
+        this.giveUp = undefined
+        this.sides.upstream = this.makeSide('upstream', connection)
+        this.receive({ event: 'connected' })
+        this.begin('upstream', connection)
+        this.flush()
+      },
+      (reason, detail) => {
+        this.giveUp = undefined
+        this.tlsFault = detail
+        this.receive({ event: 'refused', reason })
+        this.flush()
+      },
+      this.incoming.connection.tls,
+    )
+  }
+
+  private spread({ tell, reports }: ReturnType<Accounts<Relay>['tell']>): void {
+    for (const report of reports) this.watch(report)
+    for (const [relay, news] of tell) relay.told(news)
+  }
+
+  private flush(): void {
+    this.sides.client.flush()
+    this.sides.upstream?.flush()
+    this.regulate()
+  }
+
+  /** A side is read while the session wants to hear it and the other side takes what comes of it. */
+  private regulate(): void {
+    const { client, upstream } = this.sides
+    const { buffer } = this.context.limits
+    const isFull = (end: RelaySide | undefined) => end !== undefined && end.connection.waiting > buffer
+    const wait = client.wait
+    // A client that does not take the gate's own answers gets to say no more that has to be answered.
+    client.hold(wait > 0 || this.turn !== undefined || this.session.holding || isFull(client) || isFull(upstream))
+    upstream?.hold(this.turn !== undefined || isFull(client))
+    if ((wait === 0 && !client.isSpent) || this.rateTimer !== undefined || this.finished) return
+    this.rateTimer = setTimeout(() => {
+      this.rateTimer = undefined
+      this.pump('client')
+    }, wait)
+  }
+
+  private setTimer(): void {
+    const { deadline } = this.session
+    if (deadline === this.wanted) return
+    this.wanted = deadline
+    clearTimeout(this.timer)
+    if (deadline === undefined) return
+    this.timer = setTimeout(
+      () => {
+        this.wanted = undefined
+        this.receive({ event: 'deadline' })
+        this.flush()
+      },
+      Math.max(deadline - now(), 0),
+    )
+  }
+
+  private watch(report: Report): void {
+    if (report.report === 'judged') this.count(report)
+    this.context.watcher.report(report, this.about)
+  }
+
+  private count({ from, said, verdict }: Extract<Report, { report: 'judged' }>): void {
+    const { traffic } = this
+    if (from === 'client') traffic.stanzasFromClient++
+    if (verdict !== 'forward' || said.some(each => each.verdict !== 'forward')) traffic.decisions++
+  }
+
+  private get about(): About {
+    const { id, listener, connection } = this.incoming
+    const { wire, addresses, tls = 'none' } = connection
+    const { route, upstream } = this.session
+    const { traffic, began } = this
+    const tlsFault = this.tlsFault ?? this.sides.upstream?.connection.tlsFault ?? connection.tlsFault
+    return { id, listener, wire, tls, tlsFault, route, upstream, client: addresses?.source.address, traffic, began }
+  }
+
+  /** Fail closed, one session at a time. */
+  private fail(error: unknown): void {
+    this.broken = true
+    this.context.watcher.fault(error, this.about)
+    this.sides.client.write({ item: 'error', condition: 'internal-server-error' })
+    this.sides.client.write({ item: 'close' })
+    this.flush()
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.connection.close()
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.abort(), burialAfter)
+  }
+
+  /** The ends of a session that has thrown are told in its place: what was opened is counted as closed. */
+  private bury(side: Side): void {
+    this.watch({ report: 'stream-closed', side, cause: 'gate-error' })
+    if (this.open.size > 0) return
+    const jid = this.session.boundTo
+    if (jid !== undefined) this.watch({ report: 'session-closed', jid, cause: 'gate-error' })
+    this.finish()
+  }
+
+  private finish(): void {
+    if (this.finished) return
+    this.finished = true
+    for (const timer of [this.timer, this.rateTimer, this.idle]) clearTimeout(timer)
+    clearImmediate(this.turn)
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.stop()
+    this.giveUp?.()
+    this.context.resumptions.leave(this)
+    if (this.account !== undefined) this.spread(this.context.accounts.detach(this.account, this))
+    this.context.finished(this)
+  }
+}
+
+/** Some milliseconds' work: a flood of one connection is no silence for the others. */
+const itemsAtOnce = 100
+
+/** Milliseconds that the peers of a session that has thrown have to go. */
+const burialAfter = 5_000
+
+const clock: Clock = {
+  now,
+  after: (milliseconds, call) => {
+    const timer = setTimeout(call, milliseconds)
+    return () => clearTimeout(timer)
+  },
+}
+
+function now(): number {
+  return performance.now()
+}

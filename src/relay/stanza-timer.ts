@@ -1,0 +1,60 @@
+/** An element that was begun has to be ended: bytes that trickle in do not prolong the time, but a long element has as much as it needs. */
+import type { Clock } from '../transport/clock.ts'
+
+/** Bytes each second that any line brings. */
+const slowest = 10 * 1_024
+
+export class StanzaTimer {
+  private readonly clock: Clock
+  private readonly allowed: number
+  private readonly pending: () => number
+  private readonly late: () => void
+  private begun: number | undefined
+  private heldSince: number | undefined
+  private cancel: (() => void) | undefined
+
+  /** `pending`: bytes of the present element that are there. `late` is called at most once. */
+  constructor(clock: Clock, allowed: number, pending: () => number, late: () => void) {
+    this.clock = clock
+    this.allowed = allowed
+    this.pending = pending
+    this.late = late
+  }
+
+  /** Bytes have come; `ended`: an element has ended with them. */
+  read(ended: boolean): void {
+    if (ended) this.begun = undefined
+    if (this.pending() === 0) this.begun = undefined
+    else this.begun ??= this.clock.now()
+    if (this.begun !== undefined) this.cancel ??= this.clock.after(this.allowed, () => this.look())
+  }
+
+  /** The gate does not read, or does so again. */
+  hold(isHeld: boolean): void {
+    if (isHeld) this.heldSince ??= this.clock.now()
+    else if (this.heldSince !== undefined) {
+      if (this.begun !== undefined) this.begun += this.clock.now() - Math.max(this.heldSince, this.begun)
+      this.heldSince = undefined
+    }
+  }
+
+  stop(): void {
+    this.cancel?.()
+    this.cancel = undefined
+    this.begun = undefined
+  }
+
+  private look(): void {
+    this.cancel = undefined
+    if (this.begun === undefined) return
+    const patience = this.allowed + (this.pending() / slowest) * 1_000
+    const left = this.begun + patience - this.clock.now()
+    // While nothing is read, nobody can be late.
+    if (this.heldSince !== undefined) this.cancel = this.clock.after(this.allowed, () => this.look())
+    else if (left > 0) this.cancel = this.clock.after(left, () => this.look())
+    else {
+      this.begun = undefined
+      this.late()
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { RuleOutcome } from '../rules/outcome.ts'
+import { bareOf } from '../stanza/jid.ts'
+import { type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { typeLabel } from '../stanza/type-label.ts'
+import type { Side } from '../stream/item.ts'
+import type { Visible } from '../subscription/state.ts'
+import type { Report } from './report.ts'
+
+/**
+ * The report of one stanza's fate. `account`: the bare JID, `undefined` before a resource is bound. `stateOf` says what the roster shows
+ * of a contact before the stanza has changed anything, and is asked only where somebody may want to know.
+ */
+export function judgedReport(
+  from: Side,
+  stanza: Stanza,
+  verdict: RuleOutcome['verdict'],
+  said: readonly RuleOutcome[],
+  account: string | undefined,
+  stateOf?: (contact: string) => Visible | undefined,
+): Report {
+  const address = from === 'client' ? stanza.to : stanza.from
+  const contact = address === undefined ? undefined : bareOf(address)
+  const isAskedFor = contact !== undefined && (said.length > 0 || subscriptionTypeOf(stanza) !== undefined)
+  const type = typeLabel(stanza.kind, stanza.type)
+  return {
+    report: 'judged',
+    from,
+    kind: stanza.kind,
+    type,
+    ...(type === 'other' && stanza.type !== undefined ? { spelled: stanza.type } : undefined),
+    verdict,
+    said,
+    account,
+    contact,
+    ...(isAskedFor && stateOf !== undefined ? { state: stateOf(contact) ?? 'unknown' } : undefined),
+  }
+}
+
+/** Which of the rules that spoke counts: the one that decided, else the first that would have, else the last that rewrote. */
+export function decidingOf(said: readonly RuleOutcome[]): RuleOutcome | undefined {
+  return (
+    said.find(each => each.mode !== 'observe' && each.verdict !== 'forward') ??
+    said.find(each => each.mode === 'observe' && each.verdict !== 'forward') ??
+    said.at(-1)
+  )
+}

@@ -1,0 +1,41 @@
+/** Why streams and negotiations end or fail: the values of metrics' labels, which sessions report. This file imports nothing. */
+
+/** Why an upstream could not be reached; also the metrics' label. */
+export const connectFailures = [
+  'refused',
+  'timeout',
+  'unreachable',
+  'name',
+  'tls',
+  'starttls',
+  'version',
+  'lost',
+] as const
+export type ConnectFailure = (typeof connectFailures)[number]
+
+/** Why a stream ended; also the metrics' label. */
+export const causes = [
+  'client-closed',
+  'client-lost',
+  'client-error',
+  'upstream-closed',
+  'upstream-lost',
+  'upstream-error',
+  'gate-error',
+  'connect-failed',
+  'shutdown',
+  'superseded',
+  'timeout',
+  'upstream-silent',
+  'slow-client',
+  'slow-upstream',
+  'overload',
+] as const
+export type Cause = (typeof causes)[number]
+
+export const resumptionOutcomes = ['resumed', 'refused', 'unknown'] as const
+export type Resumption = (typeof resumptionOutcomes)[number]
+
+/** Where the negotiation of a client's stream fails; also the metrics' label. */
+export const negotiationStages = ['tls', 'sasl', 'bind'] as const
+export type NegotiationStage = (typeof negotiationStages)[number]

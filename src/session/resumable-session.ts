@@ -1,0 +1,35 @@
+/** A session whose resource is bound, as far as it can go on with another stream (XEP-0198 section 5). `bound.ts` is what there is. */
+import type { AccountNews, AccountSnapshot } from '../account/news.ts'
+import type { StanzaError } from '../stanza/error.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import type { Side, StreamError } from '../stream/item.ts'
+import type { Element } from '../xml/element.ts'
+import type { Cause } from './labels.ts'
+import type { Report } from './report.ts'
+import type { StanzaCounts } from './stanza-counts.ts'
+
+export interface ResumableSession {
+  /** The full JID, in the server's spelling. */
+  readonly jid: string
+  readonly bare: string
+  /** From the client's `<enable/>` on; `undefined` without stream management. */
+  counts: StanzaCounts | undefined
+  /** A stanza has come from this side. */
+  stanza(from: Side, stanza: Stanza, output: BoundOutput): void
+  /** A stanza of the client's is answered with this error, and not passed on. */
+  refuse(stanza: Stanza, error: StanzaError, output: BoundOutput): void
+  /** What was known of the account when the session joined it. */
+  joined(snapshot: AccountSnapshot, output: BoundOutput): void
+  /** Another session of the account has told something. */
+  told(news: AccountNews, output: BoundOutput): void
+}
+
+/** Where a bound session sends what it has decided: the streams that it is on. */
+export interface BoundOutput {
+  send(to: Side, whole: Element): void
+  report(report: Report): void
+  tell(news: AccountNews): void
+  fail(condition: StreamError, cause: Cause, text?: string): void
+  /** The language that this side's stanzas inherit from its stream. */
+  langOf(side: Side): string | undefined
+}

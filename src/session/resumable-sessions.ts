@@ -1,0 +1,117 @@
+/**
+ * Sessions that can be resumed, by the server's SM-ID. A session is entered when the server grants resumption; when its stream is
+ * lost it waits here for as long as the server does; when its stream is closed it is gone (XEP-0198 section 5).
+ */
+import type { ResumableSession } from './resumable-session.ts'
+
+interface Entry<M> {
+  readonly bound: ResumableSession
+  /** The session whose streams it is, as long as they last. */
+  readonly holder: M | undefined
+  /** Milliseconds that it waits without a holder, and the time when it is over. */
+  readonly patience: number
+  readonly until: number
+}
+
+export class ResumableSessions<M extends object> {
+  private readonly entries = new Map<string, Entry<M>>()
+  private readonly keys = new Map<M, string>()
+  /** Those that wait without a stream, in all and of each account; who has waited longest comes first. */
+  private readonly idle = new Set<string>()
+  private readonly idleOf = new Map<string, Set<string>>()
+  private readonly atMost: number
+  private readonly ofAccount: number
+
+  /** `atMost`: sessions that wait without a stream, in all and of one account; the one that waits longest goes first. */
+  constructor(atMost: number, ofAccount = atMost) {
+    this.atMost = atMost
+    this.ofAccount = ofAccount
+  }
+
+  /** The server lets this session be resumed. `patience` in milliseconds. */
+  enter(key: string, bound: ResumableSession, holder: M, patience: number): void {
+    this.leave(holder)
+    this.forget(key)
+    this.entries.set(key, { bound, holder, patience, until: Number.POSITIVE_INFINITY })
+    this.keys.set(holder, key)
+  }
+
+  find(key: string, now: number): ResumableSession | undefined {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return undefined
+    if (now < entry.until) return entry.bound
+    this.forget(key)
+    return undefined
+  }
+
+  /** The session goes on with another holder; gives the one that had it, if its streams still last. */
+  take(key: string, holder: M): M | undefined {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return undefined
+    const before = entry.holder
+    if (before !== undefined) this.keys.delete(before)
+    this.leave(holder)
+    this.forget(key)
+    this.entries.set(key, { ...entry, holder, until: Number.POSITIVE_INFINITY })
+    this.keys.set(holder, key)
+    return before
+  }
+
+  /** The holder's streams are lost: the session waits. */
+  lose(holder: M, now: number): void {
+    const key = this.keys.get(holder)
+    const entry = key === undefined ? undefined : this.entries.get(key)
+    if (key === undefined || entry === undefined) return
+    this.keys.delete(holder)
+    this.entries.set(key, { ...entry, holder: undefined, until: now + entry.patience })
+    const { bare } = entry.bound
+    const own = this.idleOf.get(bare) ?? new Set()
+    this.idleOf.set(bare, own.add(key))
+    this.idle.add(key)
+    if (own.size > this.ofAccount) this.forget(first(own))
+    this.expire(now)
+  }
+
+  /** The holder's stream is closed: nothing can be resumed. */
+  leave(holder: M): void {
+    const key = this.keys.get(holder)
+    if (key === undefined) return
+    this.keys.delete(holder)
+    this.entries.delete(key)
+  }
+
+  /** Gives up those whose time is over, and whoever there are too many of. Whose time is over stays behind one whose is not: it is not found. */
+  expire(now: number): void {
+    for (const key of this.idle) {
+      if (now < (this.entries.get(key)?.until ?? 0) && this.waiting <= this.atMost) return
+      this.forget(key)
+    }
+  }
+
+  /** The session that has waited longest waits no more; says whether there was one. */
+  giveUp(): boolean {
+    return this.forget(first(this.idle))
+  }
+
+  /** Sessions that wait without a stream. */
+  get waiting(): number {
+    return this.idle.size
+  }
+
+  private forget(key: string | undefined): boolean {
+    const entry = key === undefined ? undefined : this.entries.get(key)
+    if (key === undefined || entry === undefined) return false
+    this.entries.delete(key)
+    this.idle.delete(key)
+    const { bare } = entry.bound
+    const own = this.idleOf.get(bare)
+    own?.delete(key)
+    if (own?.size === 0) this.idleOf.delete(bare)
+    return true
+  }
+}
+
+function first(keys: ReadonlySet<string>): string | undefined {
+  for (const key of keys) return key
+  return undefined
+}

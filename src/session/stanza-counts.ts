@@ -1,0 +1,223 @@
+/**
+ * The stream management of one session (XEP-0198): which counts run, what has to be said otherwise, and, after a resumption, what is
+ * still owed. It survives the stream: a resumed session goes on with it.
+ */
+
+import type { RuleOutcome } from '../rules/outcome.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import type { Side } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+import { type Element, element, withAttrs } from '../xml/element.ts'
+import { AckTranslator, parseCount, printOf, type Unit } from './acks.ts'
+
+/** Seconds that a stream may be away, whatever the server grants: as long as the gate keeps what it needs. */
+export const awayAtMost = 86_400
+
+/** How a stanza that the server sends again after a resumption is to be taken. */
+export type Repeated =
+  /** Forwarded before: it is judged by what it is, not by what was known, and teaches nothing. */
+  | { readonly repeated: 'forwarded' }
+  /** Forwarded before by a verdict that stands. */
+  | { readonly repeated: 'decided' }
+  /** Left out before, by these rules. */
+  | { readonly repeated: 'dropped'; readonly said: readonly RuleOutcome[] }
+  /** It is not what was sent at this place before: the counts are worth nothing. */
+  | { readonly repeated: 'other' }
+
+/** Answers that are remembered as given; beyond it the oldest may be given twice. */
+const answeredAtMost = 2_000
+
+export class StanzaCounts {
+  /** `urn:xmpp:sm:3` or `:2`, as the client asked. */
+  readonly uri: string
+  /** The client's stanzas on their way to the server, counted from `<enable/>` on. */
+  private readonly outbound = new AckTranslator()
+  /** The server's, counted from `<enabled/>` on. */
+  private inbound: AckTranslator | undefined
+  /** Stanzas before that, which a client may count until it has taken note of `<enabled/>`. */
+  private before = 0
+  /** What the server will send again, oldest first. */
+  private repeats: Unit[] = []
+  /** Prints of the client's stanzas that were answered by the gate and may come again: one answer is enough. */
+  private answered: string[] = []
+
+  constructor(uri: string) {
+    this.uri = uri
+  }
+
+  /** The server has agreed: it counts from here on. `before`: stanzas that the client has got on this stream until now. */
+  enabled(before = 0): void {
+    if (this.inbound !== undefined) return
+    this.inbound = new AckTranslator()
+    this.before = before
+  }
+
+  get isEnabled(): boolean {
+    return this.inbound !== undefined
+  }
+
+  /** Everything that a resumption needs is known. */
+  get isWhole(): boolean {
+    return this.inbound !== undefined && !this.inbound.overflowed && !this.outbound.overflowed
+  }
+
+  /** A side acknowledges nothing, and the gate is made to keep what it leaves out and adds. */
+  get isFlooded(): boolean {
+    return this.outbound.isFlooded || this.inbound?.isFlooded === true
+  }
+
+  private from(side: Side): AckTranslator | undefined {
+    return side === 'client' ? this.outbound : this.inbound
+  }
+
+  /** A stanza of this side's was passed on. Approvals and denials are believed by what was known: that is kept. */
+  passed(from: Side, stanza: Stanza): void {
+    if (from === 'upstream' && isVerified(stanza)) this.inbound?.decided(printOf(stanza))
+    else this.from(from)?.forwarded()
+  }
+
+  /** A stanza of this side's was left out or answered. */
+  leftOut(from: Side, stanza: Stanza, said: readonly RuleOutcome[]): void {
+    this.from(from)?.dropped(printOf(stanza), said)
+  }
+
+  /** The gate itself sends this stanza to this side. */
+  added(to: Side, whole: Element): void {
+    this.from(to === 'client' ? 'upstream' : 'client')?.added(whole)
+  }
+
+  /** An answer of the gate's to this stanza of the client's is owed; not when it comes again and was answered before. */
+  owesAnswer(stanza: Stanza): boolean {
+    const at = this.answered.length === 0 ? -1 : this.answered.indexOf(printOf(stanza))
+    if (at === -1) return true
+    this.answered.splice(at, 1)
+    return false
+  }
+
+  /** An `<a/>` of this side's as the other side is to get it; `undefined`: it claims what was never sent. */
+  acknowledgement(from: Side, nonza: Element): Element | undefined {
+    const h = parseCount(nonza.attrs.get('h'))
+    // Who acknowledges is the receiver of the other side's stanzas.
+    const direction = from === 'client' ? this.inbound : this.outbound
+    const told = h === undefined || direction === undefined ? undefined : this.acknowledged(from, direction, h)
+    return told === undefined ? undefined : withAttrs(nonza, { h: String(told) })
+  }
+
+  /**
+   * What the other side is told of this count. @xmpp/client counts all stanzas of its stream, and begins anew at `<enabled/>` only when
+   * all that came in one piece with it is read: an `<r/>` in that piece is answered with the old count. Such an answer acknowledges nothing.
+   */
+  private acknowledged(from: Side, direction: AckTranslator, h: number): number | undefined {
+    const isEarly = from === 'client' && direction.isFresh && h > direction.sent && h - direction.sent <= this.before
+    return direction.acknowledge(isEarly ? 0 : h)
+  }
+
+  /**
+   * A client's `<resume/>` as the server is to get it; nothing is believed yet, since only the server knows whose session it is. A claim
+   * to more than was sent reaches it as such; `undefined`: there is no count.
+   */
+  resumption(resume: Element): Element | undefined {
+    const h = parseCount(resume.attrs.get('h'))
+    const { inbound } = this
+    if (h === undefined || inbound === undefined) return undefined
+    return withAttrs(resume, { h: String(inbound.translate(h) ?? (inbound.offered + 1) % 2 ** 32) })
+  }
+
+  /** Whether this `<resume/>` claims more than was sent. */
+  claimsTooMuch(resume: Element): boolean {
+    const h = parseCount(resume.attrs.get('h'))
+    return h === undefined || this.inbound?.translate(h) === undefined
+  }
+
+  /** The server's `<failed/>`, whose `h` tells what it had handled (XEP-0198 section 5). */
+  failure(failed: Element): Element {
+    const h = parseCount(failed.attrs.get('h'))
+    const told = h === undefined ? undefined : this.outbound.translate(h)
+    return h === undefined ? failed : withAttrs(failed, { h: told === undefined ? undefined : String(told) })
+  }
+
+  /**
+   * The server has resumed: its `<resumed/>` as the client is to get it, and what the gate itself has to send again to each side at
+   * once. `undefined`: a count claims what was never sent.
+   */
+  resumed(asked: Element, resumed: Element): { answer: Element; client: Element[]; upstream: Element[] } | undefined {
+    const clientHas = parseCount(asked.attrs.get('h'))
+    const serverHas = parseCount(resumed.attrs.get('h'))
+    if (clientHas === undefined || serverHas === undefined || this.inbound === undefined) return undefined
+    if (this.inbound.acknowledge(clientHas) === undefined) return undefined
+    const told = this.outbound.acknowledge(serverHas)
+    if (told === undefined) return undefined
+    const owed = this.outbound.outstanding
+    this.outbound.forget()
+    const owedAnswers = owed.flatMap(unit => (unit.unit === 'dropped' ? [unit.print] : []))
+    this.answered = [...this.answered, ...owedAnswers].slice(-answeredAtMost)
+    const upstream = owed.flatMap(unit => (unit.unit === 'added' ? [unit.element] : []))
+    for (const whole of upstream) this.outbound.added(whole)
+    this.repeats = [...this.inbound.outstanding]
+    return { answer: withAttrs(resumed, { h: String(told), location: undefined }), client: this.takeAdded(), upstream }
+  }
+
+  /** How the server's next stanza is to be taken; `undefined`: it is new. `next`: what the gate itself sends again behind it. */
+  repeat(stanza: Stanza): { readonly how: Repeated; readonly next: readonly Element[] } | undefined {
+    const unit = this.repeats[0]
+    if (unit === undefined || unit.unit === 'added') return undefined
+    if (unit.unit === 'forwarded' && unit.count > 1) this.repeats[0] = { unit: 'forwarded', count: unit.count - 1 }
+    else this.repeats.shift()
+    const how = repeated(unit, stanza)
+    if (how.repeated === 'other') this.repeats = []
+    return { how, next: this.takeAdded() }
+  }
+
+  /** Stanzas that were sent to this side so far. */
+  sentTo(side: Side): number {
+    return this.from(side === 'client' ? 'upstream' : 'client')?.sent ?? 0
+  }
+
+  /** What the gate added at this place of the order. */
+  private takeAdded(): Element[] {
+    const added: Element[] = []
+    for (let unit = this.repeats[0]; unit?.unit === 'added'; unit = this.repeats[0]) {
+      added.push(unit.element)
+      this.repeats.shift()
+    }
+    return added
+  }
+}
+
+function repeated(unit: Exclude<Unit, { unit: 'added' }>, stanza: Stanza): Repeated {
+  if (unit.unit === 'forwarded') return { repeated: isVerified(stanza) ? 'other' : 'forwarded' }
+  if ('count' in unit || unit.print !== printOf(stanza)) return { repeated: 'other' }
+  return unit.unit === 'decided' ? { repeated: 'decided' } : { repeated: 'dropped', said: unit.said }
+}
+
+/** The two notifications that are verified against the roster. */
+function isVerified(stanza: Stanza): boolean {
+  return stanza.kind === 'presence' && (stanza.type === 'subscribed' || stanza.type === 'unsubscribed')
+}
+
+export function isStreamManagement(nonza: Element): boolean {
+  return nonza.ns === ns.sm3 || nonza.ns === ns.sm2
+}
+
+/** Milliseconds that the server keeps a session whose stream is lost; it need not say (XEP-0198 section 3). */
+export function patienceOf(enabled: Element): number {
+  const max = parseCount(enabled.attrs.get('max')) ?? 3_600
+  return Math.min(max, awayAtMost) * 1_000
+}
+
+/** The condition that goes with `undefined-condition` when a count is too high. */
+export function handledTooHigh(nonza: Element, sent: number): Element {
+  return element('handled-count-too-high', nonza.ns, { h: nonza.attrs.get('h'), 'send-count': String(sent) })
+}
+
+/** The server's `<enabled/>` as the client is to get it: `location` would lead it round the gate. */
+export function enabledForClient(enabled: Element): Element {
+  const max = parseCount(enabled.attrs.get('max'))
+  const lowered = max !== undefined && max > awayAtMost ? { max: String(awayAtMost) } : {}
+  return withAttrs(enabled, { location: undefined, ...lowered })
+}
+
+/** The gate's own answer to what it cannot do for the client. */
+export function refusal(uri: string, condition: 'item-not-found' | 'unexpected-request'): Element {
+  return element('failed', uri, {}, [element(condition, ns.stanzaErrors)])
+}

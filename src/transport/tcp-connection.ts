@@ -1,0 +1,113 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Addresses } from './address.ts'
+import type { Connection, ConnectionHandlers, ConnectionTimes } from './connection.ts'
+import { tlsFaultOf } from './tls.ts'
+
+/** How TLS is laid over a plain socket, whose buffered input is TLS's then. */
+export interface Securing {
+  lay(socket: Socket): TLSSocket
+  /** What tells that it stands; to the dialling side, that the certificate was found good too. */
+  readonly event: 'secure' | 'secureConnect'
+}
+
+/** The name of XMPP in TLS (XEP-0368). */
+export const alpn = 'xmpp-client'
+
+export class TcpConnection implements Connection {
+  readonly wire = 'tcp'
+  readonly pending = 0
+  readonly addresses: Addresses | undefined
+  tls: string | undefined
+  tlsFault: string | undefined
+  private socket: Socket
+  private readonly securing: Securing | undefined
+  private handlers: ConnectionHandlers | undefined
+  private times: ConnectionTimes | undefined
+  private over = false
+
+  constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses | undefined) {
+    this.socket = socket
+    this.securing = securing
+    this.addresses = addresses
+    this.tls = versionOf(socket)
+    // What goes wrong with a transport ends it, and its end is told.
+    socket.on('error', () => {})
+  }
+
+  start(handlers: ConnectionHandlers, times?: ConnectionTimes): void {
+    this.handlers = handlers
+    this.times = times
+    if (times !== undefined) this.socket.setKeepAlive(true, times.idle)
+    this.listen(this.socket)
+  }
+
+  get waiting(): number {
+    return this.socket.writableLength
+  }
+
+  write(texts: readonly string[]): void {
+    if (this.over || texts.length === 0 || !this.socket.writable) return
+    const bytes = Buffer.from(texts.length === 1 ? (texts[0] as string) : texts.join(''))
+    this.socket.write(bytes)
+    this.handlers?.wrote(bytes.length)
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  secure(rest: Buffer): void {
+    if (this.securing === undefined) return this.abort()
+    const plain = this.socket
+    for (const event of ['data', 'drain', 'end', 'close', 'timeout']) plain.removeAllListeners(event)
+    plain.setTimeout(0)
+    plain.pause()
+    if (rest.length > 0) plain.unshift(rest)
+    const tls = this.securing.lay(plain)
+    this.socket = tls
+    tls.on('error', error => {
+      this.tlsFault ??= tlsFaultOf(error)
+      tls.destroy()
+    })
+    tls.once(this.securing.event, () => {
+      this.tls = versionOf(tls)
+      this.handlers?.secured()
+    })
+    this.listen(tls)
+  }
+
+  close(): void {
+    if (!this.over) this.socket.end()
+  }
+
+  abort(): void {
+    this.socket.destroy()
+  }
+
+  private listen(socket: Socket): void {
+    socket.on('data', bytes => this.handlers?.data(bytes))
+    socket.on('drain', () => this.handlers?.drained())
+    socket.on('end', () => this.handlers?.ended())
+    // Node's timeout knows what the kernel has taken, also of one long write.
+    socket.setTimeout(this.times?.slow ?? 0, () => {
+      if (this.waiting > 0) this.handlers?.stalled()
+    })
+    const closed = () => {
+      if (this.over) return
+      this.over = true
+      this.handlers?.closed()
+    }
+    socket.on('close', closed)
+    if (socket.closed) setImmediate(closed)
+  }
+}
+
+/** The version of TLS that a socket has negotiated; `undefined`: none. */
+export function versionOf(socket: Socket): string | undefined {
+  return socket instanceof TLSSocket ? (socket.getProtocol() ?? undefined) : undefined
+}

@@ -1,0 +1,86 @@
+/** Whether the upstreams can be reached: asked once by `check` and at the start, and again and again where `/readyz` follows it. */
+import type { ConnectFailure } from '../session/labels.ts'
+import { dial, type Target } from './dial.ts'
+
+/** What one attempt has shown. */
+export interface Probe {
+  readonly upstream: string
+  /** `address:port`. */
+  readonly address: string
+  /** `undefined`: it was reached. */
+  readonly failure: ConnectFailure | undefined
+  /** What OpenSSL or Node calls the fault, where it is one of TLS. */
+  readonly detail: string | undefined
+}
+
+/** Dials and hangs up again; nothing of XMPP is said. `domain`: the name that a certificate must bear where none is configured. */
+export function probe(upstream: string, target: Target, domain: string): Promise<Probe> {
+  const address = hostPort(target)
+  return new Promise(resolve => {
+    dial(
+      target,
+      domain,
+      undefined,
+      connection => {
+        connection.abort()
+        resolve({ upstream, address, failure: undefined, detail: undefined })
+      },
+      (failure, detail) => resolve({ upstream, address, failure, detail }),
+    )
+  })
+}
+
+const words: Readonly<Record<ConnectFailure, string>> = {
+  refused: 'nothing listens there',
+  timeout: 'there is no answer',
+  unreachable: 'there is no way to it',
+  name: 'the name is not known',
+  tls: 'TLS does not come about',
+  starttls: 'TLS does not come about',
+  version: 'its XMPP version is not served',
+  lost: 'it closes the connection',
+}
+
+/** The attempt in words: `127.0.0.1:15222 is not reached: nothing listens there`. */
+export function probeWords({ address, failure, detail }: Probe): string {
+  if (failure === undefined) return `${address} is reached`
+  return `${address} is not reached: ${words[failure]}${detail === undefined ? '' : ` (${detail})`}`
+}
+
+export function hostPort({ address, port }: Pick<Target, 'address' | 'port'>): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** Milliseconds between two attempts. */
+const every = 5_000
+
+/** Asks each upstream every five seconds. The gate is good for something while one of them is reached. */
+export class UpstreamWatch {
+  private readonly probes: readonly (() => Promise<Probe>)[]
+  private readonly reached = new Map<number, boolean>()
+  private timer: NodeJS.Timeout | undefined
+  private stopped = false
+
+  constructor(probes: readonly (() => Promise<Probe>)[]) {
+    this.probes = probes
+  }
+
+  /** Resolves when each was asked once. */
+  async start(): Promise<void> {
+    await Promise.all(
+      this.probes.map(async (ask, index) => this.reached.set(index, (await ask()).failure === undefined)),
+    )
+    if (this.stopped) return
+    this.timer = setTimeout(() => void this.start(), every)
+    this.timer.unref()
+  }
+
+  get isOneReached(): boolean {
+    return [...this.reached.values()].includes(true)
+  }
+
+  stop(): void {
+    this.stopped = true
+    clearTimeout(this.timer)
+  }
+}

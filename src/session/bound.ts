@@ -59,11 +59,11 @@ export class BoundSession implements ResumableSession {
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
 
-  stanza(from: Side, stanza: Stanza, output: BoundOutput): void {
+  stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
     const repeat = from === 'upstream' ? this.counts?.repeat(stanza) : undefined
-    if (repeat === undefined) return this.fresh(from, stanza, output)
-    this.repeated(stanza, repeat.how, output)
-    for (const whole of repeat.next) output.send('client', whole)
+    if (repeat === undefined) return this.fresh(from, stanza, lang, output)
+    this.repeated(stanza, repeat.how, lang, output)
+    for (const whole of repeat.next) output.sendElement('client', whole)
   }
 
   /** What the rest of the session's phases forbid: answered, and nothing passed on. */
@@ -83,16 +83,16 @@ export class BoundSession implements ResumableSession {
     this.spread(this.watch.told(news), output)
   }
 
-  private fresh(from: Side, stanza: Stanza, output: BoundOutput): void {
+  private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
     const { watch, requests } = this
-    const { verdict, said } = this.judge(from, stanza, this.known, output)
+    const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
     switch (verdict.verdict) {
       case 'forward':
         if (from === 'client') requests.sent(verdict.stanza)
         else requests.received(stanza)
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
-        return output.send(other[from], verdict.stanza.element)
+        return output.sendElement(other[from], verdict.stanza.element)
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
       case 'drop':
@@ -117,7 +117,7 @@ export class BoundSession implements ResumableSession {
     const answer = errorReply(stanza, error, { by: this.domain, to })
     if (answer === undefined) return
     counts?.added(from, answer)
-    output.send(from, answer)
+    output.sendElement(from, answer)
   }
 
   private leaveOut(from: Side, stanza: Stanza, said: readonly RuleOutcome[], output: BoundOutput): void {
@@ -127,14 +127,14 @@ export class BoundSession implements ResumableSession {
   }
 
   /** RFC 6121 has no word on it; XEP-0198 has the server repeat what it was not told to have arrived. */
-  private repeated(stanza: Stanza, how: Repeated, output: BoundOutput): void {
+  private repeated(stanza: Stanza, how: Repeated, lang: string | undefined, output: BoundOutput): void {
     switch (how.repeated) {
       case 'dropped':
         return output.report(judgedReport('upstream', stanza, 'drop', how.said, this.bare))
       case 'forwarded':
       case 'decided': {
-        const { verdict } = this.judge('upstream', stanza, believing, output)
-        if (verdict.verdict === 'forward') return output.send('client', verdict.stanza.element)
+        const { verdict } = this.judge('upstream', stanza, lang, believing, output)
+        if (verdict.verdict === 'forward') return output.sendElement('client', verdict.stanza.element)
         break
       }
       case 'other':
@@ -146,16 +146,17 @@ export class BoundSession implements ResumableSession {
   private judge(
     from: Side,
     stanza: Stanza,
+    lang: string | undefined,
     known: KnownFacts,
     output: BoundOutput,
   ): { verdict: Judgement['verdict']; said: RuleOutcome[] } {
-    const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, known, output))
+    const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, lang, known))
     const said = decisions.map(ruleOutcomeOf)
     output.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))
     return { verdict, said }
   }
 
-  private facts(from: Side, known: KnownFacts, output: BoundOutput): Facts {
+  private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
     const { jid, bare } = this
     const trusts = (contact: string) => isTrusted(contact, this.options.trustedDomains)
     return {
@@ -163,14 +164,14 @@ export class BoundSession implements ResumableSession {
       jid,
       bare,
       foreignFrom: this.options.foreignFrom ?? 'override',
-      lang: output.langOf(from),
+      lang,
       ...known,
       trusts,
     }
   }
 
   private spread({ news, reports }: Observed, output: BoundOutput): void {
-    for (const item of news) output.tell(item)
+    for (const item of news) output.tell(this.bare, item)
     for (const report of reports) output.report(report)
   }
 }

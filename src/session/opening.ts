@@ -1,11 +1,13 @@
-/** Stream headers and STARTTLS, the client's with the gate and the gate's own with the server (RFC 6120 sections 4.7 and 5). */
+/**
+ * Stream headers and STARTTLS: the client's with the gate, and the gate's own with the upstream (RFC 6120 sections 4.7 and 5). Each
+ * function says what it found; the session decides what follows.
+ */
 import { compareDomain, parseJid } from '../stanza/jid.ts'
-import type { Header, Side } from '../stream/item.ts'
+import type { Header, Side, StreamError } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
 import type { ConnectFailure } from './labels.ts'
 import { isVersionServed } from './negotiation.ts'
-import type { Progress } from './stream-management.ts'
 import type { Streams } from './streams.ts'
 
 /** Where a domain's streams go. */
@@ -19,34 +21,40 @@ export interface Destination {
   readonly actsForOthers?: boolean
 }
 
-/** The session that this is a part of. */
-export interface OpeningStage {
-  readonly streams: Streams
-  readonly at: Progress
-  destinationOf(domain: string): Destination | undefined
-  /** The client has named its domain. */
-  chosen(destination: Destination): void
-  /** The upstream was not reached, or is not what it has to be. */
-  blame(reason: ConnectFailure): void
-}
+/** What a client's stream header asks for. */
+export type Opened =
+  /** A stream error. `destination`: the domain was known. */
+  | {
+      readonly opened: 'wrong'
+      readonly error: StreamError
+      readonly text?: string
+      readonly destination?: Destination
+    }
+  /** TLS comes first. */
+  | { readonly opened: 'plain'; readonly destination: Destination }
+  /** The upstream is to be dialled. */
+  | { readonly opened: 'first'; readonly destination: Destination }
+  /** The upstream is there: a new stream on the same connections (RFC 6120 section 4.3.3). */
+  | { readonly opened: 'again'; readonly destination: Destination }
 
 export class Opening {
   /** The client owes a stream header. */
   headerDue = true
-  /** A stream header went to the server, and its features have not come. */
+  /** A stream header went to the upstream, and its features have not come. */
   featuresDue = false
   /** TLS is being negotiated with the client. */
   isSecuring = false
   /** STARTTLS with the upstream is still to be done. */
   upstreamPlain = false
-  private readonly stage: OpeningStage
+  private readonly streams: Streams
   /** The client's transport has TLS, or needs none. */
   private secured: boolean
   private header: Header = new Map()
   private upstreamLang: string | undefined
 
-  constructor(stage: OpeningStage, starttls: boolean) {
-    this.stage = stage
+  /** `starttls`: the client's transport is plain, and TLS is required. */
+  constructor(streams: Streams, starttls: boolean) {
+    this.streams = streams
     this.secured = !starttls
   }
 
@@ -55,42 +63,36 @@ export class Opening {
     return side === 'client' ? this.header.get('xml:lang') : this.upstreamLang
   }
 
-  client(header: Header): void {
-    const { streams, at } = this.stage
-    if (!this.headerDue) return streams.fail('bad-format', 'client-error', 'a second stream header')
+  /** The client's stream header. `before`: the domain of its first one; empty if this is the first. */
+  client(header: Header, before: string, destinationOf: (domain: string) => Destination | undefined): Opened {
+    if (!this.headerDue) return { opened: 'wrong', error: 'bad-format', text: 'a second stream header' }
     this.headerDue = false
     const domain = header.get('to')
     if (domain === undefined || domain === '')
-      return streams.fail('improper-addressing', 'client-error', "the stream header has no 'to'")
-    const destination = parseJid(domain) === undefined ? undefined : this.stage.destinationOf(domain)
-    // The domain was chosen with the first header, and the server with it.
-    const isAgain = streams.hasTransport('upstream')
-    if (destination === undefined || (isAgain && compareDomain(domain, at.domain) === 'different'))
-      return streams.fail('host-unknown', 'client-error')
-    at.domain = domain
-    this.stage.chosen(destination)
-    if (!isVersionServed(header.get('version'))) return streams.fail('unsupported-version', 'client-error')
+      return { opened: 'wrong', error: 'improper-addressing', text: "the stream header has no 'to'" }
+    const destination = parseJid(domain) === undefined ? undefined : destinationOf(domain)
+    // The domain was chosen with the first header, and the upstream with it.
+    const isAgain = this.streams.hasTransport('upstream')
+    if (destination === undefined || (isAgain && compareDomain(domain, before) === 'different'))
+      return { opened: 'wrong', error: 'host-unknown' }
+    if (!isVersionServed(header.get('version'))) return { opened: 'wrong', error: 'unsupported-version', destination }
     this.header = header
-    if (!this.secured) return this.offerStarttls()
-    if (isAgain) return this.sayHeader()
-    at.upstream = destination.upstream
-    this.upstreamPlain = destination.starttls
-    at.phase = 'connecting'
-    streams.out.push({ effect: 'connect', upstream: destination.upstream, domain })
+    if (!this.secured) return { opened: 'plain', destination }
+    return { opened: isAgain ? 'again' : 'first', destination }
   }
 
-  upstream(header: Header): void {
-    const { streams, at } = this.stage
-    if (!isVersionServed(header.get('version'))) return this.stage.blame('version')
-    if (this.upstreamPlain) return
+  /** The upstream's stream header, passed on once its transport has TLS. What is given is why it cannot be used; `undefined`: it can. */
+  upstream(header: Header): ConnectFailure | undefined {
+    if (!isVersionServed(header.get('version'))) return 'version'
+    if (this.upstreamPlain) return undefined
     this.upstreamLang = header.get('xml:lang')
-    if (at.phase === 'connecting') at.phase = 'negotiating'
-    streams.send('client', { item: 'open', header })
+    this.streams.send('client', { item: 'open', header })
+    return undefined
   }
 
   /** Sends the upstream the client's header; before its TLS one of the gate's own, which names nobody. */
-  sayHeader(): void {
-    const header = new Map([['to', this.stage.at.domain]])
+  sayHeader(domain: string): void {
+    const header = new Map([['to', domain]])
     const names = this.upstreamPlain ? ['xml:lang'] : ['from', 'xml:lang']
     for (const name of names) {
       const value = this.header.get(name)
@@ -98,13 +100,20 @@ export class Opening {
     }
     header.set('version', '1.0')
     this.featuresDue = true
-    this.stage.streams.send('upstream', { item: 'open', header })
+    this.streams.send('upstream', { item: 'open', header })
   }
 
-  /** The client asks for TLS. */
-  starttls(): void {
-    const { streams, at } = this.stage
-    if (at.phase !== 'securing') {
+  /** Tells the client that TLS is required (RFC 6120 section 5.3.1). */
+  offerStarttls(): void {
+    this.streams.sayOwnHeader()
+    const starttls = element('starttls', ns.tls, {}, [element('required', ns.tls)])
+    this.streams.sendElement('client', element('features', ns.stream, {}, [starttls]))
+  }
+
+  /** The client asks for TLS. `isOffered`: it was offered. */
+  starttls(isOffered: boolean): void {
+    const { streams } = this
+    if (!isOffered) {
       // RFC 6120 section 5.4.2.2: failure, then the end of the stream.
       streams.failedAt('tls', 'not-offered')
       streams.sendElement('client', element('failure', ns.tls))
@@ -116,43 +125,37 @@ export class Opening {
     streams.out.push({ effect: 'secure', side: 'client' })
   }
 
-  /** TLS stands on this side. */
-  securedBy(side: Side): void {
-    if (side === 'upstream') return this.sayHeader()
+  /** The client's transport has TLS now: a new stream begins. */
+  clientSecured(): void {
     this.secured = true
     this.isSecuring = false
-    this.stage.at.phase = 'opening'
     this.headerDue = true
   }
 
-  /** An element of the server's before its TLS: the gate's own STARTTLS. */
-  upstreamStarttls(received: Element): void {
-    const { streams } = this.stage
+  /**
+   * An element of the upstream's before its TLS: the gate's own STARTTLS. What is given is why there can be none; `undefined`: it goes
+   * on.
+   */
+  upstreamStarttls(received: Element): ConnectFailure | undefined {
+    const { streams } = this
     if (received.ns === ns.stream && received.name === 'features') {
-      if (child(received, 'starttls', ns.tls) === undefined) return this.stage.blame('starttls')
-      return streams.sendElement('upstream', element('starttls', ns.tls))
+      if (child(received, 'starttls', ns.tls) === undefined) return 'starttls'
+      streams.sendElement('upstream', element('starttls', ns.tls))
+      return undefined
     }
-    if (received.ns !== ns.tls || received.name !== 'proceed') return this.stage.blame('starttls')
+    if (received.ns !== ns.tls || received.name !== 'proceed') return 'starttls'
     this.upstreamPlain = false
     streams.beginAnew('upstream')
     streams.out.push({ effect: 'secure', side: 'upstream' })
+    return undefined
   }
 
   /** RFC 6120 section 6.4.6: after a login both sides begin anew on the same connection. */
   restart(): void {
-    const { streams } = this.stage
     this.headerDue = true
     for (const side of ['client', 'upstream'] as const) {
-      streams.beginAnew(side)
-      streams.out.push({ effect: 'restart', side })
+      this.streams.beginAnew(side)
+      this.streams.out.push({ effect: 'restart', side })
     }
-  }
-
-  private offerStarttls(): void {
-    const { streams, at } = this.stage
-    at.phase = 'securing'
-    streams.sayOwnHeader()
-    const starttls = element('starttls', ns.tls, {}, [element('required', ns.tls)])
-    streams.sendElement('client', element('features', ns.stream, {}, [starttls]))
   }
 }

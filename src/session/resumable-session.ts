@@ -14,8 +14,8 @@ export interface ResumableSession {
   readonly bare: string
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   counts: StanzaCounts | undefined
-  /** A stanza has come from this side. */
-  stanza(from: Side, stanza: Stanza, output: BoundOutput): void
+  /** A stanza has come from this side. `lang`: the language that it inherits from its stream (RFC 6120 section 8.1.5). */
+  stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void
   /** A stanza of the client's is answered with this error, and not passed on. */
   refuse(stanza: Stanza, error: StanzaError, output: BoundOutput): void
   /** What was known of the account when the session joined it. */
@@ -26,10 +26,9 @@ export interface ResumableSession {
 
 /** Where a bound session sends what it has decided: the streams that it is on. */
 export interface BoundOutput {
-  send(to: Side, whole: Element): void
+  sendElement(to: Side, whole: Element): void
   report(report: Report): void
-  tell(news: AccountNews): void
+  /** Tells the other sessions of this account. */
+  tell(account: string, news: AccountNews): void
   fail(condition: StreamError, cause: Cause, text?: string): void
-  /** The language that this side's stanzas inherit from its stream. */
-  langOf(side: Side): string | undefined
 }

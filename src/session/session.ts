@@ -1,14 +1,18 @@
 /**
  * One client's stream and its upstream stream, as one state machine: an event goes in, effects come out. It knows no socket, no
- * clock and no wire; `relay.ts` does what it says. Here is who gets what; the way to a bound resource (the phases of `negotiation.ts`) is
- * in `opening.ts`, `login.ts` and `binding.ts`, what becomes of stanzas then in `bound.ts`, stream management in `managing.ts`, what is
- * said on the two streams and how they end in `streams.ts`.
+ * clock and no wire; `relay.ts` does what it says.
+ *
+ * The session alone knows the phase (`negotiation.ts`) and what comes next. Its parts are told what they need, and say what they found:
+ * headers and STARTTLS (`opening.ts`), SASL (`login.ts`), the resource (`binding.ts`), stream management (`stream-management.ts`), stanzas of a bound
+ * resource (`bound.ts`). What is sent and how the streams end is in `streams.ts`.
  */
+
+import { copied } from '../stanza/copied.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { compareDomain } from '../stanza/jid.ts'
 import { isKind, type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
-import type { Side, StreamItem } from '../stream/item.ts'
+import type { Header, Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element } from '../xml/element.ts'
 import { Binding, pass } from './binding.ts'
@@ -17,12 +21,12 @@ import type { Effect, SessionEvent } from './event.ts'
 import { judgedReport } from './judgement-report.ts'
 import type { ConnectFailure } from './labels.ts'
 import { Login } from './login.ts'
-import { earlyIqOf, isHeld, nonzaOf, type Phase } from './negotiation.ts'
+import { boundInlineOf, earlyIqOf, isHeld, nonzaOf, type Phase } from './negotiation.ts'
 import { NegotiationTimers, type Times, type Turn } from './negotiation-timers.ts'
 import { type Destination, Opening } from './opening.ts'
-import type { BoundOutput, ResumableSession } from './resumable-session.ts'
+import type { ResumableSession } from './resumable-session.ts'
 import { isStreamManagement } from './stanza-counts.ts'
-import { type Progress, StreamManagement } from './stream-management.ts'
+import { type Progress, type Resumed, StreamManagement } from './stream-management.ts'
 import { conditionOf, Streams } from './streams.ts'
 
 export interface SessionOptions extends BoundOptions {
@@ -51,64 +55,30 @@ export class Session {
   /** The metrics' label of the route, once it is known. */
   route: string | undefined
 
+  private phaseNow: Phase = 'opening'
+  /** As the client has spelled it; empty as long as it has named none. */
+  private domain = ''
+  private upstreamName = ''
+  private bound: ResumableSession | undefined
   private readonly options: SessionOptions
   private readonly streams: Streams
-  private readonly output: BoundOutput
-  private readonly streamManagement: StreamManagement
   private readonly opening: Opening
   private readonly login: Login
   private readonly binding: Binding
-  private readonly at: Progress = { phase: 'opening', domain: '', upstream: '', bound: undefined }
+  private readonly streamManagement: StreamManagement
   private readonly timers: NegotiationTimers
   private closeWithin = untilClosed
+
   constructor(options: SessionOptions, now: number) {
+    const { starttls, loginFailures, times } = options
     this.options = options
-    this.timers = new NegotiationTimers(options.times, now)
+    this.timers = new NegotiationTimers(times, now)
     this.deadline = this.timers.until('header', now)
-    this.streams = new Streams(() => ({
-      from: this.route === undefined ? '' : this.at.domain,
-      id: options.newStreamId(),
-    }))
-    const { streams, at } = this
-    this.streamManagement = new StreamManagement({
-      streams,
-      at,
-      begin: bound => this.begin(bound),
-      answer: nonza => this.answer(nonza),
-    })
-    this.opening = new Opening(
-      {
-        streams,
-        at,
-        destinationOf: domain => options.destinationOf(domain),
-        chosen: destination => this.chosen(destination),
-        blame: reason => this.blame(reason),
-      },
-      options.starttls,
-    )
-    this.binding = new Binding({
-      streams,
-      at,
-      isCrowded: account => options.isCrowded(account),
-      bind: jid => this.bind(jid),
-    })
-    this.login = new Login({
-      streams,
-      at,
-      streamManagement: this.streamManagement,
-      failuresAtMost: options.loginFailures,
-      fills: () => this.timers.fills(),
-      restart: () => this.opening.restart(),
-      mayBind: jid => this.binding.may(jid),
-      bind: jid => this.bind(jid),
-    })
-    this.output = {
-      send: (to, whole) => streams.sendElement(to, whole),
-      report: report => streams.report(report),
-      tell: news => this.out({ effect: 'tell-account', account: this.at.bound?.bare ?? '', news }),
-      fail: (condition, cause, text) => this.fail(condition, cause, text),
-      langOf: side => this.opening.langOf(side),
-    }
+    this.streams = new Streams(() => ({ from: this.route === undefined ? '' : this.domain, id: options.newStreamId() }))
+    this.opening = new Opening(this.streams, starttls)
+    this.login = new Login(this.streams, loginFailures)
+    this.binding = new Binding(this.streams, account => options.isCrowded(account))
+    this.streamManagement = new StreamManagement(this.streams)
   }
 
   /** The client may not be read at present: the server has the word. */
@@ -116,8 +86,8 @@ export class Session {
     if (!this.streams.isOpen) return false
     // A new header is answered by the server's before anything else is said.
     const isAnswerDue =
-      this.at.phase === 'authenticated' && !this.opening.headerDue && !this.streams.isSpeakingTo('client')
-    return isAnswerDue || isHeld(this.at.phase)
+      this.phaseNow === 'authenticated' && !this.opening.headerDue && !this.streams.isSpeakingTo('client')
+    return isAnswerDue || isHeld(this.phaseNow)
   }
 
   get closing(): boolean {
@@ -130,17 +100,17 @@ export class Session {
 
   /** The name of the upstream, once one was chosen. */
   get upstream(): string | undefined {
-    return this.at.upstream === '' ? undefined : this.at.upstream
+    return this.upstreamName === '' ? undefined : this.upstreamName
   }
 
   /** How far it has come; `closing` from the first word of its end. */
   get phase(): Phase | 'closing' {
-    return this.streams.isOpen ? this.at.phase : 'closing'
+    return this.streams.isOpen ? this.phaseNow : 'closing'
   }
 
   /** The full JID of the resource, once one was bound. */
   get boundTo(): string | undefined {
-    return this.at.bound?.jid
+    return this.bound?.jid
   }
 
   receive(event: SessionEvent, now: number): Effect[] {
@@ -151,19 +121,18 @@ export class Session {
     if (this.over) this.deadline = undefined
     else if (this.closing)
       this.deadline = Math.min(wasOpen ? Infinity : (this.deadline ?? Infinity), now + this.closeWithin)
-    else this.deadline = this.at.phase === 'bound' ? undefined : this.timers.until(this.turn, now)
+    else this.deadline = this.phaseNow === 'bound' ? undefined : this.timers.until(this.turn, now)
     return this.streams.out
   }
 
-  private chosen({ route, actsForOthers = false }: Destination): void {
-    this.route = route
-    this.login.actsForOthers = actsForOthers
+  private get progress(): Progress {
+    return { phase: this.phaseNow, domain: this.domain, upstream: this.upstreamName, bound: this.bound }
   }
 
   private get turn(): Turn {
     const { isSecuring, featuresDue, headerDue } = this.opening
     if (isSecuring) return 'tls'
-    if (isHeld(this.at.phase) || featuresDue) return 'server'
+    if (isHeld(this.phaseNow) || featuresDue) return 'server'
     return headerDue ? 'header' : 'client'
   }
 
@@ -171,21 +140,21 @@ export class Session {
     switch (event.event) {
       case 'connected':
         this.streams.connected()
-        return this.streams.isOpen ? this.opening.sayHeader() : undefined
+        return this.streams.isOpen ? this.opening.sayHeader(this.domain) : undefined
       case 'refused':
         return this.blame(event.reason)
       case 'secured':
-        return this.opening.securedBy(event.side)
+        return this.onSecured(event.side)
       case 'item':
         return event.from === 'client' ? this.onClientItem(event.item) : this.onUpstreamItem(event.item)
       case 'closed':
         return this.onClosed(event.side)
       case 'account-joined':
-        return this.at.bound?.joined(event.snapshot, this.output)
+        return this.bound?.joined(event.snapshot, this.streams)
       case 'account-news':
-        return this.at.bound?.told(event.news, this.output)
+        return this.bound?.told(event.news, this.streams)
       case 'resumable-found':
-        return this.streamManagement.fetched(event.found)
+        return this.onResumableFound(event.found)
       case 'superseded':
         return this.streamManagement.superseded()
       case 'stop':
@@ -209,13 +178,13 @@ export class Session {
     if (!this.streams.isOpen) return
     switch (item.item) {
       case 'open':
-        return this.opening.client(item.header)
+        return this.onClientHeader(item.header)
       case 'element':
         if (this.opening.headerDue) return this.fail('bad-format', 'client-error', 'a stream begins with its header')
         return this.onClientElement(item.element)
       case 'whitespace':
         // Keepalives; before the stream is bound there is nobody to keep awake, and during SASL none is allowed.
-        return this.at.phase === 'bound' ? this.streams.send('upstream', item) : undefined
+        return this.phaseNow === 'bound' ? this.streams.send('upstream', item) : undefined
       case 'close':
         return this.streams.close('client')
       case 'error':
@@ -228,58 +197,113 @@ export class Session {
     if (stanza !== undefined) return this.onClientStanza(stanza)
     switch (nonzaOf(received)) {
       case 'starttls':
-        return this.opening.starttls()
+        return this.opening.starttls(this.phaseNow === 'securing')
       case 'sasl':
-        return this.login.ask(received)
+        return this.onLoginRequest(received)
       case 'compress':
-        return this.answer(element('failure', ns.compress, {}, [element('unsupported-method', ns.compress)]))
+        return this.streams.answer(element('failure', ns.compress, {}, [element('unsupported-method', ns.compress)]))
       case 'stream-management':
-        return this.streamManagement.client(received)
+        if (this.streamManagement.client(received, this.progress) === 'resumption') this.phaseNow = 'resuming'
+        return
       case 'stream-error':
         this.streams.report({ report: 'stream-error', side: 'client', by: 'peer', condition: conditionOf(received) })
         return this.streams.close('client')
       case 'misplaced':
         return this.fail('unsupported-stanza-type', 'client-error')
       case 'extension':
-        if (this.at.phase === 'securing') return this.fail('not-authorized', 'client-error')
+        if (this.phaseNow === 'securing') return this.fail('not-authorized', 'client-error')
         return this.streams.sendElement('upstream', received)
     }
   }
 
-  /** An answer of the gate's own to a nonza; without one the nonza is left out. */
-  private answer(nonza: Element | undefined): void {
-    this.streams.report({ report: 'nonza', from: 'client', verdict: nonza === undefined ? 'drop' : 'reject' })
-    if (nonza !== undefined) this.streams.sendElement('client', nonza)
+  private onClientStanza(stanza: Stanza): void {
+    const { bound, streams } = this
+    if (bound === undefined) return this.onEarlyStanza(stanza)
+    if (stanza.kind === 'iq' && earlyIqOf(stanza) === 'bind')
+      return bound.refuse(stanza, { condition: 'unexpected-request' }, streams)
+    bound.stanza('client', stanza, this.opening.langOf('client'), streams)
   }
 
-  private onClientStanza(stanza: Stanza): void {
-    const iq = this.at.phase === 'bound' && stanza.kind !== 'iq' ? 'other' : earlyIqOf(stanza)
-    if (this.at.bound !== undefined) {
-      const { output } = this
-      const { bound } = this.at
-      return iq === 'bind'
-        ? bound.refuse(stanza, { condition: 'unexpected-request' }, output)
-        : bound.stanza('client', stanza, output)
-    }
-    if (this.at.phase === 'negotiating' && iq === 'registration' && this.isToServer(stanza)) {
+  /** A stanza of the client's before a resource is bound. */
+  private onEarlyStanza(stanza: Stanza): void {
+    const iq = earlyIqOf(stanza)
+    const isNegotiating = this.phaseNow === 'negotiating'
+    if (isNegotiating && iq === 'registration' && this.isToServer(stanza)) {
       this.timers.fills()
       return pass(this.streams, 'client', stanza)
     }
-    if (this.at.phase === 'negotiating' && iq === 'legacy-auth')
-      return this.refuse(stanza, { condition: 'service-unavailable' })
-    if (this.at.phase === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) return this.binding.ask(stanza)
+    if (isNegotiating && iq === 'legacy-auth') return this.refuse(stanza, { condition: 'service-unavailable' })
+    if (this.phaseNow === 'authenticated' && iq === 'bind' && this.isToServer(stanza)) {
+      if (this.binding.ask(stanza)) this.phaseNow = 'binding'
+      return
+    }
     // RFC 6120 section 4.3.5.
     this.streams.report(judgedReport('client', stanza, 'close', [], undefined))
     this.fail('not-authorized', 'client-error')
   }
 
+  private onClientHeader(header: Header): void {
+    const opened = this.opening.client(header, this.domain, domain => this.options.destinationOf(domain))
+    const { destination } = opened
+    if (destination !== undefined) {
+      this.domain = header.get('to') ?? ''
+      this.route = destination.route
+      this.login.actsForOthers = destination.actsForOthers ?? false
+    }
+    switch (opened.opened) {
+      case 'wrong':
+        return this.fail(opened.error, 'client-error', opened.text)
+      case 'plain':
+        this.phaseNow = 'securing'
+        return this.opening.offerStarttls()
+      case 'again':
+        return this.opening.sayHeader(this.domain)
+      case 'first': {
+        const { upstream, starttls } = opened.destination
+        this.upstreamName = upstream
+        this.opening.upstreamPlain = starttls
+        this.phaseNow = 'connecting'
+        return this.out({ effect: 'connect', upstream, domain: this.domain })
+      }
+    }
+  }
+
+  private onSecured(side: Side): void {
+    if (side === 'upstream') return this.opening.sayHeader(this.domain)
+    this.opening.clientSecured()
+    this.phaseNow = 'opening'
+  }
+
+  private onLoginRequest(request: Element): void {
+    const { login, streams } = this
+    if (this.phaseNow !== 'negotiating') return this.fail('not-authorized', 'client-error')
+    const fault = login.faultOf(request, this.domain)
+    if (fault !== undefined) {
+      const step = login.refuse(request, fault)
+      if (step === 'asked') this.phaseNow = 'authenticating'
+      else this.onLoginFailed(step)
+      return
+    }
+    if (this.streamManagement.asksInline(request, this.progress)) {
+      this.phaseNow = 'resuming'
+      return
+    }
+    this.phaseNow = 'authenticating'
+    streams.sendElement('upstream', request)
+  }
+
+  private onLoginFailed(step: 'failed' | 'too-often'): void {
+    this.streamManagement.refused()
+    if (step === 'too-often') this.fail('policy-violation', 'client-error', 'too many attempts to authenticate')
+  }
+
   private isToServer({ to }: Stanza): boolean {
-    return to === undefined || compareDomain(to, this.at.domain) !== 'different'
+    return to === undefined || compareDomain(to, this.domain) !== 'different'
   }
 
   private refuse(stanza: Stanza, error: StanzaError): void {
     this.streams.report(judgedReport('client', stanza, 'reject', [], undefined))
-    const answer = errorReply(stanza, error, { by: this.at.domain })
+    const answer = errorReply(stanza, error, { by: this.domain })
     if (answer !== undefined) this.streams.sendElement('client', answer)
   }
 
@@ -290,17 +314,17 @@ export class Session {
     if (this.closing) {
       if (item.item === 'close') this.streams.end('upstream')
       // What the server still says between the client's end tag and its own reaches the client.
-      else if (item.item === 'element' && this.streams.isSpeakingTo('client') && this.at.bound !== undefined)
+      else if (item.item === 'element' && this.streams.isSpeakingTo('client') && this.bound !== undefined)
         this.onUpstreamElement(item.element)
       return
     }
     switch (item.item) {
       case 'open':
-        return this.opening.upstream(item.header)
+        return this.onUpstreamHeader(item.header)
       case 'element':
         return this.onUpstreamElement(item.element)
       case 'whitespace':
-        return this.at.phase === 'bound' ? this.streams.send('client', item) : undefined
+        return this.phaseNow === 'bound' ? this.streams.send('client', item) : undefined
       case 'close':
         return this.streamManagement.blames() ? undefined : this.streams.close('upstream')
       case 'error':
@@ -310,22 +334,22 @@ export class Session {
 
   private onUpstreamElement(received: Element): void {
     if (received.ns === ns.stream && received.name === 'error') return this.onUpstreamError(received)
-    if (this.opening.upstreamPlain) return this.opening.upstreamStarttls(received)
+    if (this.opening.upstreamPlain) return this.blame(this.opening.upstreamStarttls(received))
     if (!this.streams.isSpeakingTo('client')) return this.fail('internal-server-error', 'upstream-error')
     const stanza = stanzaOf(received)
     if (stanza !== undefined)
-      return this.at.bound === undefined
-        ? this.binding.answer(stanza)
-        : this.at.bound.stanza('upstream', stanza, this.output)
+      return this.bound === undefined
+        ? this.onBindingAnswer(stanza)
+        : this.bound.stanza('upstream', stanza, this.opening.langOf('upstream'), this.streams)
     if (received.ns === ns.stream && received.name === 'features') {
       this.opening.featuresDue = false
       return this.streams.sendElement(
         'client',
-        rewriteFeatures(received, this.maxBytes, this.at.phase !== 'negotiating'),
+        rewriteFeatures(received, this.maxBytes, this.phaseNow !== 'negotiating'),
       )
     }
-    if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.login.answer(received)
-    if (isStreamManagement(received)) return this.streamManagement.upstream(received)
+    if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onLoginAnswer(received)
+    if (isStreamManagement(received)) return this.onUpstreamManagement(received)
     // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one. What belongs
     // to the client's wire (RFC 7395), to TLS or to compression is between the gate and the client: `<close see-other-uri/>` leads round it.
     if (isKind(received.name) || wireOnly.has(received.ns))
@@ -333,10 +357,74 @@ export class Session {
     this.streams.sendElement('client', received)
   }
 
+  private onUpstreamHeader(header: Header): void {
+    const failure = this.opening.upstream(header)
+    if (failure === undefined && !this.opening.upstreamPlain && this.phaseNow === 'connecting')
+      this.phaseNow = 'negotiating'
+    this.blame(failure)
+  }
+
+  private onLoginAnswer(received: Element): void {
+    const { login, streams } = this
+    // An answer that nobody waits for.
+    if (this.phaseNow !== 'authenticating')
+      return streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
+    const answer = login.answer(received)
+    this.phaseNow = answer === 'success' ? 'authenticated' : 'negotiating'
+    switch (answer) {
+      case 'success':
+        return received.ns === ns.sasl2 ? this.onSuccessInline(received) : this.onSuccess(received)
+      case 'task':
+        return this.timers.fills()
+      case 'features-changed':
+        return this.streamManagement.refused()
+      case 'failed':
+      case 'too-often':
+        return this.onLoginFailed(answer)
+    }
+  }
+
+  private onSuccess(success: Element): void {
+    this.streams.sendElement('client', success)
+    this.out({ effect: 'admit' })
+    this.opening.restart()
+  }
+
+  /** XEP-0386: the success holds the bound JID; XEP-0198: or a resumption. */
+  private onSuccessInline(received: Element): void {
+    const success = this.streamManagement.success(received)
+    if (success === 'done') return
+    if ('session' in success) return this.resume(success)
+    const jid = boundInlineOf(received)
+    if (jid !== undefined && !this.binding.may(jid, this.domain)) return
+    this.streams.sendElement('client', success)
+    this.out({ effect: 'admit' })
+    if (jid === undefined) return
+    this.bind(jid)
+    this.streamManagement.boundInline(received, this.progress)
+  }
+
+  private onBindingAnswer(stanza: Stanza): void {
+    const answer = this.binding.answer(stanza, this.phaseNow === 'binding', this.domain)
+    if (answer.answer === 'bound') this.bind(answer.jid)
+    if (answer.answer === 'refused') this.phaseNow = 'authenticated'
+  }
+
+  private onUpstreamManagement(received: Element): void {
+    const step = this.streamManagement.upstream(received, this.progress)
+    if (step === 'resumption-failed') this.phaseNow = 'authenticated'
+    else if (step !== 'done') this.resume(step)
+  }
+
+  private onResumableFound(found: ResumableSession | undefined): void {
+    const next = this.streamManagement.found(found)
+    if (next !== undefined) this.phaseNow = next
+  }
+
   /** Bytes of one element that the client may send at present. */
   private get maxBytes(): number {
     const { beforeLogin, client } = this.options.maxBytes
-    return this.at.phase === 'negotiating' ? beforeLogin : client
+    return this.phaseNow === 'negotiating' ? beforeLogin : client
   }
 
   private onUpstreamError(received: Element): void {
@@ -352,8 +440,9 @@ export class Session {
   }
 
   /** The upstream was not reached, or is not what it has to be. RFC 6120 section 4.9.3.8 keeps another condition for servers of others. */
-  private blame(reason: ConnectFailure): void {
-    this.streams.report({ report: 'connect-failed', upstream: this.at.upstream, reason })
+  private blame(reason: ConnectFailure | undefined): void {
+    if (reason === undefined) return
+    this.streams.report({ report: 'connect-failed', upstream: this.upstreamName, reason })
     this.fail('internal-server-error', 'connect-failed', 'the server cannot be reached')
   }
 
@@ -361,12 +450,19 @@ export class Session {
 
   /** The server alone says who the client is (RFC 6120 section 4.3.6). */
   private bind(jid: string): void {
-    this.begin(new BoundSession(this.options, this.at.domain, jid))
+    this.begin(new BoundSession(this.options, this.domain, copied(jid)))
+  }
+
+  /** The session of an earlier stream goes on here (XEP-0198 section 5). */
+  private resume({ session, owed }: Resumed): void {
+    this.begin(session)
+    for (const side of ['client', 'upstream'] as const)
+      for (const whole of owed[side]) this.streams.sendElement(side, whole)
   }
 
   private begin(bound: ResumableSession): void {
-    this.at.bound = bound
-    this.at.phase = 'bound'
+    this.bound = bound
+    this.phaseNow = 'bound'
     this.deadline = undefined
     this.streams.report({ report: 'session-opened', jid: bound.jid })
     this.out({ effect: 'settle' })
@@ -380,15 +476,15 @@ export class Session {
     if (!streams.hasTransport(side)) return
     if (side === 'client' && this.opening.isSecuring) this.streams.failedAt('tls', 'handshake')
     // An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`.
-    const isUnreached = side === 'upstream' && this.at.phase === 'connecting' && streams.isOpen
+    const isUnreached = side === 'upstream' && this.phaseNow === 'connecting' && streams.isOpen
     const reason = streams.isSpeakingTo('upstream') ? 'lost' : 'tls'
     const wasOpen = streams.isOpen
     if (isUnreached) streams.cause ??= 'connect-failed'
     streams.lost(side)
     if (isUnreached) return this.blame(reason)
     if (wasOpen && streams.isOpen) this.onLost(side)
-    if (streams.isClosed && this.at.bound !== undefined)
-      streams.report({ report: 'session-closed', jid: this.at.bound.jid, cause: streams.cause ?? `${side}-lost` })
+    if (streams.isClosed && this.bound !== undefined)
+      streams.report({ report: 'session-closed', jid: this.bound.jid, cause: streams.cause ?? `${side}-lost` })
   }
 
   private onLost(side: Side): void {

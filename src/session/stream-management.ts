@@ -1,6 +1,7 @@
 /**
  * Stream management (XEP-0198) on one stream: what each side says of it, in elements of its own and inside SASL2, and the way to a
- * resumption. The counts themselves are kept in `management.ts`, which outlives the stream.
+ * resumption. The counts themselves are in `stanza-counts.ts`, and outlive the stream. Each function says what it found; the session
+ * decides what follows.
  */
 import { domainSkeletonOf } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
@@ -12,26 +13,27 @@ import { inlineResumeOf, withInlineResume, withManagement } from './sasl2.ts'
 import { enabledForClient, handledTooHigh, patienceOf, refusal, StanzaCounts } from './stanza-counts.ts'
 import type { Streams } from './streams.ts'
 
-/** How far a session has come. */
+/** How far a session has come. Only the session writes it. */
 export interface Progress {
-  phase: Phase
+  readonly phase: Phase
   /** As the client has spelled it; empty as long as it has named none. */
-  domain: string
+  readonly domain: string
   /** The upstream's name; empty as long as none was chosen. */
-  upstream: string
+  readonly upstream: string
   /** The bound resource; `undefined` before. */
-  bound: ResumableSession | undefined
+  readonly bound: ResumableSession | undefined
 }
 
-/** The session that this is a part of. */
-export interface Stage {
-  readonly streams: Streams
-  readonly at: Progress
-  /** The resource is bound, or bound again. */
-  begin(bound: ResumableSession): void
-  /** The gate's own answer to a nonza of the client's; `undefined`: it is left out. */
-  answer(nonza: Element | undefined): void
+/** A session that goes on here, and what is still owed to both sides. */
+export interface Resumed {
+  readonly session: ResumableSession
+  readonly owed: Readonly<Record<Side, readonly Element[]>>
 }
+
+/** What the client's element means: it asks for a resumption, and `found` is to be told what there is; or it was dealt with. */
+export type ClientStep = 'resumption' | 'done'
+/** What the upstream's element means. */
+export type UpstreamStep = Resumed | 'resumption-failed' | 'done'
 
 /** A resumption that the client has asked for (XEP-0198 section 5). */
 interface Resuming {
@@ -44,16 +46,12 @@ interface Resuming {
 }
 
 export class StreamManagement {
-  private readonly stage: Stage
   private readonly streams: Streams
-  private readonly at: Progress
   private resuming: Resuming | undefined
   private resumable = false
 
-  constructor(stage: Stage) {
-    this.stage = stage
-    this.streams = stage.streams
-    this.at = stage.at
+  constructor(streams: Streams) {
+    this.streams = streams
   }
 
   /** The session can be resumed when its stream is lost. */
@@ -61,10 +59,10 @@ export class StreamManagement {
     return this.resumable
   }
 
-  /** A SASL2 request that asks for a resumption inline is taken here; says whether it was. */
-  asksInline(request: Element): boolean {
+  /** Whether this SASL2 request asks for a resumption inline; `found` is to be told what there is then. */
+  asksInline(request: Element, at: Progress): boolean {
     const resume = inlineResumeOf(request)
-    if (resume !== undefined) this.fetch(resume, request)
+    if (resume !== undefined) this.find(resume, request, at)
     return resume !== undefined
   }
 
@@ -73,8 +71,8 @@ export class StreamManagement {
     this.resuming = undefined
   }
 
-  /** The server's SASL2 success as the client is to get it; `undefined`: it resumed the stream, and that was told. */
-  success(received: Element): Element | undefined {
+  /** The upstream's SASL2 success: as the client is to get it, or the session that it has resumed. */
+  success(received: Element): Element | Resumed | 'done' {
     const { resuming } = this
     const isUnknown = resuming !== undefined && resuming.found === undefined
     const owed = isUnknown ? [refusal(resuming.asked.ns, 'item-not-found')] : []
@@ -84,129 +82,147 @@ export class StreamManagement {
       if (nonza.name === 'enabled') return enabledForClient(nonza)
       return nonza.name === 'failed' ? (resuming?.found?.counts?.failure(nonza) ?? nonza) : nonza
     })
-    if (resumed !== undefined) {
-      this.resume(resumed, answer => withManagement(received, [], nonza => (nonza === resumed ? answer : nonza)))
-      return undefined
-    }
+    if (resumed !== undefined)
+      return this.resume(resumed, answer => withManagement(received, [], nonza => (nonza === resumed ? answer : nonza)))
     if (resuming?.found !== undefined) this.streams.report({ report: 'resumption', outcome: 'refused' })
     this.resuming = undefined
     return success
   }
 
   /** The success has bound a resource, and may have enabled stream management with it: the counts start here (XEP-0386). */
-  boundInline(success: Element): void {
+  boundInline(success: Element, at: Progress): void {
     let enabled: Element | undefined
     withManagement(success, [], nonza => {
       if (nonza.name === 'enabled') enabled = nonza
       return nonza
     })
-    if (enabled === undefined || this.at.bound === undefined) return
-    this.at.bound.counts = new StanzaCounts(enabled.ns)
-    this.enabled(enabled)
+    if (enabled === undefined || at.bound === undefined) return
+    at.bound.counts = new StanzaCounts(enabled.ns)
+    this.enabled(enabled, at)
   }
 
-  client(nonza: Element): void {
-    const counts = this.at.bound?.counts
-    const isRunning = counts?.isEnabled === true && counts.uri === nonza.ns
+  client(nonza: Element, at: Progress): ClientStep {
+    const { streams } = this
+    const counts = at.bound?.counts
     switch (nonza.name) {
       case 'enable':
         // RFC 6120 has the resource first; a stream is managed once (XEP-0198 section 3).
-        if (this.at.bound === undefined || counts !== undefined)
-          return this.stage.answer(refusal(nonza.ns, 'unexpected-request'))
-        this.at.bound.counts = new StanzaCounts(nonza.ns)
-        return this.streams.sendElement('upstream', nonza)
+        if (at.bound === undefined || counts !== undefined) {
+          streams.answer(refusal(nonza.ns, 'unexpected-request'))
+          return 'done'
+        }
+        at.bound.counts = new StanzaCounts(nonza.ns)
+        streams.sendElement('upstream', nonza)
+        return 'done'
       case 'resume':
-        if (this.at.phase !== 'authenticated') return this.stage.answer(refusal(nonza.ns, 'unexpected-request'))
-        return this.fetch(nonza, undefined)
+        if (at.phase !== 'authenticated') {
+          streams.answer(refusal(nonza.ns, 'unexpected-request'))
+          return 'done'
+        }
+        this.find(nonza, undefined, at)
+        return 'resumption'
       case 'r':
-        return counts === undefined ? this.stage.answer(undefined) : this.streams.sendElement('upstream', nonza)
-      case 'a': {
-        if (!isRunning) return this.stage.answer(undefined)
-        if (parseCount(nonza.attrs.get('h')) === undefined)
-          return this.streams.fail('bad-format', 'client-error', "<a/> has no count for its 'h'")
-        const told = counts.acknowledgement('client', nonza)
-        if (told === undefined) return this.lied('client', nonza, counts)
-        return this.streams.sendElement('upstream', told)
-      }
+        if (counts === undefined) streams.answer(undefined)
+        else streams.sendElement('upstream', nonza)
+        return 'done'
+      case 'a':
+        this.clientAcknowledges(nonza, counts)
+        return 'done'
       default:
-        return this.stage.answer(undefined)
+        streams.answer(undefined)
+        return 'done'
     }
   }
 
-  upstream(nonza: Element): void {
-    const { bound } = this.at
+  upstream(nonza: Element, at: Progress): UpstreamStep {
+    const { bound } = at
     const counts = bound?.counts
     switch (nonza.name) {
       case 'enabled':
         if (counts === undefined || counts.isEnabled) break
         this.streams.sendElement('client', enabledForClient(nonza))
-        return this.enabled(nonza)
+        this.enabled(nonza, at)
+        return 'done'
       case 'failed':
-        if (this.at.phase === 'resuming') return this.onResumeFailed(nonza)
+        if (at.phase === 'resuming') return this.resumeFailed(nonza)
         if (bound === undefined || counts === undefined || counts.isEnabled) break
         bound.counts = undefined
-        return this.streams.sendElement('client', nonza)
+        this.streams.sendElement('client', nonza)
+        return 'done'
       case 'resumed':
-        if (this.at.phase !== 'resuming') break
+        if (at.phase !== 'resuming') break
         return this.resume(nonza, answer => answer)
       case 'r':
         if (counts === undefined) break
-        return this.streams.sendElement('client', nonza)
+        this.streams.sendElement('client', nonza)
+        return 'done'
       case 'a': {
         if (counts === undefined) break
         const told = counts.acknowledgement('upstream', nonza)
-        if (told === undefined) return this.lied('upstream', nonza, counts)
-        return this.streams.sendElement('client', told)
+        if (told === undefined) this.lied('upstream', nonza, counts)
+        else this.streams.sendElement('client', told)
+        return 'done'
       }
     }
     this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
+    return 'done'
   }
 
-  /** The server counts from here on, and may let the session be resumed. */
-  private enabled(nonza: Element): void {
-    const { bound } = this.at
+  private clientAcknowledges(nonza: Element, counts: StanzaCounts | undefined): void {
+    const { streams } = this
+    if (counts?.isEnabled !== true || counts.uri !== nonza.ns) return streams.answer(undefined)
+    if (parseCount(nonza.attrs.get('h')) === undefined)
+      return streams.fail('bad-format', 'client-error', "<a/> has no count for its 'h'")
+    const told = counts.acknowledgement('client', nonza)
+    if (told === undefined) return this.lied('client', nonza, counts)
+    streams.sendElement('upstream', told)
+  }
+
+  /** The upstream counts from here on, and may let the session be resumed. */
+  private enabled(nonza: Element, at: Progress): void {
+    const { bound } = at
     const id = nonza.attrs.get('id')
     const resume = nonza.attrs.get('resume')
     bound?.counts?.enabled(this.streams.stanzasToClient)
     if (bound === undefined || id === undefined || (resume !== 'true' && resume !== '1')) return
     this.resumable = true
-    this.streams.out.push({ effect: 'offer-resumption', key: this.keyOf(id), bound, patience: patienceOf(nonza) })
+    this.streams.out.push({ effect: 'offer-resumption', key: keyOf(id, at), bound, patience: patienceOf(nonza) })
   }
 
-  /** An SM-ID is the server's own: another server's means another session. */
-  private keyOf(id: string): string {
-    return JSON.stringify([this.at.upstream, domainSkeletonOf(this.at.domain), id])
-  }
-
-  private fetch(asked: Element, authenticate: Element | undefined): void {
-    const key = this.keyOf(asked.attrs.get('previd') ?? '')
-    this.at.phase = 'resuming'
+  private find(asked: Element, authenticate: Element | undefined, at: Progress): void {
+    const key = keyOf(asked.attrs.get('previd') ?? '', at)
     this.resuming = { asked, key, authenticate, found: undefined }
     this.streams.out.push({ effect: 'find-resumable', key })
   }
 
-  /** What the gate has of the session that is to be resumed; without it there can be no true count, and the client binds anew. */
-  fetched(found: ResumableSession | undefined): void {
-    const { resuming } = this
-    if (resuming === undefined || !this.streams.isOpen) return
+  /**
+   * What the gate has of the session that is to be resumed; without it there can be no true count, and the client binds anew. Gives the
+   * phase that follows; `undefined`: nobody asks any longer.
+   */
+  found(session: ResumableSession | undefined): Phase | undefined {
+    const { resuming, streams } = this
+    if (resuming === undefined || !streams.isOpen) return undefined
     const { asked, authenticate } = resuming
-    const counts = found?.counts
+    const counts = session?.counts
     const isFound = counts?.isWhole === true && counts.uri === asked.ns
     const told = isFound ? counts.resumption(asked) : undefined
-    if (told !== undefined) resuming.found = found
-    else this.streams.report({ report: 'resumption', outcome: 'unknown' })
+    if (told !== undefined) resuming.found = session
+    else streams.report({ report: 'resumption', outcome: 'unknown' })
     if (authenticate !== undefined) {
-      this.at.phase = 'authenticating'
-      return this.streams.sendElement('upstream', withInlineResume(authenticate, told))
+      streams.sendElement('upstream', withInlineResume(authenticate, told))
+      return 'authenticating'
     }
-    if (told !== undefined) return this.streams.sendElement('upstream', told)
+    if (told !== undefined) {
+      streams.sendElement('upstream', told)
+      return 'resuming'
+    }
     this.resuming = undefined
-    this.at.phase = 'authenticated'
-    this.stage.answer(refusal(asked.ns, 'item-not-found'))
+    streams.answer(refusal(asked.ns, 'item-not-found'))
+    return 'authenticated'
   }
 
   /**
-   * The server has ended its stream instead of an answer to a resumption. If it was asked with a count that is too high, that is why, and
+   * The upstream has ended its stream instead of an answer to a resumption. If it was asked with a count that is too high, that is why, and
    * the client is told so (XEP-0198 section 5); says whether it was.
    */
   blames(): boolean {
@@ -217,35 +233,36 @@ export class StreamManagement {
   }
 
   /** XEP-0198 section 5: the client may bind a resource on the same stream. */
-  private onResumeFailed(failed: Element): void {
+  private resumeFailed(failed: Element): 'resumption-failed' {
     const answer = this.resuming?.found?.counts?.failure(failed) ?? failed
     this.resuming = undefined
-    this.at.phase = 'authenticated'
     this.streams.report({ report: 'resumption', outcome: 'refused' })
     this.streams.sendElement('client', answer)
+    return 'resumption-failed'
   }
 
   /** `wrap`: what the client's `<resumed/>` stands in. */
-  private resume(resumed: Element, wrap: (answer: Element) => Element): void {
-    const { resuming } = this
+  private resume(resumed: Element, wrap: (answer: Element) => Element): Resumed | 'done' {
+    const { resuming, streams } = this
     const found = resuming?.found
     const counts = found?.counts
-    if (resuming === undefined || found === undefined || counts === undefined)
-      return this.streams.fail('internal-server-error', 'upstream-error')
+    if (resuming === undefined || found === undefined || counts === undefined) {
+      streams.fail('internal-server-error', 'upstream-error')
+      return 'done'
+    }
     const owed = counts.resumed(resuming.asked, resumed)
     if (owed === undefined) {
-      const isClient = counts.claimsTooMuch(resuming.asked)
-      return isClient ? this.lied('client', resuming.asked, counts) : this.lied('upstream', resumed, counts)
+      if (counts.claimsTooMuch(resuming.asked)) this.lied('client', resuming.asked, counts)
+      else this.lied('upstream', resumed, counts)
+      return 'done'
     }
     this.resuming = undefined
     this.resumable = true
-    this.streams.sendElement('client', wrap(owed.answer))
-    if (resuming.authenticate !== undefined) this.streams.out.push({ effect: 'admit' })
-    this.streams.report({ report: 'resumption', outcome: 'resumed' })
-    this.streams.out.push({ effect: 'take-over', key: resuming.key })
-    this.stage.begin(found)
-    for (const whole of owed.client) this.streams.sendElement('client', whole)
-    for (const whole of owed.upstream) this.streams.sendElement('upstream', whole)
+    streams.sendElement('client', wrap(owed.answer))
+    if (resuming.authenticate !== undefined) streams.out.push({ effect: 'admit' })
+    streams.report({ report: 'resumption', outcome: 'resumed' })
+    streams.out.push({ effect: 'take-over', key: resuming.key })
+    return { session: found, owed: { client: owed.client, upstream: owed.upstream } }
   }
 
   /** A count of what was never sent: the stream of the side that lied ends with the extension's own condition. */
@@ -267,12 +284,16 @@ export class StreamManagement {
     this.streams.cut('superseded')
   }
 
-  /** A stream that is lost can be resumed; one that was closed cannot (XEP-0198 section 5). */
+  /** The streams end. A session whose stream is lost can be resumed; one whose stream was closed cannot (XEP-0198 section 5). */
   ended(): void {
     if (!this.resumable) return
     const { cause } = this.streams
-    this.streams.out.push({
-      effect: cause === 'client-lost' || cause === 'upstream-lost' ? 'await-resumption' : 'end-resumption',
-    })
+    const isLost = cause === 'client-lost' || cause === 'upstream-lost'
+    this.streams.out.push({ effect: isLost ? 'await-resumption' : 'end-resumption' })
   }
+}
+
+/** An SM-ID is the upstream's own: another upstream's means another session. */
+function keyOf(id: string, { upstream, domain }: Progress): string {
+  return JSON.stringify([upstream, domainSkeletonOf(domain), id])
 }

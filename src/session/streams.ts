@@ -2,6 +2,7 @@
  * The two streams of a session: what is open, what was said, and how they end. Whatever the ending, each side gets what RFC 6120
  * section 4.4 and 4.9 owe it: a header before an error, one error, one end tag, and then the end of its transport.
  */
+import type { AccountNews } from '../account/news.ts'
 import { isKind } from '../stanza/stanza.ts'
 import { type Side, type StreamError, type StreamItem, streamErrors } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
@@ -9,6 +10,7 @@ import { type Element, elements } from '../xml/element.ts'
 import type { Effect } from './event.ts'
 import type { Cause, NegotiationStage } from './labels.ts'
 import type { Report } from './report.ts'
+import type { BoundOutput } from './resumable-session.ts'
 
 /** What a stream header of the gate's own says (RFC 6120 section 4.7). */
 export interface OwnHeader {
@@ -17,7 +19,7 @@ export interface OwnHeader {
   readonly id: string
 }
 
-export class Streams {
+export class Streams implements BoundOutput {
   /** What the present event has brought about. */
   out: Effect[] = []
   /** Why it all ends, once that is certain. */
@@ -60,6 +62,11 @@ export class Streams {
     this.out.push({ effect: 'report', report })
   }
 
+  /** Tells the other sessions of this account. */
+  tell(account: string, news: AccountNews): void {
+    this.out.push({ effect: 'tell-account', account, news })
+  }
+
   /** The negotiation did not succeed; `condition`: `undefined` when the peer has named none. */
   failedAt(stage: NegotiationStage, condition = 'other'): void {
     this.report({ report: 'negotiation-failed', stage, condition })
@@ -74,6 +81,12 @@ export class Streams {
 
   sendElement(to: Side, whole: Element): void {
     this.send(to, { item: 'element', element: whole })
+  }
+
+  /** The gate's own answer to an element of the client's that is no stanza; `undefined`: the element is left out. */
+  answer(nonza: Element | undefined): void {
+    this.report({ report: 'nonza', from: 'client', verdict: nonza === undefined ? 'drop' : 'reject' })
+    if (nonza !== undefined) this.sendElement('client', nonza)
   }
 
   sayOwnHeader(): void {

@@ -1060,7 +1060,7 @@ t.test('limits', t => {
 })
 
 t.test('the example tells every limit, with its default', t => {
-  const root = resolve(import.meta.dirname, '../..')
+  const root = resolve(import.meta.dirname, '../../..')
   const example = readFileSync(join(root, 'stanzagate.example.yaml'), 'utf8')
   const block = /^# limits:\n(?:# .*\n)+/m.exec(example)?.[0].replaceAll(/^# /gm, '') ?? ''
   t.strictSame(read(fileWith({ more: block })).limits, defaultLimits)
@@ -1097,7 +1097,7 @@ t.test('the least that a file must say, in YAML and in JSON', t => {
 })
 
 t.test('the example is a good one, and the schema knows the words of the code', t => {
-  const root = resolve(import.meta.dirname, '../..')
+  const root = resolve(import.meta.dirname, '../../..')
   const config = read(readFileSync(join(root, 'stanzagate.example.yaml'), 'utf8'))
   t.strictSame(
     config.listeners.map(({ name, port }) => [name, port]),

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
-import { type Reading, readWith } from './config/config.ts'
 import { ConfigError, formatProblem, formatWarning, type Problem } from './config/problem.ts'
+import { type Reading, readWith } from './config/read.ts'
 import type { Config } from './config/types.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'

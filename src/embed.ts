@@ -1,6 +1,6 @@
 /** The gate as other programs have it: they give and get configurations in the file's shape, which are checked as the file is. */
 
-import { configFrom, pluginConfigFrom, type Reading, readWith } from './config/config.ts'
+import { configFrom, pluginConfigFrom, type Reading, readWith } from './config/read.ts'
 import type { ConfigFile, PluginFile } from './config/schema.ts'
 import { type Proxy as Running, startProxy as start } from './proxy.ts'
 import type { Watcher } from './relay/watcher.ts'

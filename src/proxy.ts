@@ -10,27 +10,28 @@ import fastify, {
   LogController,
 } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
-import type { Reading } from './config/config.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
+import type { Reading } from './config/read.ts'
 import { Reload, type Reloadable, type ReloadResult } from './config/reload.ts'
 import type { CertificateFiles, Config, Listener, TcpListener, WebsocketListener } from './config/types.ts'
 import { Console } from './console/console.ts'
 import { consolePlugin } from './console/plugin.ts'
-import { type Environment, Gate, targetOf } from './gate.ts'
+import { type Environment, Gate } from './gate.ts'
 import { Certificates } from './listener/certificates.ts'
 import { hostMetaPlugin } from './listener/host-meta.ts'
 import type { ListenerAdmission } from './listener/listener-admission.ts'
 import type { ProxyHeaderReader } from './listener/proxy-header-reader.ts'
 import { directServer, type Guard, plainServer } from './listener/tcp.ts'
 import { websocketPlugin } from './listener/websocket.ts'
+import { certificateWatcher } from './observe/certificate-watcher.ts'
 import { type Loggers, loggerOptions, loggersOf, relevel } from './observe/log.ts'
-import { renewals } from './observe/renewals.ts'
 import type { Watcher } from './relay/watcher.ts'
 import type { Addresses } from './transport/address.ts'
 import type { Connection } from './transport/connection.ts'
 import { type Pem, serverTls } from './transport/tls.ts'
 import { forwardedFor, trustOf } from './transport/trusted-networks.ts'
 import { type Probe, probe, UpstreamWatch } from './upstream/probe.ts'
+import { targetOf } from './upstream/upstreams.ts'
 
 export interface Bound {
   /** The listener's name. */
@@ -107,7 +108,7 @@ class ListeningGate implements Proxy {
     this.console = config.admin && new Console(config, config.admin, environment.time)
     this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], environment, this.loggers)
     this.upstreamWatch = config.admin?.readyNeedsUpstream === true ? new UpstreamWatch(probesOf(config)) : undefined
-    this.certificates = new Certificates(renewals(this.gate.metrics, this.log))
+    this.certificates = new Certificates(certificateWatcher(this.gate.metrics, this.log))
     const parts = [...this.gate.parts, this.levels]
     const counted = this.gate.metrics.reloadedConfig.bind(this.gate.metrics)
     this.configuration = new Reload({ running: config, parts, read, log: this.log, counted })

@@ -28,8 +28,8 @@ const impure: Readonly<Record<string, readonly string[]>> = {
   transport: ['stream'],
   config: ['xml', 'stream', 'stanza', 'rules', 'routing', 'transport'],
   listener: ['xml', 'stream', 'transport', 'config'],
-  upstream: ['session/labels', 'transport'],
-  relay: ['stream', 'stanza', 'account', 'session', 'transport', 'config', 'listener/labels'],
+  upstream: ['session/labels', 'transport', 'config'],
+  relay: ['stream', 'stanza', 'account', 'session', 'transport', 'config', 'listener/labels', 'upstream'],
   observe: [
     'stream',
     'stanza',

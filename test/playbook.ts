@@ -204,7 +204,7 @@ class Theatre {
         this.receive({ event: 'account-joined', snapshot: this.accounts.attach(effect.account, this) })
         return
       case 'offer-resumption':
-        this.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+        this.resumptions.offer(effect.key, effect.bound, this, effect.patience)
         this.said.push(`keep for ${effect.patience}`)
         return
       case 'find-resumable':
@@ -213,13 +213,13 @@ class Theatre {
         return
       case 'take-over':
         this.said.push('take')
-        return this.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
-      case 'await-resumption':
-        this.resumptions.lose(this, this.now)
+        return this.resumptions.takeOver(effect.key, this)?.receive({ event: 'superseded' })
+      case 'suspend':
+        this.resumptions.suspend(this, this.now)
         this.said.push('lose')
         return
-      case 'end-resumption':
-        this.resumptions.leave(this)
+      case 'withdraw-resumption':
+        this.resumptions.withdraw(this)
         this.said.push('leave')
         return
       case 'tell-account': {

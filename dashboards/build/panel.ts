@@ -25,8 +25,8 @@ import { DataqueryBuilder, PromQueryFormat, QueryEditorMode } from '@grafana/gra
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
 import * as tables from '@grafana/grafana-foundation-sdk/table'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
-import { processMetrics } from '../../src/observe/process.ts'
-import { type MetricInfo, metrics } from '../../src/observe/table.ts'
+import { type MetricInfo, metrics } from '../../src/observe/metric-definitions.ts'
+import { processMetrics } from '../../src/observe/process-metrics.ts'
 
 /** Where the folder docs/ is served: a stand-in, for sed (see dashboards/README.md). */
 export const docs = 'https://stanzagate.example/docs'

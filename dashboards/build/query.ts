@@ -1,6 +1,7 @@
 /** PromQL for the panels. A metric, its labels and their values that the gate does not have are errors of the compiler or a throw. */
-import { processMetrics } from '../../src/observe/process.ts'
-import { type LabelValues, type MetricInfo, metrics } from '../../src/observe/table.ts'
+
+import { type LabelValues, type MetricInfo, metrics } from '../../src/observe/metric-definitions.ts'
+import { processMetrics } from '../../src/observe/process-metrics.ts'
 
 const table = { ...metrics, ...processMetrics }
 

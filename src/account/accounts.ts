@@ -14,9 +14,9 @@ import type { AccountReport } from './report.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
 
 /** Stands for a session: anything that is equal to itself alone. */
-export type Member = object
+export type AccountMember = object
 
-export interface NewsDelivery<M extends Member> {
+export interface NewsDelivery<M extends AccountMember> {
   /** Who is to be told what. */
   readonly tell: readonly (readonly [M, AccountNews])[]
   readonly reports: readonly AccountReport[]
@@ -52,7 +52,7 @@ interface Account<M> {
 
 const told: NewsDelivery<never> = { tell: [], reports: [] }
 
-export class Accounts<M extends Member> {
+export class Accounts<M extends AccountMember> {
   private readonly accounts = new Map<string, Account<M>>()
   private readonly atMost: number
 

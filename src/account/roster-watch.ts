@@ -7,9 +7,9 @@
  */
 
 import type { Belief, RosterView } from '../rules/rule.ts'
-import { isAccountItself, isOwnServer } from '../stanza/account.ts'
 import { copied } from '../stanza/copied.ts'
 import { bareOf, compareBare } from '../stanza/jid.ts'
+import { isAccountItself, isOwnServer } from '../stanza/own-addresses.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'

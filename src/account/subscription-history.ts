@@ -46,14 +46,14 @@ const contactsAtMost = 1_000
 
 export class SubscriptionHistory {
   /** The user's, unanswered. */
-  private readonly requests = new Kept<Request>()
+  private readonly requests = new BoundedMap<Request>()
   /** Contacts whose requests the user has not answered. */
-  private readonly askers = new Kept<true>()
+  private readonly askers = new BoundedMap<true>()
   /** The user has given up seeing the contact, or being seen, and no push has shown it yet. */
-  private readonly givenUp = new Kept<true>()
-  private readonly revoked = new Kept<true>()
+  private readonly givenUp = new BoundedMap<true>()
+  private readonly revoked = new BoundedMap<true>()
   /** The user has approved what nobody had asked for. */
-  private readonly granted = new Kept<true>()
+  private readonly granted = new BoundedMap<true>()
 
   /** The user's `subscribe` began a request. */
   asked(contact: string, time: number | undefined): SubscriptionEvent[] {
@@ -219,7 +219,7 @@ function keyOf(contact: string): string {
 }
 
 /** By contact. Most accounts have nothing to keep. */
-class Kept<Value> {
+class BoundedMap<Value> {
   private map: Map<string, Value> | undefined
 
   get size(): number {

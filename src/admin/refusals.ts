@@ -1,6 +1,6 @@
 /** What whoever may not look is answered, at every route of the admin listener alike; the log and the metrics are told. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import { Seldom } from '../observe/log.ts'
+import { LogThrottle } from '../observe/log.ts'
 import type { Admitted } from './access.ts'
 import { sendProblem } from './problem.ts'
 import { WrongTokens } from './wrong-tokens.ts'
@@ -16,12 +16,12 @@ export interface RefusalsOptions {
 export class Refusals {
   private readonly options: RefusalsOptions
   private readonly wrongTokens: WrongTokens
-  private readonly seldom: Seldom
+  private readonly seldom: LogThrottle
 
   constructor(options: RefusalsOptions) {
     this.options = options
     this.wrongTokens = new WrongTokens(options.now)
-    this.seldom = new Seldom(options.now)
+    this.seldom = new LogThrottle(options.now)
   }
 
   /** 403 to another site; 401, or after too many wrong tokens 429. A right one never comes here: nobody locks out who has it. */

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { serverTls } from '../transport/tls.ts'
-import { type Flaw, fileFlaw } from './file.ts'
+import { type Flaw, fileFlaw } from './source-text.ts'
 
 /** What is wrong with a file of one or more certificates. */
 export function certificatesFlaw(file: string): Flaw | undefined {

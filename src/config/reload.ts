@@ -2,9 +2,9 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Reading } from './config.ts'
 import type { ReloadOutcome } from './labels.ts'
 import { ConfigError, type Problem } from './problem.ts'
+import type { Reading } from './read.ts'
 import type { Config } from './types.ts'
 
 /** A part of the running gate that takes a new configuration without a restart. */

@@ -1,8 +1,8 @@
 /** The schema's errors in an operator's words; descriptions and examples come from the schema itself. */
 import type { DefinedError } from 'ajv'
-import type { Flaw } from './file.ts'
 import { didYouMean } from './problem.ts'
 import { join, type Source } from './source.ts'
+import type { Flaw } from './source-text.ts'
 
 /** The parts of a schema that are read here. */
 export interface Annotated {

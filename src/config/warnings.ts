@@ -4,10 +4,10 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { foldDomain } from '../stanza/jid.ts'
 import { readCertificates } from './certificates.ts'
-import { clearText, isExposed } from './checks.ts'
-import type { Flaw } from './file.ts'
+import { clearText, isExposed } from './cross-checks.ts'
 import type { Problem } from './problem.ts'
 import type { Source } from './source.ts'
+import type { Flaw } from './source-text.ts'
 
 /** Days before its end from which a certificate is warned of. */
 const daysBefore = 14

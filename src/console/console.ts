@@ -7,7 +7,7 @@ import type { Watcher } from '../relay/watcher.ts'
 import { Feed } from './feed.ts'
 import { type OverviewSource, overviewOf } from './overview.ts'
 import type { ConsoleOptions } from './plugin.ts'
-import { Reach } from './reach.ts'
+import { UpstreamReachability } from './upstream-reachability.ts'
 
 export class Console {
   readonly access: Access
@@ -16,7 +16,7 @@ export class Console {
   private readonly time: () => number
   private readonly since: number
   private readonly feed: Feed
-  private readonly reach: Reach
+  private readonly reach: UpstreamReachability
 
   /** `time`: milliseconds since 1970. */
   constructor(config: Config, { token, address }: Admin, time: () => number = Date.now) {
@@ -24,7 +24,7 @@ export class Console {
     this.time = time
     this.since = time()
     this.feed = new Feed(time)
-    this.reach = new Reach(time)
+    this.reach = new UpstreamReachability(time)
     this.access = new Access({ token, address })
   }
 

@@ -4,8 +4,8 @@
  */
 
 import type { Parameter, Query } from '../admin/query.ts'
-import { isDecision, isSubscription, type Judged } from '../observe/decisions.ts'
-import { metrics, stateLabel, verdicts } from '../observe/table.ts'
+import { isDecision, isSubscription, type Judged } from '../observe/decision-ids.ts'
+import { metrics, stateLabel, verdicts } from '../observe/metric-definitions.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { decidingOf } from '../session/judgement-report.ts'

@@ -1,13 +1,13 @@
 /** What the gate is doing, in one look: what is configured, and what has come of it so far. */
 import type { Config } from '../config/types.ts'
+import { metrics, verdicts } from '../observe/metric-definitions.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { metrics, verdicts } from '../observe/table.ts'
 import type { SessionView } from '../relay/watcher.ts'
 import type { Mode } from '../rules/mode.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { modeIn, rules } from '../rules/table.ts'
 import { version } from '../version.ts'
-import type { Reach, Reached } from './reach.ts'
+import type { Reached, UpstreamReachability } from './upstream-reachability.ts'
 
 type Counts = Record<RuleOutcome['verdict'], number>
 
@@ -59,7 +59,7 @@ export interface Overview {
 export interface OverviewSource {
   readonly config: Pick<Config, 'listeners' | 'upstreams' | 'routes' | 'rules'>
   readonly metrics: Pick<Metrics, 'registry'>
-  readonly reach: Reach
+  readonly reach: UpstreamReachability
   /** Milliseconds since 1970. */
   readonly since: number
   readonly guarded: boolean

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { bareOf } from '../stanza/jid.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element, elements, text } from '../xml/element.ts'
-import type { Leg } from './leg.ts'
-import { Gone, type Mailbox } from './mailbox.ts'
+import { Gone, type ReceivedElements } from './received-elements.ts'
 import { type Exchange, exchangeFor, SaslError } from './sasl.ts'
-import { answerTo, conditionOf, iq, isAnswer, isRequest, ping, presence, rosterQueryOf, rosterSet } from './words.ts'
+import { answerTo, conditionOf, iq, isAnswer, isRequest, ping, presence, rosterQueryOf, rosterSet } from './stanzas.ts'
+import type { UpstreamStream } from './upstream-stream.ts'
 
 export interface Account {
   /** A bare JID. */
@@ -27,7 +27,7 @@ export class Refused extends Error {}
 
 export class Client {
   readonly account: Account
-  readonly leg: Leg
+  readonly leg: UpstreamStream
   /** The full JID, as the server has bound it. */
   readonly jid: string
   /** Of the login. */
@@ -38,7 +38,7 @@ export class Client {
   readonly tlsSaid: string | undefined
   private count = 0
 
-  private constructor(account: Account, leg: Leg, jid: string, exchange: Exchange) {
+  private constructor(account: Account, leg: UpstreamStream, jid: string, exchange: Exchange) {
     this.account = account
     this.leg = leg
     this.jid = jid
@@ -51,7 +51,7 @@ export class Client {
   }
 
   /** Logs in on a fresh leg and binds. Throws `Refused`. */
-  static async login(account: Account, leg: Leg): Promise<Client> {
+  static async login(account: Account, leg: UpstreamStream): Promise<Client> {
     try {
       const exchange = await authenticate(account, leg)
       await leg.restart(domainOf(account))
@@ -62,7 +62,7 @@ export class Client {
     }
   }
 
-  get mail(): Mailbox {
+  get mail(): ReceivedElements {
     return this.leg.mail
   }
 
@@ -140,7 +140,7 @@ export function domainOf({ jid }: Account): string {
   return jid.slice(jid.indexOf('@') + 1)
 }
 
-async function authenticate(account: Account, leg: Leg): Promise<Exchange> {
+async function authenticate(account: Account, leg: UpstreamStream): Promise<Exchange> {
   const user = account.jid.slice(0, account.jid.indexOf('@'))
   const exchange = exchangeFor(leg.mechanisms, user, account.password, randomBytes(18).toString('base64'))
   if (exchange === undefined) {
@@ -180,7 +180,7 @@ function refusalOf(failure: Element): string {
   return `the server refuses ${isPassword ? 'its name or password' : 'the login'} (${condition?.name ?? 'no reason'}${words})`
 }
 
-async function bind(leg: Leg): Promise<string> {
+async function bind(leg: UpstreamStream): Promise<string> {
   const { mark } = leg.mail
   const resource = element('resource', ns.bind, {}, [`stanzagate-doctor-${randomBytes(4).toString('hex')}`])
   leg.send(iq({ type: 'set', id: 'bind' }, [element('bind', ns.bind, {}, [resource])]))

@@ -1,9 +1,9 @@
 /** `stanzagate doctor`: its arguments, its output, its exit status. */
 import { readFileSync } from 'node:fs'
 import { inspect, parseArgs } from 'node:util'
-import { readConfig } from '../config/config.ts'
 import { defaultLimits } from '../config/limits.ts'
 import { ConfigError, formatProblem } from '../config/problem.ts'
+import { readConfig } from '../config/read.ts'
 import type { Config, Upstream } from '../config/types.ts'
 import { makeRoutes } from '../routing/routes.ts'
 import { rules } from '../rules/table.ts'
@@ -11,10 +11,10 @@ import { foldBare, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Target } from '../upstream/dial.ts'
 import type { Account } from './client.ts'
 import type { ComponentOptions } from './component.ts'
+import { CallError, fromEnvironment, fromFile, fromTerminal, type Terminal } from './passwords.ts'
 import { plainReport, type Style, tableReport } from './print.ts'
 import type { Probe } from './probe.ts'
 import { examine } from './run.ts'
-import { CallError, fromEnvironment, fromFile, fromTerminal, type Terminal } from './secrets.ts'
 
 export const doctorHelp = `stanzagate doctor: what your server makes of the rules, and whether its settings suit the gate
 

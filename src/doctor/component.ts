@@ -7,9 +7,9 @@ import { type Element, element, withAttrs } from '../xml/element.ts'
 import { XmlReader } from '../xml/reader.ts'
 import { quoted, write } from '../xml/writer.ts'
 import { Refused } from './client.ts'
-import { connection } from './leg.ts'
-import { type Deadline, Mailbox } from './mailbox.ts'
-import { answerTo, conditionOf, isRequest } from './words.ts'
+import { type Deadline, ReceivedElements } from './received-elements.ts'
+import { answerTo, conditionOf, isRequest } from './stanzas.ts'
+import { connection } from './upstream-stream.ts'
 
 export interface ComponentOptions {
   readonly domain: string
@@ -22,14 +22,14 @@ const accept = 'jabber:component:accept'
 
 export class Component {
   readonly domain: string
-  readonly mail: Mailbox
+  readonly mail: ReceivedElements
   private readonly connection: Connection
   private readonly reader = new XmlReader({ level: 1, limits: upstreamLimits, relayed: true })
 
   private constructor(domain: string, connection: Connection, deadline: Deadline) {
     this.domain = domain
     this.connection = connection
-    this.mail = new Mailbox(deadline)
+    this.mail = new ReceivedElements(deadline)
     const closed = () => this.mail.end('the server closed the connection')
     connection.start({
       data: bytes => this.receive(bytes),

@@ -1,5 +1,5 @@
-import type { Ground } from './ground.ts'
-import type { World } from './world.ts'
+import type { ProbeTarget } from './probe-target.ts'
+import type { TestAccounts } from './test-accounts.ts'
 
 /** What an outcome means: as the RFC says; allowed, but worth knowing; against the RFC; or the gate cannot work well with it. */
 export type Verdict = 'right' | 'note' | 'breaks' | 'conflict'
@@ -41,9 +41,9 @@ interface Described<Key extends string> {
 
 export type Probe<Key extends string = string> = Described<Key> &
   (
-    | { readonly needs: 'leg'; run(ground: Ground): Finding<Key> | Promise<Finding<Key>> }
+    | { readonly needs: 'leg'; run(target: ProbeTarget): Finding<Key> | Promise<Finding<Key>> }
     /** `contact`: anybody else, by the component or the second account; `stranger`: the component. */
-    | { readonly needs: 'account' | 'contact' | 'stranger'; run(world: World): Promise<Finding<Key>> }
+    | { readonly needs: 'account' | 'contact' | 'stranger'; run(accounts: TestAccounts): Promise<Finding<Key>> }
   )
 
 /** Holds a probe to its own outcomes, and lets the table hold any. */

@@ -1,10 +1,10 @@
-/** What others send to the user: T4b, T5, T7f, T10, T12, T13, T15 of the list in table.ts. */
+/** What others send to the user: T4b, T5, T7f, T10, T12, T13, T15 of the list in all-probes.ts. */
 import { hasResource } from '../stanza/jid.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element } from '../xml/element.ts'
-import { Unfit } from './ground.ts'
 import { probe } from './probe.ts'
-import { iq, isPresenceFrom, presence, rosterQueryOf, rosterSet, sameBare } from './words.ts'
+import { CannotProbe } from './probe-target.ts'
+import { iq, isPresenceFrom, presence, rosterQueryOf, rosterSet, sameBare } from './stanzas.ts'
 
 export const t4b = probe<'bare' | 'full' | 'lost'>({
   id: 'T4b',
@@ -25,12 +25,12 @@ export const t4b = probe<'bare' | 'full' | 'lost'>({
     ejabberd: ['no setting changes it: the rule cuts the resource off'],
     other: ['the rule cuts the resource off'],
   },
-  async run(world) {
-    const peer = world.stranger()
-    const { mark } = world.user.mail
-    peer.say('subscribe', world.user.jid, peer.full)
-    await world.settle(peer)
-    const request = world.user.mail.since(mark).find(heard => isPresenceFrom(heard, peer.bare, 'subscribe'))
+  async run(accounts) {
+    const peer = accounts.stranger()
+    const { mark } = accounts.user.mail
+    peer.say('subscribe', accounts.user.jid, peer.full)
+    await accounts.settle(peer)
+    const request = accounts.user.mail.since(mark).find(heard => isPresenceFrom(heard, peer.bare, 'subscribe'))
     const from = request?.attrs.get('from')
     if (from === undefined) return { found: 'lost' }
     return { found: hasResource(from) ? 'full' : 'bare' }
@@ -56,14 +56,14 @@ export const t5 = probe<'presenceFirst' | 'pushFirst' | 'lost'>({
     ejabberd: ['see what its log says of the two accounts'],
     other: ['see what its log says of the two accounts'],
   },
-  async run(world) {
-    const { user } = world
-    const peer = world.contact()
+  async run(accounts) {
+    const { user } = accounts
+    const peer = accounts.contact()
     user.send(presence({ type: 'subscribe', to: peer.bare, id: user.id() }))
-    await world.asked(peer)
+    await accounts.asked(peer)
     const { mark } = user.mail
     peer.say('subscribed', user.bare, peer.full)
-    await world.settle(peer)
+    await accounts.settle(peer)
     const order = user.mail.since(mark).flatMap(heard => {
       if (isPresenceFrom(heard, peer.bare, 'subscribed')) return ['presence' as const]
       const item = rosterQueryOf(heard)?.children.find(node => typeof node !== 'string')
@@ -91,12 +91,12 @@ export const t7f = probe<'delivered' | 'refused' | 'dropped'>({
     dropped: { verdict: 'right', text: 'drops it' },
   },
   remedy: { prosody: [], ejabberd: [], other: [] },
-  async run(world) {
-    const peer = world.stranger()
-    const { user } = world
+  async run(accounts) {
+    const peer = accounts.stranger()
+    const { user } = accounts
     const [mark, markOfPeer] = [user.mail.mark, peer.mail.mark]
     peer.say('bogus', user.jid)
-    await world.settle(peer)
+    await accounts.settle(peer)
     if (user.mail.since(mark).some(heard => isPresenceFrom(heard, peer.bare, 'bogus'))) return { found: 'delivered' }
     return { found: peer.heard(markOfPeer, user.bare, 'error').length > 0 ? 'refused' : 'dropped' }
   },
@@ -117,13 +117,13 @@ export const t10 = probe<'once' | 'again' | 'never'>({
     ejabberd: ['no setting is known'],
     other: ['no setting is known'],
   },
-  async run(world) {
-    const peer = world.contact()
-    const [mark, markOfPeer] = [world.user.mail.mark, peer.mail.mark]
-    for (let times = 0; times < 3; times++) peer.say('subscribe', world.user.bare)
-    await world.settle(peer)
-    const came = world.seen(peer, mark).presences.filter(type => type === 'subscribe').length
-    const receipts = peer.heard(markOfPeer, world.user.bare, 'unavailable').length
+  async run(accounts) {
+    const peer = accounts.contact()
+    const [mark, markOfPeer] = [accounts.user.mail.mark, peer.mail.mark]
+    for (let times = 0; times < 3; times++) peer.say('subscribe', accounts.user.bare)
+    await accounts.settle(peer)
+    const came = accounts.seen(peer, mark).presences.filter(type => type === 'subscribe').length
+    const receipts = peer.heard(markOfPeer, accounts.user.bare, 'unavailable').length
     const detail = `${came} of 3${receipts > 0 ? `; ${receipts} acknowledged to the sender with 'unavailable'` : ''}`
     return { found: came === 1 ? 'once' : came === 0 ? 'never' : 'again', detail }
   },
@@ -143,17 +143,17 @@ export const t12 = probe<'kept' | 'changed'>({
     ejabberd: ['no setting is known'],
     other: ['no setting is known'],
   },
-  async run(world) {
-    const { user } = world
-    const peer = world.contact()
+  async run(accounts) {
+    const { user } = accounts
+    const peer = accounts.contact()
     user.send(rosterSet(user.id(), { jid: peer.bare, name: 'Named by the user' }))
     user.send(presence({ type: 'subscribe', to: peer.bare, id: user.id() }))
-    await world.asked(peer)
+    await accounts.asked(peer)
     peer.say('subscribed', user.bare, peer.bare, [
       element('nick', 'http://jabber.org/protocol/nick', {}, ['Named by the contact']),
     ])
-    await world.settle(peer)
-    const name = (await world.item(peer))?.name
+    await accounts.settle(peer)
+    const name = (await accounts.item(peer))?.name
     return { found: name === 'Named by the user' ? 'kept' : 'changed', detail: name && `'${name}'` }
   },
 })
@@ -176,15 +176,15 @@ export const t13 = probe<'delivered' | 'kept'>({
     ejabberd: ['no setting changes it: the rule keeps it from the client'],
     other: ['the rule keeps it from the client'],
   },
-  async run(world) {
-    const peer = world.contact()
-    const { mark } = world.user.mail
+  async run(accounts) {
+    const peer = accounts.contact()
+    const { mark } = accounts.user.mail
     const query = element('query', ns.roster, {}, [
       element('item', ns.roster, { jid: 'forged@doctor.invalid', subscription: 'both' }),
     ])
-    peer.send(iq({ type: 'set', id: 'forged', from: peer.full, to: world.user.jid }, [query]))
-    await world.settle(peer)
-    const came = world.user.mail.since(mark).some(heard => {
+    peer.send(iq({ type: 'set', id: 'forged', from: peer.full, to: accounts.user.jid }, [query]))
+    await accounts.settle(peer)
+    const came = accounts.user.mail.since(mark).some(heard => {
       return rosterQueryOf(heard) !== undefined && sameBare(heard.attrs.get('from') ?? '', peer.bare)
     })
     return { found: came ? 'delivered' : 'kept' }
@@ -221,20 +221,20 @@ export const t15 = probe<'all' | 'some' | 'none'>({
     ],
     other: ['see whether it can limit requests by sender'],
   },
-  async run(world) {
-    const { mark } = world.user.mail
-    const peers = Array.from({ length: world.strangers }, () => world.stranger())
+  async run(accounts) {
+    const { mark } = accounts.user.mail
+    const peers = Array.from({ length: accounts.strangers }, () => accounts.stranger())
     const last = peers.at(-1)
-    if (last === undefined) throw new Unfit('no stranger is to ask')
-    for (const peer of peers) peer.say('subscribe', world.user.bare)
-    await world.settle(last)
+    if (last === undefined) throw new CannotProbe('no stranger is to ask')
+    for (const peer of peers) peer.say('subscribe', accounts.user.bare)
+    await accounts.settle(last)
     const count = (heard: readonly Element[]) =>
       peers.filter(({ bare }) => heard.some(each => isPresenceFrom(each, bare, 'subscribe'))).length
-    const came = count(world.user.mail.since(mark))
-    const session = await world.session()
+    const came = count(accounts.user.mail.since(mark))
+    const session = await accounts.session()
     await session.roster()
     await session.appear()
-    await world.settle(last)
+    await accounts.settle(last)
     const again = count(session.mail.since(0))
     await session.close()
     const detail = `${came} of ${peers.length}; ${again} at the next login`

@@ -1,13 +1,13 @@
-/** What there is between the gate and the server: L1 to L7 of the list in table.ts. */
+/** What there is between the gate and the server: L1 to L7 of the list in all-probes.ts. */
 import { ns } from '../stream/namespaces.ts'
 import type { Target } from '../upstream/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
 import { write } from '../xml/writer.ts'
-import type { Ground } from './ground.ts'
-import { Leg } from './leg.ts'
-import { Gone, Late } from './mailbox.ts'
 import { probe } from './probe.ts'
-import { iq, isAnswer } from './words.ts'
+import type { ProbeTarget } from './probe-target.ts'
+import { Gone, Late } from './received-elements.ts'
+import { iq, isAnswer } from './stanzas.ts'
+import { UpstreamStream } from './upstream-stream.ts'
 
 /** A listener for the gate alone. */
 const plainListener = {
@@ -120,7 +120,7 @@ export const l3 = probe<'none' | 'plus' | 'endPoint' | 'unequal'>({
   run: ({ leg }) => channelBinding(leg),
 })
 
-export function channelBinding({ mechanisms, features }: Pick<Leg, 'mechanisms' | 'features'>) {
+export function channelBinding({ mechanisms, features }: Pick<UpstreamStream, 'mechanisms' | 'features'>) {
   const plus = mechanisms.filter(each => each.endsWith('-PLUS'))
   const holder = child(features, 'sasl-channel-binding', 'urn:xmpp:sasl-cb:0')
   const types = holder === undefined ? [] : elements(holder).map(each => each.attrs.get('type') ?? '')
@@ -212,11 +212,11 @@ export const l5 = probe<Proxy>({
 
 /** Whether a stream can be opened that way. */
 export async function opens(
-  { domain, deadline }: Pick<Ground, 'domain' | 'deadline'>,
+  { domain, deadline }: Pick<ProbeTarget, 'domain' | 'deadline'>,
   target: Target,
 ): Promise<boolean> {
   const limit = new Promise<false>(resolve => setTimeout(() => resolve(false), impatience).unref())
-  const leg = Leg.open(target, domain, deadline)
+  const leg = UpstreamStream.open(target, domain, deadline)
   leg.then(
     opened => opened.abort(),
     () => {},
@@ -246,11 +246,11 @@ export const l6 = probe<'enough' | 'less' | 'forbidden' | 'slow'>({
     ejabberd: ['max_stanza_size: 524288  # of the listener; twice what the gate takes by default'],
     other: ['let it take twice what the gate takes (limits of stanzagate.yaml; 262144 bytes by default)'],
   },
-  async run(world) {
-    const announced = limitOf(world.user.leg, 'max-bytes')
+  async run(accounts) {
+    const announced = limitOf(accounts.user.leg, 'max-bytes')
     const says = announced === undefined ? 'announces no limit' : `announces ${announced} bytes`
-    const session = await world.session()
-    const tried = sizes(world.ground.clientBytes)
+    const session = await accounts.session()
+    const tried = sizes(accounts.ground.clientBytes)
     let taken = 0
     try {
       for (const size of tried) {
@@ -315,7 +315,7 @@ export const l7 = probe<'announced' | 'short' | 'unknown'>({
 })
 
 /** What the features of a session announce (XEP-0478); `undefined`: nothing. */
-function limitOf({ features }: Leg, name: 'max-bytes' | 'idle-seconds'): number | undefined {
+function limitOf({ features }: UpstreamStream, name: 'max-bytes' | 'idle-seconds'): number | undefined {
   const limits = child(features, 'limits', ns.limits)
   const value = limits && child(limits, name, ns.limits)
   return value && Number(text(value))

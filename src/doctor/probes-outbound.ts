@@ -1,8 +1,8 @@
-/** What the user's client sends: T6 to T9, T11, T14 of the list in table.ts. */
+/** What the user's client sends: T6 to T9, T11, T14 of the list in all-probes.ts. */
 import { hasResource } from '../stanza/jid.ts'
 import { type Finding, probe, type Remedy } from './probe.ts'
-import { conditionOf, isPresenceFrom, presence, rosterQueryOf } from './words.ts'
-import type { World } from './world.ts'
+import { conditionOf, isPresenceFrom, presence, rosterQueryOf } from './stanzas.ts'
+import type { TestAccounts } from './test-accounts.ts'
 
 const none: Remedy = {
   prosody: ['no setting is known'],
@@ -25,12 +25,12 @@ export const t6 = probe<'bare' | 'full' | 'lost'>({
     ejabberd: ['no setting changes it: the rule cuts the resource off'],
     other: ['the rule cuts the resource off'],
   },
-  async run(world) {
-    const peer = world.stranger()
+  async run(accounts) {
+    const peer = accounts.stranger()
     const { mark } = peer.mail
-    world.user.send(presence({ type: 'subscribe', to: peer.full, id: world.user.id() }))
-    await world.settle(peer)
-    const [request] = peer.heard(mark, world.user.bare, 'subscribe')
+    accounts.user.send(presence({ type: 'subscribe', to: peer.full, id: accounts.user.id() }))
+    await accounts.settle(peer)
+    const [request] = peer.heard(mark, accounts.user.bare, 'subscribe')
     if (request === undefined) return { found: 'lost' }
     return { found: hasResource(request.attrs.get('to') ?? '') ? 'full' : 'bare' }
   },
@@ -53,13 +53,13 @@ export const t7 = probe<'refused' | 'routed' | 'silent'>({
     ejabberd: ['no setting is known: the rule answers bad-request'],
     other: ['the rule answers bad-request'],
   },
-  async run(world) {
-    const { user } = world
-    const peer = world.contact()
+  async run(accounts) {
+    const { user } = accounts
+    const peer = accounts.contact()
     const [mark, markOfPeer] = [user.mail.mark, peer.mail.mark]
     const sent = wrongTypes.map(type => ({ type, id: user.id() }))
     for (const { type, id } of sent) user.send(presence({ type, to: peer.bare, id }))
-    await world.settle(peer)
+    await accounts.settle(peer)
     const fates = sent.map(({ type, id }) => {
       const isOf = (heard: { attrs: ReadonlyMap<string, string> }) => heard.attrs.get('id') === id
       const answer = user.mail.since(mark).find(isOf)
@@ -107,12 +107,12 @@ export const t7b = probe<'refused' | 'broadcast' | 'silent'>({
 })
 
 /** Whether a subscription presence that the user sends to somebody unknown reaches them. */
-async function isRouted(world: World, type: string): Promise<Finding<'kept' | 'routed'>> {
-  const { user } = world
-  const peer = world.stranger()
+async function isRouted(accounts: TestAccounts, type: string): Promise<Finding<'kept' | 'routed'>> {
+  const { user } = accounts
+  const peer = accounts.stranger()
   const [mark, markOfPeer] = [user.mail.mark, peer.mail.mark]
   user.send(presence({ type, to: peer.bare, id: user.id() }))
-  await world.settle(peer)
+  await accounts.settle(peer)
   const approved = user.mail.since(mark).some(heard => {
     const item = rosterQueryOf(heard)?.children[0]
     return typeof item === 'object' && item.attrs.get('approved') === 'true'
@@ -131,7 +131,7 @@ export const t8 = probe<'kept' | 'routed'>({
     routed: { verdict: 'breaks', text: 'routes it: your users can send it to anybody' },
   },
   remedy: none,
-  run: world => isRouted(world, 'subscribed'),
+  run: accounts => isRouted(accounts, 'subscribed'),
 })
 
 export const t9 = probe<'kept' | 'routed'>({
@@ -144,7 +144,7 @@ export const t9 = probe<'kept' | 'routed'>({
     routed: { verdict: 'breaks', text: 'routes it (SHOULD NOT); harmless to a server that checks', isFine: true },
   },
   remedy: none,
-  run: world => isRouted(world, 'unsubscribed'),
+  run: accounts => isRouted(accounts, 'unsubscribed'),
 })
 
 export const t9b = probe<'kept' | 'routed'>({
@@ -160,7 +160,7 @@ export const t9b = probe<'kept' | 'routed'>({
     },
   },
   remedy: none,
-  run: world => isRouted(world, 'unsubscribe'),
+  run: accounts => isRouted(accounts, 'unsubscribe'),
 })
 
 export const t11 = probe<'refused' | 'ignored' | 'delivered'>({
@@ -174,13 +174,13 @@ export const t11 = probe<'refused' | 'ignored' | 'delivered'>({
     delivered: { verdict: 'note', text: 'takes it: the account becomes its own contact', isFine: true },
   },
   remedy: none,
-  async run(world) {
-    const { user } = world
+  async run(accounts) {
+    const { user } = accounts
     const { mark } = user.mail
     const id = user.id()
     user.send(presence({ type: 'subscribe', to: user.bare, id }))
     await user.settled()
-    await world.ground.deadline.pause(50)
+    await accounts.ground.deadline.pause(50)
     const heard = user.mail.since(mark)
     const error = heard.find(each => each.name === 'presence' && each.attrs.get('id') === id && conditionOf(each))
     if (error !== undefined) return { found: 'refused', detail: conditionOf(error) }
@@ -201,20 +201,20 @@ export const t14 = probe<'bare' | 'full' | 'silent'>({
     silent: { verdict: 'breaks', text: 'does not tell the contact' },
   },
   remedy: none,
-  async run(world) {
-    const { user } = world
-    const peer = world.stranger()
+  async run(accounts) {
+    const { user } = accounts
+    const peer = accounts.stranger()
     user.send(presence({ type: 'subscribe', to: peer.bare, id: user.id() }))
-    await world.settle(peer)
+    await accounts.settle(peer)
     peer.say('subscribed', user.bare)
     peer.say('subscribe', user.bare)
-    await world.settle(peer)
+    await accounts.settle(peer)
     user.send(presence({ type: 'subscribed', to: peer.bare, id: user.id() }))
-    await world.settle(peer)
-    await world.mustBe(peer, 'both')
+    await accounts.settle(peer)
+    await accounts.mustBe(peer, 'both')
     const { mark } = peer.mail
     await user.remove(peer.bare)
-    await world.settle(peer)
+    await accounts.settle(peer)
     const told = ['unsubscribe', 'unsubscribed'].flatMap(type => peer.heard(mark, user.bare, type))
     if (told.length === 0) return { found: 'silent' }
     const detail = told.map(each => each.attrs.get('type')).join(', ')

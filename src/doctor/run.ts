@@ -4,16 +4,16 @@ import type { RulesConfig } from '../config/types.ts'
 import { rules as allRules, modeIn } from '../rules/table.ts'
 import type { Target } from '../upstream/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
+import { probes } from './all-probes.ts'
 import { type Client, Refused } from './client.ts'
-import { type Ground, Unfit } from './ground.ts'
-import { Leg } from './leg.ts'
-import { Deadline, Gone, Late } from './mailbox.ts'
 import type { Finding, Outcome, Probe, Remedy, Verdict } from './probe.ts'
+import { CannotProbe, type ProbeTarget } from './probe-target.ts'
 import { l5, opens } from './probes-leg.ts'
-import { probes } from './table.ts'
-import { World, type WorldOptions } from './world.ts'
+import { Deadline, Gone, Late } from './received-elements.ts'
+import { TestAccounts, type TestAccountsOptions } from './test-accounts.ts'
+import { UpstreamStream } from './upstream-stream.ts'
 
-export interface DoctorOptions extends WorldOptions {
+export interface DoctorOptions extends TestAccountsOptions {
   /** As the configuration names it. */
   readonly upstream: string
   readonly target: Target
@@ -89,7 +89,7 @@ class Examination {
   }
 
   /** Gives what could not be put back, which is tried whatever happens. */
-  private async askAll(world: World): Promise<readonly string[]> {
+  private async askAll(world: TestAccounts): Promise<readonly string[]> {
     let left: readonly string[] = []
     try {
       this.server = await serverOf(world.user, this.options.domain)
@@ -101,7 +101,7 @@ class Examination {
     return left
   }
 
-  private async open(): Promise<Ground | undefined> {
+  private async open(): Promise<ProbeTarget | undefined> {
     const { target, domain, upstream, clientBytes } = this.options
     this.deadline.set(this.options.patience)
     try {
@@ -110,7 +110,7 @@ class Examination {
         domain,
         clientBytes,
         deadline: this.deadline,
-        leg: await Leg.open(target, domain, this.deadline),
+        leg: await UpstreamStream.open(target, domain, this.deadline),
       }
     } catch (error) {
       const where = `upstream '${upstream}' at ${target.address}:${target.port}`
@@ -131,17 +131,17 @@ class Examination {
     this.found.set(l5, { finding: { found: isConfigured ? 'refused' : 'required' } })
   }
 
-  private async enter(ground: Ground): Promise<World | undefined> {
+  private async enter(ground: ProbeTarget): Promise<TestAccounts | undefined> {
     this.deadline.set(this.options.patience)
     try {
-      return await World.enter(ground, this.options)
+      return await TestAccounts.enter(ground, this.options)
     } catch (error) {
       this.failure = messageOf(error)
       return undefined
     }
   }
 
-  private async askIn(world: World, probe: Probe): Promise<void> {
+  private async askIn(world: TestAccounts, probe: Probe): Promise<void> {
     if (probe.needs === 'leg') return
     if (probe.needs === 'stranger' && !world.hasStrangers)
       return this.note(probe, 'not run', 'needs a stranger: give a component')
@@ -192,7 +192,7 @@ class Examination {
 
 /** The message of what a server, or the lack of one, has brought about; anything else is a fault of the doctor's own. */
 function messageOf(error: unknown): string {
-  if (error instanceof Late || error instanceof Gone || error instanceof Refused || error instanceof Unfit)
+  if (error instanceof Late || error instanceof Gone || error instanceof Refused || error instanceof CannotProbe)
     return error.message
   throw error
 }

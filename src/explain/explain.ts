@@ -22,9 +22,9 @@ import { tcpFraming } from '../stream/framing.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { element } from '../xml/element.ts'
+import { reasonsOf } from './reasons.ts'
 import { rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
 import type { Step } from './step.ts'
-import { reasonsOf } from './why.ts'
 
 /** What is not known, or does not apply, is null. */
 export interface Explanation {

@@ -1,7 +1,7 @@
 /** The states of a contact as an operator names them, what a ledger knows in each, and what RFC 6121 has a server do in it. */
 
 import { Ledger } from '../account/ledger.ts'
-import { states } from '../observe/table.ts'
+import { states } from '../observe/metric-definitions.ts'
 import type { RosterView } from '../rules/rule.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
 import { type Direction, type Half, next, type Subscription, type Visible } from '../subscription/state.ts'

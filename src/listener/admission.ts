@@ -24,7 +24,7 @@ export interface AdmissionOptions {
   waits(change: 1 | -1): void
 }
 
-export interface Visitor {
+export interface ConnectionRequest {
   serve(): void
   /** `undefined`: the gate stops. */
   refuse(reason: Rejection | undefined): void
@@ -41,7 +41,7 @@ export class Admission {
   /** Addresses without connections, in the order of their being forgotten, with the time of it. */
   private readonly resting = new Map<string, number>()
   /** In the order in which they came. */
-  private readonly queue = new Set<Visitor>()
+  private readonly queue = new Set<ConnectionRequest>()
   private readonly pace: TokenBucket
   private present = 0
   private cancel: (() => void) | undefined
@@ -63,22 +63,22 @@ export class Admission {
    * Asks for a place; the visitor is told at once, or when its turn has come. `address`: an IP address; `undefined`: not counted by
    * itself. Whoever goes calls the function returned, also while waiting; more than once does no harm.
    */
-  ask(address: string | undefined, visitor: Visitor): () => void {
+  ask(address: string | undefined, request: ConnectionRequest): () => void {
     const now = this.options.clock.now()
     this.forget(now)
     const key = this.keyOf(address)
     const known = key === undefined ? undefined : (this.addresses.get(key) ?? this.newcomer(now))
     const reason = this.stopped ? undefined : this.against(known, now)
     if (this.stopped || reason !== undefined) {
-      visitor.refuse(reason)
+      request.refuse(reason)
       return () => {}
     }
     this.enter(key, known, now)
     if (this.queue.size === 0 && this.pace.wait(now) === 0) {
       this.pace.take(1, now)
-      visitor.serve()
+      request.serve()
     } else {
-      this.queue.add(visitor)
+      this.queue.add(request)
       this.options.waits(1)
       this.look()
     }
@@ -86,7 +86,7 @@ export class Admission {
     return () => {
       if (!isHere) return
       isHere = false
-      this.leave(key, visitor)
+      this.leave(key, request)
     }
   }
 
@@ -95,9 +95,9 @@ export class Admission {
     this.stopped = true
     this.cancel?.()
     this.cancel = undefined
-    for (const visitor of [...this.queue]) {
-      this.dequeue(visitor)
-      visitor.refuse(undefined)
+    for (const request of [...this.queue]) {
+      this.dequeue(request)
+      request.refuse(undefined)
     }
   }
 
@@ -122,9 +122,9 @@ export class Admission {
     known.pace.take(1, now)
   }
 
-  private leave(key: string | undefined, visitor: Visitor): void {
+  private leave(key: string | undefined, request: ConnectionRequest): void {
     this.present--
-    this.dequeue(visitor)
+    this.dequeue(request)
     const known = key === undefined ? undefined : this.addresses.get(key)
     if (key === undefined || known === undefined || --known.present > 0) return
     const { newBurst, newPerSecond } = this.options.connections
@@ -139,8 +139,8 @@ export class Admission {
     }
   }
 
-  private dequeue(visitor: Visitor): void {
-    if (this.queue.delete(visitor)) this.options.waits(-1)
+  private dequeue(request: ConnectionRequest): void {
+    if (this.queue.delete(request)) this.options.waits(-1)
   }
 
   /** Sees to it that somebody thinks of those who wait. */
@@ -157,12 +157,12 @@ export class Admission {
 
   private next(): void {
     const { clock, strain } = this.options
-    for (const visitor of this.queue) {
+    for (const request of this.queue) {
       const now = clock.now()
       if (strain() !== undefined || this.pace.wait(now) > 0) return
       this.pace.take(1, now)
-      this.dequeue(visitor)
-      visitor.serve()
+      this.dequeue(request)
+      request.serve()
     }
   }
 

@@ -11,13 +11,13 @@ import type { CertificateFiles } from '../config/types.ts'
 import type { Pem } from '../transport/tls.ts'
 
 /** Whose files they are. */
-export type Holder = { readonly listener: string } | { readonly upstream: string }
+export type CertificateOwner = { readonly listener: string } | { readonly upstream: string }
 
 export interface CertificatesOptions {
   /** These are in use from now on: once at the start, and again after each change. */
-  loaded(holder: Holder, certificates: readonly X509Certificate[], isFirst: boolean): void
+  loaded(holder: CertificateOwner, certificates: readonly X509Certificate[], isFirst: boolean): void
   /** The new ones are not, and the old ones stay. */
-  refused(holder: Holder, file: string, reason: string): void
+  refused(holder: CertificateOwner, file: string, reason: string): void
   /** Calls back every so many milliseconds, until the function returned is called. Default: a timer. */
   every?(milliseconds: number, callback: () => void): () => void
 }
@@ -25,8 +25,8 @@ export interface CertificatesOptions {
 /** Milliseconds between two looks. */
 const lookEvery = 5_000
 
-interface Kept {
-  readonly holder: Holder
+interface WatchedFiles {
+  readonly holder: CertificateOwner
   readonly files: readonly string[]
   /** Reads them, and puts them to use. */
   take(): readonly X509Certificate[] | BadFile
@@ -37,7 +37,7 @@ interface Kept {
 
 export class Certificates {
   private readonly options: CertificatesOptions
-  private readonly kept: Kept[] = []
+  private readonly kept: WatchedFiles[] = []
   private readonly part: () => void
   private looking = false
 
@@ -96,17 +96,17 @@ export class Certificates {
   }
 
   private begin(
-    holder: Holder,
+    holder: CertificateOwner,
     files: readonly string[],
     likeness: string,
     certificates: readonly X509Certificate[],
-    take: Kept['take'],
+    take: WatchedFiles['take'],
   ): void {
     this.kept.push({ holder, files, take, taken: likeness, seen: likeness })
     this.options.loaded(holder, certificates, true)
   }
 
-  private take(kept: Kept, seen: string): void {
+  private take(kept: WatchedFiles, seen: string): void {
     kept.taken = seen
     kept.seen = seen
     const taken = kept.take()

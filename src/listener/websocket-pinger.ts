@@ -16,13 +16,13 @@ export const pingEvery = 45_000
 /** Pings without a sign of life after which a client counts as gone. */
 const patience = 2
 
-interface Heard {
+interface PingState {
   received: number
   unanswered: number
 }
 
 export class WebsocketPinger {
-  private readonly sockets = new Map<PingTarget, Heard>()
+  private readonly sockets = new Map<PingTarget, PingState>()
 
   add(socket: PingTarget): void {
     this.sockets.set(socket, { received: socket.received, unanswered: 0 })

@@ -14,9 +14,9 @@ import { foldBare } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
 import type { Clock } from '../transport/clock.ts'
 import { AuditFile, type AuditOutcome } from './audit-file.ts'
-import { isDecision, isSubscription, type Judged } from './decisions.ts'
+import { isDecision, isSubscription, type Judged } from './decision-ids.ts'
 import { oneLine } from './log.ts'
-import { stateLabel } from './table.ts'
+import { stateLabel } from './metric-definitions.ts'
 
 /** One line. A value that is not known is null. */
 export interface AuditRecord {

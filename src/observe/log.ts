@@ -6,11 +6,11 @@ import { type Rejection, rejections } from '../listener/labels.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { Report } from '../session/report.ts'
 import { bareOf } from '../stanza/jid.ts'
-import { isDecision } from './decisions.ts'
-import { oneLine } from './line.ts'
-import { prettyLine, styleFor } from './pretty.ts'
+import { isDecision } from './decision-ids.ts'
+import { oneLine } from './one-line.ts'
+import { prettyLine, styleFor } from './terminal-log.ts'
 
-export { oneLine } from './line.ts'
+export { oneLine } from './one-line.ts'
 
 type Out = NodeJS.WritableStream & { readonly isTTY?: boolean }
 
@@ -46,7 +46,7 @@ const quiet = 10_000
 const judgementsAtMost = 50
 
 /** What is told seldom, and counted meanwhile. Names come from closed sets. */
-export class Seldom {
+export class LogThrottle {
   private readonly now: () => number
   /** By name: the time of the last line, and what has not been told since. */
   private readonly counts = new Map<string, { told: number; count: number }>()
@@ -89,7 +89,7 @@ export function relevel(logger: FastifyBaseLogger, loggers: Loggers, { level, ar
 
 export class Log implements Watcher {
   private readonly to: Loggers
-  private readonly seldom: Seldom
+  private readonly seldom: LogThrottle
   private readonly now: () => number
   /** By stream: since when its lines about decisions are counted, and how many there were. */
   private readonly judgements = new Map<number, { since: number; lines: number }>()
@@ -104,7 +104,7 @@ export class Log implements Watcher {
   ) {
     this.addressOf = addressOf
     this.to = 'rules' in logger ? logger : (Object.fromEntries(logAreas.map(area => [area, logger])) as Loggers)
-    this.seldom = new Seldom(now)
+    this.seldom = new LogThrottle(now)
     this.now = now
   }
 

@@ -1,4 +1,4 @@
-/** The one place where reports become numbers; `table.ts` says which numbers there are. */
+/** The one place where reports become numbers; `metric-definitions.ts` says which numbers there are. */
 import { Histogram, Registry } from 'prom-client'
 import type { ReloadOutcome } from '../config/labels.ts'
 import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
@@ -12,17 +12,17 @@ import { isStep } from '../subscription/state.ts'
 import { version } from '../version.ts'
 import type { AuditOutcome } from './audit-file.ts'
 import {
+  type ConfiguredLabels,
   type Initial,
   initialOfCertificate,
   initialOfFront,
   initialOfListener,
   initialSeries,
-  type KnownLabels,
   withInitialSeries,
-} from './initial.ts'
-import { type ProcessKey, ProcessWatch, processMetrics } from './process.ts'
-import { type MetricInfo, type MetricKey, metrics, negotiationConditions, stateLabel } from './table.ts'
-import { expose, type Series, Tally } from './tally.ts'
+} from './initial-series.ts'
+import { expose, LabelCounts, type Series } from './label-counts.ts'
+import { type MetricInfo, type MetricKey, metrics, negotiationConditions, stateLabel } from './metric-definitions.ts'
+import { type ProcessKey, ProcessWatch, processMetrics } from './process-metrics.ts'
 
 /** Seconds, from a few microseconds, which a stanza takes, to a tenth of a second, at which something is wrong. */
 const buckets = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.1]
@@ -34,9 +34,9 @@ export class Metrics implements Watcher {
   readonly registry = new Registry()
   /** The same numbers; those of the rules lead to the decision that was counted last. */
   readonly openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = new Registry()
-  private known: KnownLabels
+  private known: ConfiguredLabels
   private readonly listeners = new Set<string>()
-  private readonly tallies = new Map<MetricKey, Tally>()
+  private readonly tallies = new Map<MetricKey, LabelCounts>()
   private readonly receive: Histogram
   private readonly decision: Histogram<'outcome' | 'route'>
   private readonly process = new ProcessWatch()
@@ -44,7 +44,7 @@ export class Metrics implements Watcher {
   private clientStreams: () => Iterable<StreamState> = () => []
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
-  constructor(known: KnownLabels = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
+  constructor(known: ConfiguredLabels = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
     this.known = known
     this.time = time
     this.openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
@@ -56,7 +56,7 @@ export class Metrics implements Watcher {
     this.decision = new Histogram({ name, help, labelNames, buckets: decisionBuckets, registers })
     for (const [key, info] of Object.entries(metrics) as [MetricKey, MetricInfo][]) {
       if (info.kind === 'histogram') continue
-      const tally = new Tally()
+      const tally = new LabelCounts()
       this.tallies.set(key, tally)
       expose(registers, info, this.readerOf(key, tally))
     }
@@ -103,7 +103,7 @@ export class Metrics implements Watcher {
   }
 
   /** What is configured from now on; series that are there stay. */
-  knows(rules: KnownLabels['rules'], routes: KnownLabels['routes']): void {
+  knows(rules: ConfiguredLabels['rules'], routes: ConfiguredLabels['routes']): void {
     const isNew = (route: string) => !this.known.routes.includes(route)
     const added = withInitialSeries(routes).filter(isNew)
     this.known = { ...this.known, rules, routes }
@@ -242,15 +242,15 @@ export class Metrics implements Watcher {
     this.decision.observe({ outcome: event === 'approval-in' ? 'approved' : 'denied', route }, seconds)
   }
 
-  private readerOf(key: MetricKey, tally: Tally): () => Iterable<Series> {
+  private readerOf(key: MetricKey, tally: LabelCounts): () => Iterable<Series> {
     if (key === 'received') return () => this.readReceived(tally)
     if (key === 'clientStreams') return () => this.readStreams(tally)
     return () => tally.series
   }
 
   /** What was judged was received: it need not be counted twice. `tally`: what is there at 0. */
-  private readReceived(tally: Tally): Iterable<Series> {
-    const read = new Tally()
+  private readReceived(tally: LabelCounts): Iterable<Series> {
+    const read = new LabelCounts()
     for (const { values } of tally.series) read.add(values, 0)
     for (const { values, count } of this.tallies.get('stanzas')?.series ?? []) {
       const [kind, , from, , , , route] = values as [string, string, string, string, string, string, string]
@@ -260,7 +260,7 @@ export class Metrics implements Watcher {
   }
 
   /** What was there once is there at 0 later. */
-  private readStreams(tally: Tally): Iterable<Series> {
+  private readStreams(tally: LabelCounts): Iterable<Series> {
     for (const series of tally.series) series.count = 0
     const { tls: versions } = metrics.clientStreams.labels
     for (const { wire, tls, phase } of this.clientStreams()) tally.add([wire, oneOf(versions, tls), phase], 1)

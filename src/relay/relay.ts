@@ -18,30 +18,21 @@ import type { ResumableSessions } from '../session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
 import { kindOf } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
-import type { Addresses } from '../transport/address.ts'
-import type { Clock } from '../transport/clock.ts'
+import { systemClock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
 import { RelaySide } from './relay-side.ts'
 import type { About, SessionView, StreamState, Traffic, Watcher } from './watcher.ts'
 
 /** What all relays of a gate share. */
 export interface RelayContext {
   readonly accounts: Accounts<Relay>
-  readonly resumptions: ResumableSessions<Relay>
+  readonly resumableSessions: ResumableSessions<Relay>
+  readonly upstreams: Pick<Upstreams, 'dial'>
   readonly limits: Limits
   readonly watcher: Watcher
   /** Milliseconds since 1970. */
   time(): number
-  /** See `dial`. */
-  dial(
-    upstream: string,
-    domain: string,
-    client: Addresses | undefined,
-    done: (connection: Connection) => void,
-    failed: (reason: ConnectFailure, detail?: string) => void,
-    /** The version of the client's TLS; `undefined`: none, or not known. */
-    tls?: string,
-  ): () => void
   /** Called once, when both transports are gone. */
   finished(relay: Relay): void
 }
@@ -150,7 +141,7 @@ export class Relay {
       this.receive({ event: 'late' })
       this.flush()
     }
-    return new RelaySide({ side, connection, limits, clock, late })
+    return new RelaySide({ side, connection, limits, clock: systemClock, late })
   }
 
   private begin(side: Side, connection: Connection): void {
@@ -277,15 +268,15 @@ export class Relay {
         this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
       case 'offer-resumption':
-        return this.context.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+        return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.patience)
       case 'find-resumable':
-        return this.receive({ event: 'resumable-found', found: this.context.resumptions.find(effect.key, now()) })
+        return this.receive({ event: 'resumable-found', found: this.context.resumableSessions.find(effect.key, now()) })
       case 'take-over':
-        return this.context.resumptions.take(effect.key, this)?.superseded()
-      case 'await-resumption':
-        return this.context.resumptions.lose(this, now())
-      case 'end-resumption':
-        return this.context.resumptions.leave(this)
+        return this.context.resumableSessions.takeOver(effect.key, this)?.superseded()
+      case 'suspend':
+        return this.context.resumableSessions.suspend(this, now())
+      case 'withdraw-resumption':
+        return this.context.resumableSessions.withdraw(this)
       case 'tell-account':
         return this.spread(this.context.accounts.tell(effect.account, this, effect.news, this.context.time()))
     }
@@ -313,25 +304,21 @@ export class Relay {
   }
 
   private connect(upstream: string, domain: string): void {
-    this.giveUp = this.context.dial(
-      upstream,
-      domain,
-      this.incoming.connection.addresses,
-      connection => {
-        this.giveUp = undefined
-        this.sides.upstream = this.makeSide('upstream', connection)
-        this.receive({ event: 'connected' })
-        this.begin('upstream', connection)
-        this.flush()
-      },
-      (reason, detail) => {
-        this.giveUp = undefined
-        this.tlsFault = detail
-        this.receive({ event: 'refused', reason })
-        this.flush()
-      },
-      this.incoming.connection.tls,
-    )
+    const { addresses: client, tls } = this.incoming.connection
+    const done = (connection: Connection) => {
+      this.giveUp = undefined
+      this.sides.upstream = this.makeSide('upstream', connection)
+      this.receive({ event: 'connected' })
+      this.begin('upstream', connection)
+      this.flush()
+    }
+    const failed = (reason: ConnectFailure, detail?: string) => {
+      this.giveUp = undefined
+      this.tlsFault = detail
+      this.receive({ event: 'refused', reason })
+      this.flush()
+    }
+    this.giveUp = this.context.upstreams.dial({ upstream, domain, client, tls }, done, failed)
   }
 
   private spread({ tell, reports }: ReturnType<Accounts<Relay>['tell']>): void {
@@ -425,7 +412,7 @@ export class Relay {
     clearImmediate(this.turn)
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.stop()
     this.giveUp?.()
-    this.context.resumptions.leave(this)
+    this.context.resumableSessions.withdraw(this)
     if (this.account !== undefined) this.spread(this.context.accounts.detach(this.account, this))
     this.context.finished(this)
   }
@@ -436,14 +423,6 @@ const itemsAtOnce = 100
 
 /** Milliseconds that the peers of a session that has thrown have to go. */
 const burialAfter = 5_000
-
-const clock: Clock = {
-  now,
-  after: (milliseconds, call) => {
-    const timer = setTimeout(call, milliseconds)
-    return () => clearTimeout(timer)
-  },
-}
 
 function now(): number {
   return performance.now()

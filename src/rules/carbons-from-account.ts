@@ -1,4 +1,4 @@
-import { isAccountItself } from '../stanza/account.ts'
+import { isAccountItself } from '../stanza/own-addresses.ts'
 import { elements } from '../xml/element.ts'
 import type { Rule } from './rule.ts'
 

@@ -66,6 +66,6 @@ export type Effect =
   /** That session goes on here. */
   | { readonly effect: 'take-over'; readonly key: string }
   /** The stream is lost, and can be resumed; or it was closed, and cannot. */
-  | { readonly effect: 'await-resumption' | 'end-resumption' }
+  | { readonly effect: 'suspend' | 'withdraw-resumption' }
   /** Asks nothing; for those who watch. */
   | { readonly effect: 'report'; readonly report: Report }

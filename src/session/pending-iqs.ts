@@ -9,9 +9,9 @@
  */
 
 import type { Belief } from '../rules/rule.ts'
-import { isOwnServer } from '../stanza/account.ts'
 import { copied } from '../stanza/copied.ts'
 import { compareBare, parseJid } from '../stanza/jid.ts'
+import { isOwnServer } from '../stanza/own-addresses.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 
 /** Requests that are remembered, open and answered ones apart, and UTF-16 units of what is kept of each; beyond it the oldest go. */

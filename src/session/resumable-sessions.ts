@@ -29,8 +29,8 @@ export class ResumableSessions<M extends object> {
   }
 
   /** The server lets this session be resumed. `patience` in milliseconds. */
-  enter(key: string, bound: ResumableSession, holder: M, patience: number): void {
-    this.leave(holder)
+  offer(key: string, bound: ResumableSession, holder: M, patience: number): void {
+    this.withdraw(holder)
     this.forget(key)
     this.entries.set(key, { bound, holder, patience, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
@@ -45,12 +45,12 @@ export class ResumableSessions<M extends object> {
   }
 
   /** The session goes on with another holder; gives the one that had it, if its streams still last. */
-  take(key: string, holder: M): M | undefined {
+  takeOver(key: string, holder: M): M | undefined {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
     const before = entry.holder
     if (before !== undefined) this.keys.delete(before)
-    this.leave(holder)
+    this.withdraw(holder)
     this.forget(key)
     this.entries.set(key, { ...entry, holder, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
@@ -58,7 +58,7 @@ export class ResumableSessions<M extends object> {
   }
 
   /** The holder's streams are lost: the session waits. */
-  lose(holder: M, now: number): void {
+  suspend(holder: M, now: number): void {
     const key = this.keys.get(holder)
     const entry = key === undefined ? undefined : this.entries.get(key)
     if (key === undefined || entry === undefined) return
@@ -73,7 +73,7 @@ export class ResumableSessions<M extends object> {
   }
 
   /** The holder's stream is closed: nothing can be resumed. */
-  leave(holder: M): void {
+  withdraw(holder: M): void {
     const key = this.keys.get(holder)
     if (key === undefined) return
     this.keys.delete(holder)

@@ -289,7 +289,7 @@ export class StreamManagement {
     if (!this.resumable) return
     const { cause } = this.streams
     const isLost = cause === 'client-lost' || cause === 'upstream-lost'
-    this.streams.out.push({ effect: isLost ? 'await-resumption' : 'end-resumption' })
+    this.streams.out.push({ effect: isLost ? 'suspend' : 'withdraw-resumption' })
   }
 }
 

@@ -1,7 +1,7 @@
 /** IQs of `jabber:iq:roster` (RFC 6121 section 2), read for what they say of subscriptions. */
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, elements } from '../xml/element.ts'
-import { isAccountItself } from './account.ts'
+import { isAccountItself } from './own-addresses.ts'
 import type { Stanza } from './stanza.ts'
 
 /** The query of a client's roster get to its own account; a get to another's (XEP-0321) is none. */

@@ -2,7 +2,7 @@
  * Bytes to whole elements, however the bytes are cut.
  *
  * saxes does the reading; it lives in this file only. It is lenient in ways that libexpat, which reads what we forward, is not, so
- * nothing it says is believed without guards (guard.ts, utf8.ts), and:
+ * nothing it says is believed without guards (expat-checks.ts, utf8.ts), and:
  * - an element counts only when saxes was content with its end tag (it reports the end first, the mismatch afterwards);
  * - size, depth, elements, attributes and names are bounded (saxes has no limits, and its namespace look-up is O(depth));
  * - U+FEFF at the start is text like any other (RFC 6120 section 11.6): saxes would skip it;
@@ -16,7 +16,6 @@
  */
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
-import { RewriteGrowth } from './growth.ts'
 import {
   checkDeclaration,
   checkName,
@@ -27,10 +26,11 @@ import {
   Refused,
   unpadded,
   type XmlFault,
-} from './guard.ts'
+} from './expat-checks.ts'
+import { RewriteGrowth } from './rewrite-growth.ts'
 import { Utf8 } from './utf8.ts'
 
-export type { XmlFault } from './guard.ts'
+export type { XmlFault } from './expat-checks.ts'
 
 export type XmlItem =
   /** The root's start tag; `content` is the default namespace it declares, `undefined` when it declares none. */

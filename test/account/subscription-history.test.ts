@@ -1,6 +1,6 @@
 /**
- * The funnel by itself, of what no honest stream tells it in one go: repetitions, answers without a clock, pushes of contacts of whom
- * nothing was known, and rosters that one stream has seen before another. test/observe/funnel.test.ts plays whole sessions.
+ * The history by itself, of what no honest stream tells it in one go: repetitions, answers without a clock, pushes of contacts of whom
+ * nothing was known, and rosters that one stream has seen before another. test/observe/subscription-events.test.ts plays whole sessions.
  */
 import t from 'tap'
 import { type SubscriptionEvent, SubscriptionHistory } from '../../src/account/subscription-history.ts'
@@ -27,20 +27,20 @@ function known(word: string): Visible | undefined {
  * `BEFORE=AFTER` (a whole roster), each at a second of the clock, `@`: without one.
  */
 function play(script: string): string[] {
-  const funnel = new SubscriptionHistory()
+  const history = new SubscriptionHistory()
   const out: SubscriptionEvent[] = []
   for (const line of script.match(/\S+/g) ?? []) {
     const [step = '', second] = line.split('@')
     const time = second === '' ? undefined : Number(second ?? 0) * 1_000
     const [, before = '', sign, after = ''] = /^(.*)([>=])(.*)$/.exec(step) ?? []
     const [, type, way] = /^(subscribed?|unsubscribed?)-(out|in)$/.exec(step) ?? []
-    if (step === 'asks') out.push(...funnel.asked(juliet, time))
-    else if (step === 'gives-up') funnel.gaveUp(juliet)
-    else if (sign === '>') out.push(...funnel.pushed(item(after), known(before), time))
-    else if (sign === '=') out.push(...funnel.replaced([item(after)], () => known(before), time))
+    if (step === 'asks') out.push(...history.asked(juliet, time))
+    else if (step === 'gives-up') history.gaveUp(juliet)
+    else if (sign === '>') out.push(...history.pushed(item(after), known(before), time))
+    else if (sign === '=') out.push(...history.replaced([item(after)], () => known(before), time))
     else if (type !== undefined)
       out.push(
-        ...funnel.passed(way === 'out' ? 'outbound' : 'inbound', type as 'subscribe', juliet, {
+        ...history.passed(way === 'out' ? 'outbound' : 'inbound', type as 'subscribe', juliet, {
           hasPushes: true,
           time,
         }),
@@ -97,8 +97,8 @@ t.test('what counts as what', async t => {
 })
 
 t.test('a thousand requests are kept, of one more the oldest is forgotten', async t => {
-  const funnel = new SubscriptionHistory()
-  const asks = (i: number) => funnel.asked(`c${i}@im.example`, 0).length
+  const history = new SubscriptionHistory()
+  const asks = (i: number) => history.asked(`c${i}@im.example`, 0).length
   let counted = 0
   for (let i = 0; i < 1_000; i++) counted += asks(i)
   t.equal(counted, 1_000)

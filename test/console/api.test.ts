@@ -9,7 +9,7 @@ import type { RulesConfig } from '../../src/config/types.ts'
 import { eventsAtMost, Feed, feedParameters, viewersAtMost } from '../../src/console/feed.ts'
 import { overviewOf } from '../../src/console/overview.ts'
 import { type ConsoleOptions, consolePlugin } from '../../src/console/plugin.ts'
-import { Reach } from '../../src/console/reach.ts'
+import { UpstreamReachability } from '../../src/console/upstream-reachability.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import type { About, SessionView } from '../../src/relay/watcher.ts'
 import type { RuleOutcome } from '../../src/rules/outcome.ts'
@@ -47,7 +47,7 @@ interface House {
   readonly feed: Feed
   readonly refused: () => number
   readonly metrics: Metrics
-  readonly reach: Reach
+  readonly reach: UpstreamReachability
   now: number
 }
 
@@ -55,7 +55,7 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
   const { open = false, ...more } = options
   let refused = 0
   const metrics = new Metrics()
-  const reach = new Reach(() => 5_000)
+  const reach = new UpstreamReachability(() => 5_000)
   const feed = new Feed(() => Date.UTC(2026, 0, 2, 3, 4, 5))
   const house = { feed, metrics, reach, refused: () => refused, now: 0 }
   const access = new Access({

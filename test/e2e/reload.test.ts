@@ -10,7 +10,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { fileURLToPath } from 'node:url'
 import { generate } from 'selfsigned'
 import t from 'tap'
-import { Certificates, type Holder } from '../../src/listener/certificates.ts'
+import { type CertificateOwner, Certificates } from '../../src/listener/certificates.ts'
 import { connectTcp, starttls } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { type Certificate, writeCertificate } from '../servers/certificate.ts'
@@ -162,7 +162,7 @@ t.test("an upstream's authorities are read anew too", async t => {
 })
 
 interface Told {
-  readonly who: Holder
+  readonly who: CertificateOwner
   readonly what: string
 }
 

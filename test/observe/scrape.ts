@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { type LabelValues, type MetricInfo, metrics } from '../../src/observe/metric-definitions.ts'
 import type { Metrics } from '../../src/observe/metrics.ts'
-import { processMetrics } from '../../src/observe/process.ts'
-import { type LabelValues, type MetricInfo, metrics } from '../../src/observe/table.ts'
+import { processMetrics } from '../../src/observe/process-metrics.ts'
 
 /** All metrics by name: the gate's and the process'. */
 export const byName: ReadonlyMap<string, MetricInfo> = new Map(

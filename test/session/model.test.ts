@@ -89,16 +89,16 @@ class Connection {
         this.gate.accounts.tell(this.account, this, effect.news)
         return
       case 'offer-resumption':
-        return this.gate.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.patience)
       case 'find-resumable':
         return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
       case 'take-over':
-        this.gate.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
+        this.gate.resumptions.takeOver(effect.key, this)?.receive({ event: 'superseded' })
         return
-      case 'await-resumption':
-        return this.gate.resumptions.lose(this, 0)
-      case 'end-resumption':
-        return this.gate.resumptions.leave(this)
+      case 'suspend':
+        return this.gate.resumptions.suspend(this, 0)
+      case 'withdraw-resumption':
+        return this.gate.resumptions.withdraw(this)
     }
   }
 }

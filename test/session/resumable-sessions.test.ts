@@ -3,7 +3,7 @@ import t from 'tap'
 import { BoundSession } from '../../src/session/bound.ts'
 import { ResumableSessions } from '../../src/session/resumable-sessions.ts'
 
-interface Holder {
+interface CertificateOwner {
   readonly name: string
 }
 
@@ -11,8 +11,8 @@ interface Holder {
 type Step = readonly [step: string, gives?: string]
 
 function play(t: Tap, atMost: number, steps: readonly Step[]): void {
-  const resumptions = new ResumableSessions<Holder>(atMost)
-  const holders = new Map<string, Holder>()
+  const resumptions = new ResumableSessions<CertificateOwner>(atMost)
+  const holders = new Map<string, CertificateOwner>()
   const bounds = new Map<string, BoundSession>()
   let now = 0
   const holder = (name: string) => {
@@ -33,16 +33,16 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
         now = Number(a)
         return undefined
       case 'enter':
-        resumptions.enter(a, boundOf(a), holder(b), Number(patience))
+        resumptions.offer(a, boundOf(a), holder(b), Number(patience))
         return undefined
       case 'lose':
-        resumptions.lose(holder(a), now)
+        resumptions.suspend(holder(a), now)
         return undefined
       case 'leave':
-        resumptions.leave(holder(a))
+        resumptions.withdraw(holder(a))
         return undefined
       case 'take':
-        return resumptions.take(a, holder(b))?.name ?? 'nobody'
+        return resumptions.takeOver(a, holder(b))?.name ?? 'nobody'
       case 'find': {
         const found = resumptions.find(a, now)
         return found === undefined ? 'nothing' : found === boundOf(a) ? 'it' : found.jid
@@ -237,12 +237,12 @@ t.test('an SM-ID that the server gives again', async t => {
 })
 
 t.test('of one account no more wait than it may have sessions', async t => {
-  const resumptions = new ResumableSessions<Holder>(10, 2)
+  const resumptions = new ResumableSessions<CertificateOwner>(10, 2)
   const options = { rules: [], trustedDomains: new Set<string>() }
   const lose = (user: string, key: string) => {
     const holder = { name: key }
-    resumptions.enter(key, new BoundSession(options, 'im.example', `${user}@im.example/${key}`), holder, 60)
-    resumptions.lose(holder, 0)
+    resumptions.offer(key, new BoundSession(options, 'im.example', `${user}@im.example/${key}`), holder, 60)
+    resumptions.suspend(holder, 0)
   }
   for (const [user, key] of [
     ['romeo', 'a'],

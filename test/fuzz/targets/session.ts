@@ -200,7 +200,7 @@ class Connection {
 
   private finish(): void {
     if (this.transports.upstream === 'dialling') this.transports.upstream = 'gone'
-    this.gate.resumptions.leave(this)
+    this.gate.resumptions.withdraw(this)
     const { account } = this
     this.account = undefined
     if (account !== undefined) this.spread(this.gate.accounts.detach(account, this))
@@ -245,15 +245,15 @@ class Connection {
         this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.gate.accounts.attach(effect.account, this) })
       case 'offer-resumption':
-        return this.gate.resumptions.enter(effect.key, effect.bound, this, effect.patience)
+        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.patience)
       case 'find-resumable':
         return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
       case 'take-over':
-        return this.gate.resumptions.take(effect.key, this)?.receive({ event: 'superseded' })
-      case 'await-resumption':
-        return this.gate.resumptions.lose(this, 0)
-      case 'end-resumption':
-        return this.gate.resumptions.leave(this)
+        return this.gate.resumptions.takeOver(effect.key, this)?.receive({ event: 'superseded' })
+      case 'suspend':
+        return this.gate.resumptions.suspend(this, 0)
+      case 'withdraw-resumption':
+        return this.gate.resumptions.withdraw(this)
       case 'tell-account':
         return this.spread(this.gate.accounts.tell(effect.account, this, effect.news))
       case 'close':

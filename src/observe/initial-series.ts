@@ -6,10 +6,10 @@ import type { ActiveRule } from '../rules/judge.ts'
 import { kinds, type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import { visibleSteps } from '../subscription/state.ts'
-import { type MetricKey, metrics, sides, stateLabel, states, type verdicts } from './table.ts'
+import { type MetricKey, metrics, sides, stateLabel, states, type verdicts } from './metric-definitions.ts'
 
 /** The configured names that labels have. */
-export interface KnownLabels {
+export interface ConfiguredLabels {
   /** Their domains. */
   readonly routes: readonly string[]
   readonly upstreams: readonly string[]
@@ -55,7 +55,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
 const routesAtMost = 10
 
 /** What can happen wherever clients come in. */
-export function* initialSeries({ routes, upstreams, rules }: KnownLabels): Iterable<Initial> {
+export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): Iterable<Initial> {
   yield ['faults']
   yield ['waiting']
   yield ['adminRefused']
@@ -84,7 +84,7 @@ export function* initialSeries({ routes, upstreams, rules }: KnownLabels): Itera
 }
 
 /** What can happen at one listener. */
-export function* initialOfListener(listener: string, { routes }: Pick<KnownLabels, 'routes'>): Iterable<Initial> {
+export function* initialOfListener(listener: string, { routes }: Pick<ConfiguredLabels, 'routes'>): Iterable<Initial> {
   const { cause: causes } = metrics.streamsClosed.labels
   for (const reason of metrics.rejected.labels.reason) yield ['rejected', listener, reason]
   for (const side of sides) {
@@ -123,7 +123,7 @@ function* ofSubscriptions(route: string): Iterable<Initial> {
   for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
 }
 
-function* ofRule({ rule: { name }, mode }: KnownLabels['rules'][number], route: string): Iterable<Initial> {
+function* ofRule({ rule: { name }, mode }: ConfiguredLabels['rules'][number], route: string): Iterable<Initial> {
   for (const { from, verdict: said, types } of ruleOutcomes.get(name) ?? []) {
     // What is put right goes on; what cannot be is observed.
     const outcomes: readonly Outcome[] =

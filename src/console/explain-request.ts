@@ -3,7 +3,7 @@
 import type { Problem } from '../admin/problem.ts'
 import type { RulesConfig } from '../config/types.ts'
 import { type Explanation, explainStanza } from '../explain/explain.ts'
-import { readStanza } from '../explain/read.ts'
+import { readStanza } from '../explain/read-stanza.ts'
 import { isStateName, stateNames } from '../explain/states.ts'
 import { hasResource, parseJid } from '../stanza/jid.ts'
 

@@ -3,7 +3,7 @@
  * It has the same guarantee as the JSON that it is made of: no peer ends its line, or steers the terminal.
  */
 import { inspect } from 'node:util'
-import { oneLine } from './line.ts'
+import { oneLine } from './one-line.ts'
 
 type Format = 'dim' | 'cyan' | 'green' | 'yellow' | 'red' | 'bold'
 export type Paint = (format: Format, text: string) => string

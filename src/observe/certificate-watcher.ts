@@ -1,15 +1,18 @@
 /** What becomes of certificates, in the metrics and in the log. */
 import type { FastifyBaseLogger } from 'fastify'
 import { ageFlaw } from '../config/warnings.ts'
-import type { CertificatesOptions, Holder } from '../listener/certificates.ts'
+import type { CertificateOwner, CertificatesOptions } from '../listener/certificates.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The metrics know of listeners' certificates alone; the log of upstreams' authorities too. */
-export function renewals(metrics: Metrics, logger: FastifyBaseLogger): Pick<CertificatesOptions, 'loaded' | 'refused'> {
+export function certificateWatcher(
+  metrics: Metrics,
+  logger: FastifyBaseLogger,
+): Pick<CertificatesOptions, 'loaded' | 'refused'> {
   const refused = new Set<string>()
   /** Of the certificates in use, by their holder. */
   const fingerprints = new Map<string, string>()
-  const nameOf = (holder: Holder) =>
+  const nameOf = (holder: CertificateOwner) =>
     'listener' in holder ? `listener ${holder.listener}` : `upstream ${holder.upstream}`
   return {
     loaded: (holder, certificates, isFirst) => {

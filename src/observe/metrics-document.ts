@@ -1,6 +1,7 @@
 /** The metrics' table in words: docs/metrics.md and the README's rows. `node scripts/metrics.mjs` writes the one and shows the other. */
-import { processMetrics } from './process.ts'
-import { eventMeanings, type LabelValues, type MetricInfo, metrics } from './table.ts'
+
+import { eventMeanings, type LabelValues, type MetricInfo, metrics } from './metric-definitions.ts'
+import { processMetrics } from './process-metrics.ts'
 
 /** The text of docs/metrics.md. */
 export function metricsDocument(): string {

@@ -4,7 +4,7 @@
  * scrapes.
  */
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { MetricInfo } from './table.ts'
+import type { MetricInfo } from './metric-definitions.ts'
 
 export interface Series {
   readonly values: readonly string[]
@@ -27,7 +27,7 @@ interface Branch {
 }
 
 /** One metric's numbers. */
-export class Tally {
+export class LabelCounts {
   private readonly root = newBranch()
   private readonly all: Series[] = []
 

@@ -26,7 +26,7 @@ export class Late extends Error {}
 /** The stream has ended. */
 export class Gone extends Error {}
 
-export class Mailbox {
+export class ReceivedElements {
   /** Why nothing follows; `undefined`: more may come. */
   gone: string | undefined
   private readonly all: Element[] = []

@@ -13,8 +13,8 @@ import {
   performance,
 } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
-import type { MetricInfo } from './table.ts'
-import { type Series, Tally } from './tally.ts'
+import { LabelCounts, type Series } from './label-counts.ts'
+import type { MetricInfo } from './metric-definitions.ts'
 
 const gcKinds: ReadonlyMap<number, string> = new Map([
   [constants.NODE_PERFORMANCE_GC_MINOR, 'minor'],
@@ -62,7 +62,7 @@ interface GcEntry {
 const resolution = 20
 
 export class ProcessWatch {
-  private readonly gc = new Tally()
+  private readonly gc = new LabelCounts()
   private observer: PerformanceObserver | undefined
   private lateness: IntervalHistogram | undefined
   private stopped = false

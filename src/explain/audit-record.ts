@@ -4,7 +4,7 @@ import { type AuditRecord, auditSides } from '../observe/audit.ts'
 import { modes } from '../rules/mode.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { kinds } from '../stanza/stanza.ts'
-import { CallError } from './call.ts'
+import { CallError } from './call-error.ts'
 import type { Recorded } from './explain.ts'
 import { isStateName } from './states.ts'
 

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { type Account, Client, type Item, itemOf, Refused } from './client.ts'
 import { Component, type ComponentOptions } from './component.ts'
-import { type Ground, Unfit } from './ground.ts'
-import { Leg } from './leg.ts'
-import { Gone, Late } from './mailbox.ts'
-import { Peer } from './peer.ts'
-import { isPresenceFrom, presence, rosterQueryOf, sameBare } from './words.ts'
+import { Contact } from './contact.ts'
+import { CannotProbe, type ProbeTarget } from './probe-target.ts'
+import { Gone, Late } from './received-elements.ts'
+import { isPresenceFrom, presence, rosterQueryOf, sameBare } from './stanzas.ts'
+import { UpstreamStream } from './upstream-stream.ts'
 
-export interface WorldOptions {
+export interface TestAccountsOptions {
   readonly accounts: readonly Account[]
   readonly component: ComponentOptions | undefined
   /** How many strangers ask at once. */
@@ -25,26 +25,26 @@ const linger = 50
 const patience = 30_000
 
 /** What the user has seen of a peer since a mark, in order. */
-export interface Seen {
+export interface SeenByUser {
   readonly presences: readonly string[]
   readonly items: readonly Item[]
   readonly order: readonly ('presence' | 'push')[]
 }
 
-export class World {
-  readonly ground: Ground
+export class TestAccounts {
+  readonly ground: ProbeTarget
   readonly strangers: number
   user: Client
   private readonly second: Client | undefined
   private readonly component: Component | undefined
   private readonly rosters = new Map<Client, readonly Item[]>()
-  private readonly met: Peer[] = []
+  private readonly met: Contact[] = []
   private readonly run = randomBytes(4).toString('hex')
   /** Strangers' IQs reach the user, so that the answer to one says that what went before has arrived. */
   private reachable = true
 
   private constructor(
-    ground: Ground,
+    ground: ProbeTarget,
     strangers: number,
     user: Client,
     second: Client | undefined,
@@ -58,7 +58,7 @@ export class World {
   }
 
   /** Everybody logs in. Throws `Refused`, with everybody gone again. */
-  static async enter(ground: Ground, options: WorldOptions): Promise<World> {
+  static async enter(ground: ProbeTarget, options: TestAccountsOptions): Promise<TestAccounts> {
     const entered: { close(): unknown }[] = []
     const enter = async <Entrant extends { close(): unknown }>(entrant: Promise<Entrant>): Promise<Entrant> => {
       entered.push(await entrant)
@@ -70,7 +70,7 @@ export class World {
       const [user, second] = clients
       if (user === undefined) throw new Refused('no account was given')
       const component = options.component && (await enter(Component.open(options.component, ground.deadline)))
-      const world = new World(ground, options.strangers, user, second, component)
+      const world = new TestAccounts(ground, options.strangers, user, second, component)
       for (const client of clients) await world.prepare(client, options.force)
       return world
     } catch (error) {
@@ -85,23 +85,23 @@ export class World {
   }
 
   /** Somebody whom the user does not know. */
-  stranger(): Peer {
-    if (this.component === undefined) throw new Unfit('there is no component')
-    const peer = Peer.ofComponent(this.component, `doctor-${this.run}-${this.met.length + 1}`)
+  stranger(): Contact {
+    if (this.component === undefined) throw new CannotProbe('there is no component')
+    const peer = Contact.ofComponent(this.component, `doctor-${this.run}-${this.met.length + 1}`)
     this.met.push(peer)
     return peer
   }
 
   /** Somebody whom the user does not know, and whose server may hold them to the rules. */
-  contact(): Peer {
+  contact(): Contact {
     if (this.component !== undefined || this.second === undefined) return this.stranger()
-    const peer = Peer.ofClient(this.second)
+    const peer = Contact.ofClient(this.second)
     this.met.push(peer)
     return peer
   }
 
   /** Resolves when all that the peer and the user have said has had its effect on both. */
-  async settle(peer: Peer): Promise<void> {
+  async settle(peer: Contact): Promise<void> {
     if (this.reachable) {
       await peer.reach(this.user.jid, 3_000).catch(error => {
         if (!(error instanceof Late)) throw error
@@ -113,7 +113,7 @@ export class World {
   }
 
   /** What the user has seen of the peer since the mark of the user's mailbox. */
-  seen(peer: Peer, mark: number): Seen {
+  seen(peer: Contact, mark: number): SeenByUser {
     const presences: string[] = []
     const items: Item[] = []
     const order: ('presence' | 'push')[] = []
@@ -133,22 +133,22 @@ export class World {
   }
 
   /** What the user's roster holds of the peer now. */
-  async item(peer: Peer): Promise<Item | undefined> {
+  async item(peer: Contact): Promise<Item | undefined> {
     return (await this.user.roster()).find(({ jid }) => sameBare(jid, peer.bare))
   }
 
   /** Settles what the user has asked of the peer. Throws `Unfit` when the request has not reached it. */
-  async asked(peer: Peer): Promise<void> {
+  async asked(peer: Contact): Promise<void> {
     await this.settle(peer)
     if (peer.heard(0, this.user.bare, 'subscribe').length === 0)
-      throw new Unfit("the user's request does not reach the contact: something holds requests back")
+      throw new CannotProbe("the user's request does not reach the contact: something holds requests back")
   }
 
   /** Throws `Unfit` unless the roster shows that subscription. */
-  async mustBe(peer: Peer, subscription: string): Promise<void> {
+  async mustBe(peer: Contact, subscription: string): Promise<void> {
     const item = await this.item(peer)
     if (item?.subscription !== subscription)
-      throw new Unfit(
+      throw new CannotProbe(
         `the subscription is '${item?.subscription ?? 'none'}' where it should have become '${subscription}'`,
       )
   }
@@ -200,7 +200,7 @@ export class World {
   }
 
   /** Ends what there is between the user and these, pending requests and pre-approvals too. */
-  private async forget(peers: readonly Peer[]): Promise<void> {
+  private async forget(peers: readonly Contact[]): Promise<void> {
     const { user, second } = this
     for (const { bare } of peers) {
       user.send(presence({ type: 'unsubscribed', to: bare, id: user.id() }))
@@ -250,10 +250,10 @@ function shown(items: readonly Item[]): string[] {
   )
 }
 
-async function login(ground: Ground, account: Account): Promise<Client> {
-  let leg: Leg
+async function login(ground: ProbeTarget, account: Account): Promise<Client> {
+  let leg: UpstreamStream
   try {
-    leg = await Leg.open(ground.target, ground.domain, ground.deadline)
+    leg = await UpstreamStream.open(ground.target, ground.domain, ground.deadline)
   } catch (error) {
     throw new Refused(`${account.jid}: ${(error as Error).message}`)
   }

@@ -6,7 +6,7 @@ import type { Side } from '../stream/item.ts'
 import type { StateName } from './states.ts'
 import type { Step } from './step.ts'
 
-export interface Matter {
+export interface ReasonsInput {
   readonly stanza: Stanza
   readonly from: Side
   readonly verdict: RuleOutcome['verdict']
@@ -22,7 +22,7 @@ const infinitives: Readonly<Record<RuleOutcome['verdict'], string>> = {
 }
 
 /** Sentences; the rules' own words are in them. Never none. */
-export function reasonsOf({ stanza, from, verdict, path, state }: Matter): string[] {
+export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput): string[] {
   const out: string[] = []
   for (const step of path) {
     const right = `${step.about} (${step.clause})`

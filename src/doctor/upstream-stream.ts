@@ -6,8 +6,8 @@ import type { Addresses } from '../transport/address.ts'
 import type { Connection } from '../transport/connection.ts'
 import { dial, type Target } from '../upstream/dial.ts'
 import { child, type Element, element, elements, text } from '../xml/element.ts'
-import { type Deadline, Gone, Mailbox } from './mailbox.ts'
-import { conditionOf } from './words.ts'
+import { type Deadline, Gone, ReceivedElements } from './received-elements.ts'
+import { conditionOf } from './stanzas.ts'
 
 type ConnectFailure = Parameters<Parameters<typeof dial>[4]>[0]
 
@@ -35,8 +35,8 @@ function clientOf({ port }: Target): Addresses {
   return { source: { address: loopback, port: 50_000 }, destination: { address: loopback, port } }
 }
 
-export class Leg {
-  readonly mail: Mailbox
+export class UpstreamStream {
+  readonly mail: ReceivedElements
   /** What was offered before TLS, where the leg begins without it. */
   plain: Element = element('features', ns.stream)
   /** What is offered to the gate's clients on this leg; after the login, what is offered then. */
@@ -49,7 +49,7 @@ export class Leg {
 
   private constructor(connection: Connection, deadline: Deadline) {
     this.connection = connection
-    this.mail = new Mailbox(deadline)
+    this.mail = new ReceivedElements(deadline)
     this.framing = tcpFraming('upstream', upstreamLimits)
     const closed = () => this.mail.end('the server closed the connection')
     connection.start({
@@ -64,8 +64,8 @@ export class Leg {
   }
 
   /** Connects, with STARTTLS where the target says so and the server offers it. Throws `Gone` or `Late`. */
-  static async open(target: Target, domain: string, deadline: Deadline): Promise<Leg> {
-    const leg = new Leg(await connection(target, domain), deadline)
+  static async open(target: Target, domain: string, deadline: Deadline): Promise<UpstreamStream> {
+    const leg = new UpstreamStream(await connection(target, domain), deadline)
     try {
       leg.plain = await leg.restart(domain)
       if (target.mode === 'starttls' && leg.offersStarttls) await leg.secure(domain)

@@ -1,8 +1,8 @@
-/** Approvals that nobody has asked for: T1 to T4 of the list in table.ts. */
-import type { Peer } from './peer.ts'
+/** Approvals that nobody has asked for: T1 to T4 of the list in all-probes.ts. */
+import type { Contact } from './contact.ts'
 import { type Finding, type Outcome, probe, type Remedy } from './probe.ts'
-import { presence } from './words.ts'
-import type { World } from './world.ts'
+import { presence } from './stanzas.ts'
+import type { TestAccounts } from './test-accounts.ts'
 
 type Unasked = 'ignored' | 'delivered' | 'accepted'
 
@@ -29,12 +29,12 @@ const believed: Remedy = {
 }
 
 /** What becomes of an unasked `subscribed` that the peer now sends. */
-async function unaskedApproval(world: World, peer: Peer, to: string): Promise<Finding<Unasked>> {
-  const { mark } = world.user.mail
+async function unaskedApproval(accounts: TestAccounts, peer: Contact, to: string): Promise<Finding<Unasked>> {
+  const { mark } = accounts.user.mail
   peer.say('subscribed', to)
-  await world.settle(peer)
-  const { presences, items, order } = world.seen(peer, mark)
-  const item = await world.item(peer)
+  await accounts.settle(peer)
+  const { presences, items, order } = accounts.seen(peer, mark)
+  const item = await accounts.item(peer)
   const isBelieved = item?.subscription === 'to' || item?.subscription === 'both'
   if (isBelieved)
     return {
@@ -46,11 +46,11 @@ async function unaskedApproval(world: World, peer: Peer, to: string): Promise<Fi
 }
 
 /** The peer becomes a subscriber of the user's. */
-async function subscribes(world: World, peer: Peer): Promise<void> {
-  peer.say('subscribe', world.user.bare)
-  await world.settle(peer)
-  world.user.send(presence({ type: 'subscribed', to: peer.bare, id: world.user.id() }))
-  await world.settle(peer)
+async function subscribes(accounts: TestAccounts, peer: Contact): Promise<void> {
+  peer.say('subscribe', accounts.user.bare)
+  await accounts.settle(peer)
+  accounts.user.send(presence({ type: 'subscribed', to: peer.bare, id: accounts.user.id() }))
+  await accounts.settle(peer)
 }
 
 export const t1 = probe<Unasked>({
@@ -60,7 +60,7 @@ export const t1 = probe<Unasked>({
   needs: 'stranger',
   outcomes: unasked,
   remedy: believed,
-  run: async world => unaskedApproval(world, world.stranger(), world.user.bare),
+  run: async accounts => unaskedApproval(accounts, accounts.stranger(), accounts.user.bare),
 })
 
 export const t2 = probe<Unasked>({
@@ -70,11 +70,11 @@ export const t2 = probe<Unasked>({
   needs: 'stranger',
   outcomes: unasked,
   remedy: believed,
-  async run(world) {
-    const peer = world.stranger()
-    await subscribes(world, peer)
-    await world.mustBe(peer, 'from')
-    return unaskedApproval(world, peer, world.user.bare)
+  async run(accounts) {
+    const peer = accounts.stranger()
+    await subscribes(accounts, peer)
+    await accounts.mustBe(peer, 'from')
+    return unaskedApproval(accounts, peer, accounts.user.bare)
   },
 })
 
@@ -85,11 +85,11 @@ export const t3 = probe<Unasked>({
   needs: 'stranger',
   outcomes: unasked,
   remedy: believed,
-  async run(world) {
-    const peer = world.stranger()
-    peer.say('subscribe', world.user.bare)
-    await world.settle(peer)
-    return unaskedApproval(world, peer, world.user.bare)
+  async run(accounts) {
+    const peer = accounts.stranger()
+    peer.say('subscribe', accounts.user.bare)
+    await accounts.settle(peer)
+    return unaskedApproval(accounts, peer, accounts.user.bare)
   },
 })
 
@@ -100,5 +100,5 @@ export const t4 = probe<Unasked>({
   needs: 'stranger',
   outcomes: unasked,
   remedy: believed,
-  run: async world => unaskedApproval(world, world.stranger(), world.user.jid),
+  run: async accounts => unaskedApproval(accounts, accounts.stranger(), accounts.user.jid),
 })

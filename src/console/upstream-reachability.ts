@@ -10,7 +10,7 @@ export interface Reached {
   readonly lastError: { readonly reason: ConnectFailure; readonly time: string } | null
 }
 
-export class Reach implements Watcher {
+export class UpstreamReachability implements Watcher {
   private readonly time: () => number
   private readonly upstreams = new Map<string, Reached>()
 

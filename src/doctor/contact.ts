@@ -3,30 +3,30 @@ import { bareOf } from '../stanza/jid.ts'
 import type { Element, Node } from '../xml/element.ts'
 import type { Client } from './client.ts'
 import type { Component } from './component.ts'
-import type { Mailbox } from './mailbox.ts'
-import { isAnswer, isPresenceFrom, ping, presence, sameBare } from './words.ts'
+import type { ReceivedElements } from './received-elements.ts'
+import { isAnswer, isPresenceFrom, ping, presence, sameBare } from './stanzas.ts'
 
-export class Peer {
+export class Contact {
   readonly bare: string
   readonly full: string
-  readonly mail: Mailbox
+  readonly mail: ReceivedElements
   private readonly write: (stanza: Element) => void
   private count = 0
 
-  private constructor(full: string, mail: Mailbox, write: (stanza: Element) => void) {
+  private constructor(full: string, mail: ReceivedElements, write: (stanza: Element) => void) {
     this.full = full
     this.bare = bareOf(full)
     this.mail = mail
     this.write = write
   }
 
-  static ofComponent(component: Component, name: string): Peer {
-    return new Peer(`${name}@${component.domain}/doctor`, component.mail, stanza => component.send(stanza))
+  static ofComponent(component: Component, name: string): Contact {
+    return new Contact(`${name}@${component.domain}/doctor`, component.mail, stanza => component.send(stanza))
   }
 
   /** Its server stamps what it sends: it speaks from whatever address that puts there. */
-  static ofClient(client: Client): Peer {
-    return new Peer(client.jid, client.mail, stanza => client.send(stanza))
+  static ofClient(client: Client): Contact {
+    return new Contact(client.jid, client.mail, stanza => client.send(stanza))
   }
 
   send(stanza: Element): void {

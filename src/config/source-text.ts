@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Document, type ErrorCode, isScalar, Lexer, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml'
+import { type Environment, valuesOf } from './environment-variables.ts'
 import { Source } from './source.ts'
-import { type Environment, valuesOf } from './values.ts'
 
 /** Message and remedy of a problem whose place is known elsewhere. */
 export type Flaw = readonly [message: string, remedy: string]

@@ -6,12 +6,12 @@ import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { foldDomain } from '../stanza/jid.ts'
 import { certificatesFlaw, keyFlaw, pairFlaw } from './certificates.ts'
-import { appendFlaw, type Flaw } from './file.ts'
 import { foldAddress, isLoopback } from './formats.ts'
 import { defaultLimits } from './limits.ts'
 import { didYouMean } from './problem.ts'
 import { hostMetaPaths } from './reserved-paths.ts'
 import { lastOf, type Source } from './source.ts'
+import { appendFlaw, type Flaw } from './source-text.ts'
 
 /** Reports what is wrong. Relative paths of PEM files start at the folder. */
 export function check(source: Source, folder: string): void {

@@ -1,11 +1,11 @@
 import { dirname, resolve } from 'node:path'
 import type { Mode } from '../rules/mode.ts'
-import { check } from './checks.ts'
-import { objectSource, readSource } from './file.ts'
+import { check } from './cross-checks.ts'
 import { limitsOf } from './limits.ts'
 import { ConfigError, type Problem } from './problem.ts'
 import { type AuditFile, type ConfigFile, type PluginFile, validate, validatePlugin } from './schema.ts'
 import type { Source } from './source.ts'
+import { objectSource, readSource } from './source-text.ts'
 import type { AuditConfig, CertificateFiles, Config, Listener } from './types.ts'
 import { warningsOf } from './warnings.ts'
 

@@ -55,7 +55,7 @@ Exit status: 0 good, with or without warnings, 2 the call or the configuration i
 class UsageError extends Error {}
 
 async function main(args: readonly string[]): Promise<number> {
-  // They have options of their own.
+  // These commands read their own options.
   if (args[0] === 'doctor') return doctor(args.slice(1))
   if (args[0] === 'explain') return explainStanza(args.slice(1))
   const { values, positionals } = parse(args)
@@ -83,7 +83,7 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {
-    // Node goes on about arguments that begin with a dash.
+    // Node's own message explains arguments that begin with a dash, which is of no use here.
     const [first] = (error instanceof Error ? error.message : String(error)).split('. ')
     throw new UsageError(`${first}`)
   }
@@ -120,7 +120,7 @@ async function serve(config: Config, warnings: readonly Problem[], read: () => R
     }
     for (const signal of ends) process.on(signal, stop)
   })
-  // From the beginning: a SIGHUP that nobody hears ends the process.
+  // Installed before anything else: a SIGHUP without a handler ends the process.
   let reload = () => {}
   process.on('SIGHUP', () => reload())
   const proxy = await startProxy(config, [], {}, read)

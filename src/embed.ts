@@ -1,4 +1,4 @@
-/** The gate as other programs have it: they give and get configurations in the file's shape, which are checked as the file is. */
+/** What other programs call. They give and get configurations in the shape of the configuration file; they are checked as the file is. */
 
 import { configFrom, pluginConfigFrom, type Reading, readWith } from './config/read.ts'
 import type { ConfigFile, PluginFile } from './config/schema.ts'

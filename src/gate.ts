@@ -1,4 +1,4 @@
-/** One gate without its listeners: what every stream that comes in has in common. A listener, or an application, gives it connections. */
+/** A gate without its listeners: everything that its connections share. A listener, or a Fastify application, hands it connections. */
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { Accounts, type AccountView } from './account/accounts.ts'
@@ -27,7 +27,7 @@ import { tlsFaultOf } from './transport/tls.ts'
 import { trustOf } from './transport/trusted-networks.ts'
 import { Upstreams } from './upstream/upstreams.ts'
 
-/** The part of the configuration that a gate needs whoever listens for it. */
+/** The part of the configuration that is needed without listeners. */
 export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {}
 
 /** Accounts whose roster version is remembered after their last session. */
@@ -35,7 +35,7 @@ const accountsAtMost = 10_000
 /** Sessions that wait for their client to come back (XEP-0198). */
 const resumableAtMost = 10_000
 
-/** What a gate goes by besides what it is told: time, and the state of its process. */
+/** What a gate takes from its process and its machine. Tests give their own. */
 export interface Environment {
   readonly clock: Clock
   readonly readings: Readings
@@ -44,21 +44,21 @@ export interface Environment {
 }
 
 export class Gate {
-  // What it goes by.
+  // Configuration and time.
   private readonly limits: Limits
   private readonly settings: Settings
   private readonly upstreams: Upstreams
   private readonly clock: Clock
-  // Those who watch.
+  // Watchers: they are told everything and decide nothing.
   readonly metrics: Metrics
   readonly offenders = new Offenders()
   private readonly log: Log
   private readonly audit: Audit | undefined
   private readonly watcher: Watcher
-  // Who comes in.
+  // Admission of connections.
   private readonly overload: Overload
   private readonly admission: Admission
-  // What goes on.
+  // Sessions.
   private readonly accounts = new Accounts<Relay>(accountsAtMost)
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
@@ -115,13 +115,13 @@ export class Gate {
     this.relays = new Relays({ accounts, resumableSessions, upstreams, limits, watcher, time }, clock)
   }
 
-  /** At this listener TLS did not come about before there was a stream. `client`: its address. */
+  /** A TLS handshake of this listener has failed before there was a stream. `client`: the client's IP address; `undefined`: not known. */
   handshakeFailed(listener: string, client: string | undefined, error: Error): void {
     this.metrics.handshakeFailed(listener)
     this.log.handshakeFailed(listener, client, tlsFaultOf(error))
   }
 
-  /** What a listener does with each connection; `starttls`: it is plain, and TLS is required. */
+  /** Gives the function that a listener calls with each connection. `starttls`: the connection is plain, and TLS is required. */
   serve(listener: string, starttls: boolean): (connection: Connection) => void {
     const session = this.sessionOptions(starttls)
     this.metrics.serves(listener)
@@ -131,7 +131,7 @@ export class Gate {
     }
   }
 
-  /** What takes a new configuration while sessions are there. */
+  /** The parts that can take a new configuration while sessions exist. */
   get parts(): readonly Reloadable[] {
     return this.settings.parts
   }
@@ -146,7 +146,7 @@ export class Gate {
     return this.accounts.known(account)
   }
 
-  /** The audit's file is opened anew, wherever its path leads now. */
+  /** Opens the audit file again by its path, which may lead to another file now. */
   reopen(): void {
     this.audit?.reopen()
   }
@@ -156,7 +156,7 @@ export class Gate {
     this.upstreams.trust(upstream, ca)
   }
 
-  /** What reads the PROXY headers of a listener that trusts these CIDRs. */
+  /** The reader of PROXY headers of a listener. `trusted`: CIDRs of the proxies that must send one. */
   proxyHeaders(listener: string, trusted: readonly string[]): ProxyHeaderReader {
     this.metrics.guards(listener)
     return new ProxyHeaderReader({
@@ -165,7 +165,7 @@ export class Gate {
     })
   }
 
-  /** Who is let in by a listener. `proxyHeaders`: reads its PROXY headers. The X-Forwarded-For of clients in the CIDRs `forwards` is believed. */
+  /** The admission of one listener. `proxyHeaders`: reads its PROXY headers. `forwards`: CIDRs whose X-Forwarded-For is believed. */
   listenerAdmission(
     listener: string,
     proxyHeaders: ProxyHeaderReader | undefined,
@@ -179,7 +179,7 @@ export class Gate {
     })
   }
 
-  /** Lets nobody in any more, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
+  /** Refuses new connections and ends every stream with `system-shutdown`. Resolves when all streams have ended or were cut off. */
   stop(): Promise<void> {
     this.stopped ??= this.drain()
     return this.stopped

@@ -18,7 +18,7 @@ export interface StanzagateOptions extends PluginFile {
 
 /** `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. Rejects with `ConfigError`. */
 export async function stanzagate(app: FastifyInstance, options: StanzagateOptions): Promise<void> {
-  // Fastify's own.
+  // Options that Fastify itself adds.
   const { prefix, logLevel, logSerializers, ...own } = options as StanzagateOptions & RegisterOptions
   const {
     upstreams,
@@ -33,7 +33,7 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
   const gate = new Gate({ upstreams, routes, rules, limits, audit }, app.log)
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)
-  // The application's connections are its own: asked is for those that want a WebSocket.
+  // The application accepts connections itself: only those that ask for a WebSocket are admitted here.
   const admission = gate.listenerAdmission('fastify', undefined, [])
   const maxMessage = 2 * limits.client.bytes
   await app.register(websocketPlugin, {

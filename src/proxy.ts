@@ -1,4 +1,4 @@
-/** Puts the parts together: a gate and its listeners. The command line, the tests and other programs start it here. */
+/** A gate with its listeners. The command line, the tests and other programs start it here. */
 import { lookup } from 'node:dns/promises'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createSecureContext, type SecureContext, type Server as TlsServer } from 'node:tls'
@@ -43,11 +43,11 @@ export interface Bound {
 export interface Proxy {
   readonly listeners: readonly Bound[]
   readonly admin: Bound | undefined
-  /** For what its owner has to say. */
+  /** The logger, for lines of the program that has started the gate. */
   readonly log: FastifyBaseLogger
   /**
-   * Reads the configuration and every certificate anew, and opens the audit's file anew; a changed certificate is read, and a file that
-   * was moved away noticed, within some seconds anyway. Tells what became of the configuration.
+   * Reads the configuration and every certificate again, and opens the audit file again. A changed certificate, and an audit file
+   * that was moved away, are also noticed without it within some seconds. Gives what became of the configuration.
    */
   reload(): Promise<ReloadResult>
   /** Stops accepting, ends every stream with `system-shutdown`, and resolves when all are gone or were cut off. */
@@ -79,7 +79,7 @@ class ListeningGate implements Proxy {
   admin: Bound | undefined
   private readonly config: Config
   private readonly limits: Limits
-  /** Serves the admin listener; its logger is everybody's, also where there is no such listener. */
+  /** Serves the admin listener. Its logger is used by all parts, also where there is no admin listener. */
   private readonly adminApp: FastifyInstance
   readonly log: FastifyBaseLogger
   private readonly loggers: Loggers
@@ -100,7 +100,7 @@ class ListeningGate implements Proxy {
     this.config = config
     this.limits = config.limits ?? defaultLimits
     const { level } = config.log
-    // Silence too has a logger: it may be told to speak.
+    // A silent log has a logger too: a reload may change its level.
     const isMute = level === 'silent' && config.log.areas === undefined && read === undefined
     this.adminApp = fastify({ logger: isMute ? false : loggerOptions(level), logController: quiet() })
     this.log = this.adminApp.log
@@ -138,7 +138,7 @@ class ListeningGate implements Proxy {
       })
       const options = this.console.optionsWith(this.gate, () => this.listeners, this.loggers.admin)
       await this.adminApp.register(consolePlugin, options)
-      // As above: one address, which is the one that is shown.
+      // As for WebSocket listeners: a name is resolved to one address, which is the one that is shown.
       const { address: host } = await lookup(admin.address)
       await this.adminApp.listen({ host, port: admin.port, listenTextResolver: () => 'admin listener' })
       this.admin = boundOf('admin', this.adminApp.server)
@@ -148,7 +148,7 @@ class ListeningGate implements Proxy {
   }
 
   async reload(): Promise<ReloadResult> {
-    // Files that others have changed are opened whatever has become of the configuration.
+    // Changed files are opened whatever has become of the configuration.
     this.gate.reopen()
     await this.certificates.reload()
     const result = await this.configuration.run()
@@ -166,7 +166,7 @@ class ListeningGate implements Proxy {
     return this.stopped
   }
 
-  /** Whoever balances the load sees first that this gate will go; until it does, new clients are served. */
+  /** Not ready any more, so that load balancers stop sending clients; until the streams are ended, new clients are still served. */
   private async drain(): Promise<void> {
     const wasReady = this.ready
     this.ready = false
@@ -178,7 +178,7 @@ class ListeningGate implements Proxy {
     for (const proxyHeaders of this.proxyHeaderReaders) proxyHeaders.stop()
     await this.gate.stop()
     const apps = [...this.apps, this.adminApp].map(app => app.close())
-    // Whoever has connected and said nothing, or half a request, would keep its server open.
+    // A connection that has sent nothing, or half a request, would keep its server open.
     for (const socket of this.sockets) socket.destroy()
     await Promise.all([...closed, ...apps])
   }
@@ -208,7 +208,7 @@ class ListeningGate implements Proxy {
     return server
   }
 
-  /** What STARTTLS takes, anew for each connection. */
+  /** The TLS context of STARTTLS, asked for by each connection. */
   private contextOf({ name, tls }: TcpListener): (() => SecureContext) | undefined {
     if (tls.mode !== 'starttls') return undefined
     const contextWith = (pem: Pem) => createSecureContext(serverTls(pem))
@@ -253,7 +253,8 @@ class ListeningGate implements Proxy {
       admit: ({ raw }, client) => admission.request(raw.socket, client?.source.address),
     })
     if (url !== undefined) await app.register(hostMetaPlugin, { url })
-    // For a name Fastify would open more servers, one for each address: nothing guards those, and none gets a new certificate.
+    // For a name Fastify would open several servers, one for each address. Those would have no admission and no renewed
+    // certificate.
     const host = (await lookup(address)).address
     await app.listen({ host, port, listenTextResolver: () => `listener ${name}` })
     this.listeners.push(boundOf(name, app.server))
@@ -279,7 +280,7 @@ class ListeningGate implements Proxy {
   }
 }
 
-/** One attempt at each upstream, by the names of its first route. */
+/** One connection attempt to each upstream, for the domain of its first route. */
 export function probesOf({ upstreams, routes }: Pick<Config, 'upstreams' | 'routes'>): (() => Promise<Probe>)[] {
   return [...upstreams.values()].map(upstream => {
     const domain = routes.find(route => route.upstream === upstream.name && route.domain !== '*')?.domain
@@ -306,7 +307,7 @@ function clientBy(
   }
 }
 
-/** Requests are not logged: the gate logs sessions. */
+/** HTTP requests are not logged: the gate logs sessions. */
 function quiet(): LogController {
   return new LogController({ disableRequestLogging: true })
 }

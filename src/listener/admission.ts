@@ -1,10 +1,9 @@
 /**
- * Who may come in, and when. Of one address there may be so many connections at a time, and so many new ones each second; of all, as
- * many as the process can hold; nobody new comes in while the gate has enough to do; and when more come at once than can be served
- * well, as after a restart, they are served one after the other in the order in which they came.
- *
- * An address is one of IPv4, or a /64 of IPv6: what one subscriber has. One that is exempt or not known is not counted by itself.
- * What is known of an address is forgotten once it has no connections and its bucket is full again.
+ * Decides which connections are served, and when. There is a limit of connections at a time and of new ones each second for one
+ * address, and a limit of connections for the process. While the gate is overloaded no connection is accepted. When more
+ * connections come at once than can be served well, as after a restart, they wait in a queue. An address is one of IPv4, or a /64
+ * of IPv6, which is what one subscriber has. An address that is exempt or not known has no limit of its own. An address is
+ * forgotten once it has no connections and its bucket is full again.
  */
 
 import type { Limits } from '../config/limits.ts'
@@ -20,7 +19,7 @@ export interface AdmissionOptions {
   readonly overload: Pick<Limits['overload'], 'admittedPerSecond' | 'queue'>
   readonly clock: Clock
   strain(): Strain | undefined
-  /** One more waits, or one fewer. */
+  /** The number of waiting connections has changed by this much. */
   waits(change: 1 | -1): void
 }
 
@@ -30,15 +29,15 @@ export interface ConnectionRequest {
   refuse(reason: Rejection | undefined): void
 }
 
-/** Milliseconds after which those who wait are thought of again while the gate has enough to do. */
+/** Milliseconds until the queue is looked at again while the gate is overloaded. */
 const breather = 250
-/** Descriptors for listeners, scrapes, files, names, and connections that are being refused. */
+/** File descriptors kept for listeners, scrapes, files, name look-ups and connections that are being refused. */
 const reserve = 100
 
 export class Admission {
   private readonly options: AdmissionOptions
   private readonly addresses = new Map<string, AddressRecord>()
-  /** Addresses without connections, in the order of their being forgotten, with the time of it. */
+  /** Addresses without connections, the next to be forgotten first, with the time when it is. */
   private readonly resting = new Map<string, number>()
   /** In the order in which they came. */
   private readonly queue = new Set<ConnectionRequest>()
@@ -50,18 +49,19 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.options = options
     const { admittedPerSecond } = options.overload
-    // Evenly: what a second may bring is more than the loop should do at once.
+    // A tenth of a second's connections at once: a whole second's would hold up the event loop.
     this.pace = bucketOf(admittedPerSecond, Math.ceil(admittedPerSecond / 10), options.clock.now())
   }
 
-  /** Addresses of which something is known. */
+  /** Number of addresses that are remembered. */
   get known(): number {
     return this.addresses.size
   }
 
   /**
-   * Asks for a place; the visitor is told at once, or when its turn has come. `address`: an IP address; `undefined`: not counted by
-   * itself. Whoever goes calls the function returned, also while waiting; more than once does no harm.
+   * Asks for admission. `request` is told at once, or when its turn has come. `address`: an IP address; `undefined`: it has no
+   * limit of its own. The function returned is called when the connection ends or is given up, also while it waits; calling it
+   * again has no effect.
    */
   ask(address: string | undefined, request: ConnectionRequest): () => void {
     const now = this.options.clock.now()
@@ -90,7 +90,7 @@ export class Admission {
     }
   }
 
-  /** Nobody is let in any more; those who wait are refused. */
+  /** Refuses every connection from now on, also those that wait. */
   stop(): void {
     this.stopped = true
     this.cancel?.()
@@ -143,7 +143,7 @@ export class Admission {
     if (this.queue.delete(request)) this.options.waits(-1)
   }
 
-  /** Sees to it that somebody thinks of those who wait. */
+  /** Makes sure that the queue is looked at again. */
   private look(): void {
     const { clock, strain } = this.options
     if (this.cancel !== undefined || this.queue.size === 0) return
@@ -182,7 +182,7 @@ interface AddressRecord {
   readonly pace: TokenBucket
 }
 
-/** A bucket gives one more than it holds, as a debt. */
+/** A bucket that is not empty may be overdrawn by one, so it is given one less. */
 function bucketOf(perSecond: number, burst: number, now: number): TokenBucket {
   return new TokenBucket({ perSecond, burst: burst - 1 }, now)
 }
@@ -194,7 +194,7 @@ export function blockOf(plain: string): string {
   const groups = groupsOf(before)
   if (after !== undefined) {
     const rest = groupsOf(after)
-    // A dotted end stands for two groups.
+    // An IPv4 address at the end stands for two groups.
     const count = rest.length + (after.includes('.') ? 1 : 0)
     groups.push(...Array<string>(Math.max(8 - groups.length - count, 0)).fill('0'), ...rest)
   }
@@ -205,7 +205,10 @@ function groupsOf(text: string): string[] {
   return text === '' ? [] : text.split(':')
 }
 
-/** How many connections the descriptors of a process are enough for, with an upstream for each; `undefined`: not known. */
+/**
+ * The number of connections for which the file descriptors of a process suffice, with one upstream connection each. `undefined`:
+ * not known.
+ */
 export function roomOf(descriptors: number | undefined): number | undefined {
   return descriptors === undefined ? undefined : Math.max(Math.floor((descriptors - reserve) / 2), 1)
 }

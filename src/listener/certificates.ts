@@ -1,7 +1,7 @@
 /**
- * Certificates that are renewed while the gate serves: their files are looked at every few seconds, and read anew once they have
- * changed. Looking is done by `stat`, which follows every symbolic link on the way: fs.watch sees neither a folder that is swapped by
- * its link, as Kubernetes does, nor what happens on a network's file system.
+ * Certificates that are renewed while the gate runs. Their files are looked at every few seconds, and read again when they have
+ * changed. `stat` is used, which follows every symbolic link on the way. fs.watch would notice neither a folder that is exchanged
+ * by its link, as Kubernetes does, nor changes on a network file system.
  */
 import type { X509Certificate } from 'node:crypto'
 import { type BigIntStats, statSync } from 'node:fs'
@@ -10,27 +10,27 @@ import { type BadFile, readCertificates, readPair } from '../config/certificates
 import type { CertificateFiles } from '../config/types.ts'
 import type { Pem } from '../transport/tls.ts'
 
-/** Whose files they are. */
+/** Which part of the configuration names the files. */
 export type CertificateOwner = { readonly listener: string } | { readonly upstream: string }
 
 export interface CertificatesOptions {
-  /** These are in use from now on: once at the start, and again after each change. */
+  /** These certificates are in use now. Called once at the start and again after each change. */
   loaded(holder: CertificateOwner, certificates: readonly X509Certificate[], isFirst: boolean): void
-  /** The new ones are not, and the old ones stay. */
+  /** The new certificate cannot be used; the one before stays in use. */
   refused(holder: CertificateOwner, file: string, reason: string): void
   /** Calls back every so many milliseconds, until the function returned is called. Default: a timer. */
   every?(milliseconds: number, callback: () => void): () => void
 }
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks of the files. */
 const lookEvery = 5_000
 
 interface WatchedFiles {
   readonly holder: CertificateOwner
   readonly files: readonly string[]
-  /** Reads them, and puts them to use. */
+  /** Reads the files and puts the certificates to use. */
   take(): readonly X509Certificate[] | BadFile
-  /** What the files looked like when they were last read, and at the last look. */
+  /** The identity and times of the files when they were last read, and at the last check. */
   taken: string
   seen: string
 }
@@ -46,7 +46,7 @@ export class Certificates {
     this.part = (options.every ?? timer)(lookEvery, () => void this.look())
   }
 
-  /** A listener's chain and key; those that are there later go to `renew`. Throws when they cannot be used. */
+  /** Reads a listener's chain and key. Later ones go to `renew`. Throws when they cannot be used. */
   keep(listener: string, { cert, key }: CertificateFiles, renew: (pem: Pem) => void): Pem {
     const files = [cert, key]
     const likeness = likenessNow(files)
@@ -60,7 +60,10 @@ export class Certificates {
     return first
   }
 
-  /** The same of the authorities, as PEM, that an upstream's certificate is checked against. */
+  /**
+   * Reads the authorities (PEM) that an upstream's certificate is checked against. Later ones go to `renew`. Throws when they
+   * cannot be used.
+   */
   keepAuthorities(upstream: string, file: string, renew: (ca: string) => void): string {
     const likeness = likenessNow([file])
     const first = usable(readCertificates(file))
@@ -73,7 +76,7 @@ export class Certificates {
     return first.cert
   }
 
-  /** Looks once. Files that differ from those in use are read when two looks have seen them alike: nobody is writing them. */
+  /** Checks all files once. Changed files are read when two checks in a row have found them alike, so that nobody is still writing them. */
   async look(): Promise<void> {
     if (this.looking) return
     this.looking = true
@@ -86,7 +89,7 @@ export class Certificates {
     this.looking = false
   }
 
-  /** Reads all anew, whatever they look like. */
+  /** Reads all files again, changed or not. */
   async reload(): Promise<void> {
     for (const each of this.kept) this.take(each, await likenessOf(each.files))
   }
@@ -120,7 +123,7 @@ function usable<T extends object>(read: T | BadFile): T {
   return read
 }
 
-/** To be taken before the files are read: what changes in between differs at the next look. */
+/** Taken before the files are read, so that a change in between is noticed at the next check. */
 function likenessNow(files: readonly string[]): string {
   return files.map(file => shown(statSync(file, { bigint: true, throwIfNoEntry: false }))).join()
 }
@@ -139,7 +142,7 @@ function shown(stats: BigIntStats | undefined): string {
 
 function timer(milliseconds: number, callback: () => void): () => void {
   const interval = setInterval(callback, milliseconds)
-  // It keeps nothing alive by itself.
+  // This timer alone does not keep the process running.
   interval.unref()
   return () => clearInterval(interval)
 }

@@ -1,14 +1,13 @@
 /**
- * A listener's door: asks for a place for each connection as soon as its client is known, and before anything dear is done for it.
- *
+ * The admission of one listener: asks `Admission` for each connection as soon as its client is known, and before anything costly
+ * is done.
  *   who connects                        is counted                     as
  *   a client                            when it is accepted            itself
  *   a proxy that sends PROXY headers    behind the header              whom the header names
  *   a proxy whose X-Forwarded-For       when it asks for a WebSocket   whom that names
  *   is believed
- *
- * The first two are before TLS: a refusal costs no handshake, and is the end of the connection. The third is an answer to a request.
- * A proxy that speaks for itself, as to see whether the gate is there, is not counted by its address.
+ * The first two come before TLS: a refusal costs no handshake and closes the connection. The third is answered over HTTP. A proxy
+ * that connects for itself, as health checks do, is not counted by its address.
  */
 import type { Server, Socket } from 'node:net'
 import { type Addresses, addressesOf } from '../transport/address.ts'
@@ -25,10 +24,13 @@ export interface ListenerAdmissionOptions {
   refused(reason: Rejection, address: string | undefined): void
 }
 
-/** `stopped`: the gate stops, or the client has gone. */
+/** `stopped`: the gate stops, or the client has left. */
 export type AdmissionAnswer = 'granted' | Rejection | 'stopped'
 
-/** Bytes that are taken from a client that waits, to see its end. It has little to say before it is served; of one that says more, no end is seen. */
+/**
+ * Bytes that are read from a waiting client so that its end is noticed. A client has little to say before it is served; the end
+ * of one that sends more is not noticed.
+ */
 const keptAtMost = 16 * 1024
 
 export class ListenerAdmission {
@@ -38,7 +40,7 @@ export class ListenerAdmission {
     this.options = options
   }
 
-  /** From now on the server hears of a connection once it has its place. Works for net, tls, http and https alike. */
+  /** From now on the server gets a connection once it is admitted. Works for net, tls, http and https alike. */
   guard(server: Server): void {
     const { proxyHeaders, forwards } = this.options
     const isOwn = (peer: string) => proxyHeaders === undefined || !proxyHeaders.trusts(peer)
@@ -52,7 +54,7 @@ export class ListenerAdmission {
     })
     if (proxyHeaders === undefined) return
     proxyHeaders.guard(server)
-    // Who comes without a proxy is asked before the front has patience with it.
+    // A client that comes without a proxy is admitted before the reader of PROXY headers waits for its first bytes.
     this.keep(server, (_socket, peer) => (isOwn(peer) && !forwards(peer) ? { address: peer } : 'pass'))
   }
 
@@ -62,14 +64,14 @@ export class ListenerAdmission {
     return proxyHeaders === undefined ? addressesOf(socket) : proxyHeaders.addressesOf(socket)
   }
 
-  /** For a request on a connection of a guarded server, in this client's name. */
+  /** Asks for a request on a connection of a guarded server, for the client that the request names. */
   async request(socket: Socket, client: string | undefined): Promise<AdmissionAnswer> {
     const own = this.addressesOf(socket)?.source.address
     if (own !== undefined && !this.options.forwards(own)) return 'granted'
     return this.ask(socket, client === own ? undefined : client)
   }
 
-  /** The same where nobody was asked before. The place is held until the connection ends. */
+  /** Asks for a connection of a server that is not guarded. The place is held until the connection ends. */
   ask(socket: Socket, client: string | undefined): Promise<AdmissionAnswer> {
     return new Promise(resolve => {
       this.meet(socket, client, {
@@ -84,7 +86,7 @@ export class ListenerAdmission {
     server.removeAllListeners('connection')
     server.on('connection', (socket: Socket) => {
       const peer = socket.remoteAddress
-      // Reset before it was accepted.
+      // The connection was reset before it was accepted.
       if (peer === undefined) return void socket.destroy()
       const pass = () => {
         for (const listener of listeners) listener.call(server, socket)
@@ -129,12 +131,12 @@ export class ListenerAdmission {
   }
 }
 
-/** Keeps what comes, so that the end is seen, until the function returned is called; then it is as if nothing had been read. */
+/** Buffers what the socket receives, so that its end is noticed, until the function returned is called: then the bytes are put back. */
 function hold(socket: Socket, gone: () => void): () => void {
   const kept: Buffer[] = []
   let size = 0
   const read = () => {
-    // What is left in the socket's buffer stops Node from reading more.
+    // Bytes that stay in the socket's own buffer stop Node from reading more.
     while (size + socket.readableLength <= keptAtMost) {
       const bytes = socket.read() as Buffer | null
       if (bytes === null) return
@@ -142,7 +144,7 @@ function hold(socket: Socket, gone: () => void): () => void {
       size += bytes.length
     }
   }
-  // Its end is told.
+  // The 'close' event follows, and is handled.
   socket.on('error', () => {})
   socket.on('readable', read).on('end', gone).on('close', gone)
   return () => {

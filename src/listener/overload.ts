@@ -1,6 +1,7 @@
 /**
- * Whether the gate has more to do than it can do well: the event loop is late, or the heap is nearly full. Then nobody new is let in;
- * and when the heap is about to overflow, which would end every session, the dearest are closed, a few each second.
+ * Whether the process is overloaded: the event loop is late, or the heap is nearly full. Then no new connection is accepted. When
+ * the heap is about to overflow, which would end every session, single sessions are ended, a few each second: those that cost
+ * most memory.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
@@ -9,7 +10,10 @@ import type { Clock } from '../transport/clock.ts'
 import type { Strain } from './labels.ts'
 
 export interface Readings {
-  /** Milliseconds by which the event loop was late since the last reading, in the middle: one long collection is no overload. */
+  /**
+   * Median of the milliseconds by which the event loop was late since the last reading; one long garbage collection does not show
+   * in it.
+   */
   lag(): number
   /** The part of the heap's limit that is in use, 0 to 1. */
   heap(): number
@@ -20,21 +24,21 @@ export interface OverloadOptions {
   readonly limits: Pick<Limits['overload'], 'lag' | 'refuseAt' | 'closeAt'>
   readonly readings: Readings
   readonly clock: Clock
-  /** Closes the dearest session. */
+  /** Ends the session that costs most memory. */
   shed(): void
 }
 
-/** Milliseconds between two looks, and between two sessions that are closed. */
+/** Milliseconds between two readings, and between two sessions that are ended. */
 const interval = 250
-/** Looks in a row: a collection, or one long burst, is over before that; nobody honest is turned away for it. */
+/** Late readings in a row that make an overload. A garbage collection or one long burst is over before that. */
 const lateAtLeast = 4
 
 export class Overload {
-  /** `undefined`: all is well. */
+  /** Why no connection is accepted at present; `undefined`: it is not overloaded. */
   strain: Strain | undefined
   private readonly options: OverloadOptions
   private wasFull = false
-  /** Looks in a row at which the event loop was late. */
+  /** Readings in a row at which the event loop was late. */
   private late = 0
   private cancel: () => void
 
@@ -54,17 +58,17 @@ export class Overload {
     this.late = readings.lag() > limits.lag ? this.late + 1 : 0
     this.strain = this.late >= lateAtLeast ? 'lag' : heap > limits.refuseAt ? 'heap' : undefined
     const isFull = heap > limits.closeAt
-    // Seen once it may be what the collector has not come to yet.
+    // A single reading may count garbage that was not collected yet.
     if (isFull && this.wasFull) shed()
     this.wasFull = isFull
     this.cancel = clock.after(interval, () => this.look())
   }
 }
 
-/** Milliseconds between two looks of Node's at the event loop. */
+/** Milliseconds between two samples that Node takes of the event loop. */
 const resolution = 20
 
-/** What Node says of this process. */
+/** Readings of this process. */
 export class ProcessReadings implements Readings {
   private readonly delays: IntervalHistogram = monitorEventLoopDelay({ resolution })
 

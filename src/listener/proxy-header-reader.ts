@@ -1,8 +1,7 @@
 /**
- * What stands between a listener and its server where proxies are in front of it: the PROXY header is read before anything else, be
- * it TLS, HTTP or XMPP, and the server is given the connection as if it began behind the header.
- *
- *   proxy ── header ─▶ Front ── the rest, untouched ─▶ the server's own 'connection' listeners
+ * Reads the PROXY header of connections that come through a proxy, before TLS, HTTP or XMPP. The server gets the connection as if
+ * it began behind the header.
+ *   proxy ── header ─▶ ProxyHeaderReader ── the rest, untouched ─▶ the server's own 'connection' listeners
  */
 
 import type { Server, Socket } from 'node:net'
@@ -13,13 +12,13 @@ import type { Refusal } from './labels.ts'
 
 export interface ProxyHeaderReaderOptions {
   readonly trusts: Trust
-  /** `address` is the peer's own. */
+  /** A connection was closed. `address`: of the peer itself. */
   refused(reason: Refusal, address: string): void
   /** Calls back after so many milliseconds, unless the function returned is called before. Default: a timer. */
   after?(milliseconds: number, callback: () => void): () => void
 }
 
-/** Milliseconds for the header. It comes with the first packet; HAProxy's own patience is 5 s. */
+/** Milliseconds to wait for the header. It comes with the first packet; HAProxy itself waits 5 s. */
 const patience = 5_000
 
 type HeaderVerdict =
@@ -29,16 +28,16 @@ type HeaderVerdict =
 
 export class ProxyHeaderReader {
   private readonly options: ProxyHeaderReaderOptions
-  /** Connections whose header is awaited, with what ends the waiting. */
+  /** Connections whose header is awaited, with the function that ends the waiting. */
   private readonly waiting = new Map<Socket, () => void>()
-  /** What headers have told of the connections there are. */
+  /** Addresses that the headers of open connections have named. */
   private readonly told = new Map<string, Addresses>()
 
   constructor(options: ProxyHeaderReaderOptions) {
     this.options = options
   }
 
-  /** From now on the server hears of a connection once its header was read. Works for net, tls, http and https alike. */
+  /** From now on the server gets a connection once its header was read. Works for net, tls, http and https alike. */
   guard(server: Server): void {
     const listeners = server.listeners('connection')
     server.removeAllListeners('connection')
@@ -59,7 +58,7 @@ export class ProxyHeaderReader {
     return this.told.get(keyOf(socket)) ?? addressesOf(socket)
   }
 
-  /** Closes what has not shown its header yet. */
+  /** Closes the connections whose header has not come yet. */
   stop(): void {
     for (const [socket, part] of this.waiting) {
       part()
@@ -70,7 +69,7 @@ export class ProxyHeaderReader {
   private meet(socket: Socket, pass: () => void): void {
     const { trusts, refused, after = timer } = this.options
     const peer = socket.remoteAddress
-    // Reset before it was accepted, as HAProxy's health checks are: there is nobody any more to be believed or not.
+    // Reset before it was accepted, as by HAProxy's health checks: there is no address to check any more.
     if (peer === undefined) return void socket.destroy()
     const isTrusted = trusts(peer)
     let held = Buffer.alloc(0)
@@ -103,10 +102,10 @@ export class ProxyHeaderReader {
       part()
       socket.destroy()
     }
-    // A client that comes directly may take its time: how long is for the server to say.
+    // A client that connects directly may be slow; the server has its own time limit.
     const forget = after(patience, () => (isTrusted ? refuse('timeout') : admit(undefined, held)))
     this.waiting.set(socket, part)
-    // Its end is told.
+    // The 'close' event follows, and is handled.
     socket.on('error', () => {})
     socket.on('readable', read).on('end', ended).on('close', ended)
   }
@@ -135,7 +134,7 @@ function ofTrusted(bytes: Buffer): HeaderVerdict {
   }
 }
 
-/** A header would be a lie. */
+/** A header is refused: this peer is no trusted proxy. */
 function ofStranger(bytes: Buffer): HeaderVerdict {
   switch (beginsHeader(bytes)) {
     case 'maybe':
@@ -147,7 +146,7 @@ function ofStranger(bytes: Buffer): HeaderVerdict {
   }
 }
 
-/** TLS has the peer of the socket below it, and no other way to it. A listener has one connection of a peer's address and port. */
+/** A TLS socket shows the peer of the socket below it, and no other link to it. A listener has one connection of an address and port. */
 function keyOf(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`
 }

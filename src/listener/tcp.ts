@@ -7,7 +7,7 @@ import { alpn, type Securing, TcpConnection } from '../transport/tcp-connection.
 import { type Pem, serverTls } from '../transport/tls.ts'
 import type { ProxyHeaderReader } from './proxy-header-reader.ts'
 
-/** What stands before a listener's server. */
+/** What a server's connections go through first. */
 export type Guard = Pick<ProxyHeaderReader, 'guard' | 'addressesOf'>
 
 /** A client listener with STARTTLS, or without TLS at all when `context` is left out. */
@@ -45,7 +45,7 @@ export function directServer(
     serve(new TcpConnection(socket, undefined, addressesBy(guard, socket)))
   })
   guard?.guard(server)
-  // A handshake that fails is the peer's affair; one that has taken too long leaves its socket to us.
+  // A failed handshake closes its socket by itself; one that has taken too long does not.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
 }

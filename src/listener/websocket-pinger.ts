@@ -1,19 +1,19 @@
 /**
- * Pings WebSockets, so that proxies on the way do not take a silent one for dead (nginx cuts after 60 s), and ends those whose client
- * is gone without a word. One round for all sockets of a listener.
+ * Pings WebSockets, so that proxies do not close silent ones (nginx does after 60 s), and ends those whose client is gone. One
+ * round of pings for all sockets of a listener.
  */
 export interface PingTarget {
   ping(): void
   abort(): void
-  /** Bytes that came from the client so far: any of them is a sign of life, be it a pong or a part of a long message. */
+  /** Bytes that the client has sent so far. Any of them shows that it is there: a pong, or a part of a long message. */
   readonly received: number
-  /** It is not read at present, so it cannot be heard. */
+  /** It is not read at present, so a pong would not be noticed. */
   readonly paused: boolean
 }
 
 /** Milliseconds between two rounds; well below the 60 s of nginx. */
 export const pingEvery = 45_000
-/** Pings without a sign of life after which a client counts as gone. */
+/** Unanswered pings after which the client counts as gone. */
 const patience = 2
 
 interface PingState {

@@ -1,4 +1,4 @@
-/** The XMPP subprotocol for WebSocket (RFC 7395) as a Fastify plugin: it can stand on the gate's own listener or in anyone's application. */
+/** The XMPP subprotocol for WebSocket (RFC 7395) as a Fastify plugin, for the gate's own listener and for any application. */
 import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -45,7 +45,7 @@ export async function websocketPlugin(app: FastifyInstance, options: WebsocketOp
       handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false),
     } as object,
     errorHandler: (_error, socket) => socket.terminate(),
-    // The streams have been told before; what is left is closed with the stream's own element.
+    // The streams were ended before; sockets that are left are closed with the stream's own element.
     preClose: done => {
       for (const socket of app.websocketServer.clients) {
         if (socket.readyState === socket.OPEN) socket.send(`<close xmlns="${ns.framing}"/>`)
@@ -105,7 +105,7 @@ function isUpgrade({ headers }: FastifyRequest): boolean {
 
 function byApplication({ ip, raw }: FastifyRequest): Addresses | undefined {
   const own = addressesOf(raw.socket)
-  // What a proxy has told is no more than an address.
+  // An X-Forwarded-For header names an address without a port.
   const source = endpoint(ip, ip === raw.socket.remoteAddress ? own?.source.port : 0)
   return own && source && { ...own, source }
 }
@@ -123,7 +123,7 @@ class WebsocketConnection implements Connection, PingTarget {
   private readonly raw: Socket
   private handlers: ConnectionHandlers | undefined
   waiting = 0
-  /** Bytes that came, and of those what belongs to whole messages and to control frames. */
+  /** Bytes received, and how many of them belong to whole messages and to control frames. */
   private came = 0
   private whole = 0
   private isWhole = false
@@ -141,7 +141,7 @@ class WebsocketConnection implements Connection, PingTarget {
     this.watchMessages()
     if (times !== undefined) {
       this.raw.setKeepAlive(true, times.idle)
-      // Node's timeout knows what the kernel has taken, also of one long write.
+      // Node's timeout notices progress within one long write too.
       this.raw.setTimeout(times.slow, () => {
         if (this.waiting > 0) handlers.stalled()
       })
@@ -202,18 +202,19 @@ class WebsocketConnection implements Connection, PingTarget {
     if (this.socket.readyState === this.socket.OPEN) this.socket.ping()
   }
 
-  /** ws tells of whole messages alone: what has come since the last one is one that has begun. */
+  /** ws reports whole messages only. Bytes received since the last whole one belong to a message that has begun. */
   private watchMessages(): void {
     const ended = () => {
       this.isWhole = true
     }
     this.socket.on('message', ended)
-    // A control frame may stand within a message, and ends none (RFC 6455 section 5.4): two bytes, the mask, and what it says.
+    // A control frame may stand within a message and does not end it (RFC 6455 section 5.4): two bytes, the mask, and its
+    // payload.
     const control = (data: Buffer) => {
       this.whole += 6 + data.length
     }
     this.socket.on('ping', control).on('pong', control)
-    // Called after ws has had the same bytes.
+    // This listener is called after the one of ws, for the same bytes.
     this.raw.on('data', (bytes: Buffer) => {
       this.came += bytes.length
       if (this.isWhole) this.whole = this.came

@@ -1,4 +1,4 @@
-/** One side of a relay: its transport, what is read from it and what waits to be written to it, and how long each may take. */
+/** One side of a relay: its connection, what is read from it, what waits to be written to it, and how long each may take. */
 import type { Limits } from '../config/limits.ts'
 import { type Framing, makeFraming } from '../stream/framing.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
@@ -20,7 +20,7 @@ export interface RelaySideOptions {
 export class RelaySide {
   readonly connection: Connection
   readonly framing: Framing
-  /** It was not read to its end, since it has used up its rate: it is to be read again, also if nothing more comes. */
+  /** Its rate is used up before everything was read: it is read again later, also if no more bytes come. */
   isSpent = false
   /** TLS is being negotiated: nothing is read as XML. */
   securing = false
@@ -29,7 +29,7 @@ export class RelaySide {
   private readonly stanzaTimer: StanzaTimer | undefined
   private stanzas: TokenBucket | undefined
   private bytes: TokenBucket | undefined
-  /** From the bound resource on, where white space may stand between stanzas. */
+  /** Used from the bound resource on, when white space may be sent between stanzas. */
   private reparseFlush: ReparseFlush | undefined
   private paused = false
   private ended = false
@@ -56,7 +56,7 @@ export class RelaySide {
     this.framing.push(bytes)
   }
 
-  /** The next item; `undefined`: more bytes are needed, or more time. */
+  /** The next item; `undefined`: more bytes are needed, or the rate is used up. */
   next(): StreamItem | undefined {
     if (this.securing) return undefined
     this.isSpent = this.wait > 0
@@ -67,7 +67,7 @@ export class RelaySide {
     return item
   }
 
-  /** All that can be read at present was read. */
+  /** Everything that can be read at present was read. */
   rest(): void {
     this.stanzaTimer?.read(this.ended)
     this.ended = false
@@ -80,7 +80,7 @@ export class RelaySide {
     return Math.max(this.stanzas.wait(now), this.bytes.wait(now))
   }
 
-  /** Milliseconds since it was last heard of; 0 while it cannot be heard. */
+  /** Milliseconds since bytes came from it; 0 while it is not read. */
   get silence(): number {
     return this.paused ? 0 : this.options.clock.now() - this.lastRead
   }
@@ -104,14 +104,14 @@ export class RelaySide {
     this.outbox.length = 0
   }
 
-  /** The client has authenticated. */
+  /** The client has authenticated: the limits of authenticated clients apply. */
   admit(): void {
     const { limits, clock } = this.options
     this.framing.limit(limits.client)
     this.stanzas = new TokenBucket(limits.rate.stanzas, clock.now())
   }
 
-  /** Nothing more comes: what is there is read to its end. */
+  /** No more bytes come: what is there is read without the rate. */
   release(): void {
     this.stanzas = undefined
     this.bytes = undefined
@@ -124,7 +124,10 @@ export class RelaySide {
       this.reparseFlush = new ReparseFlush(options.clock, space => connection.write([space]))
   }
 
-  /** White space keeps the way awake, and shows whether there still is one (RFC 6120 section 4.6.1). */
+  /**
+   * A white space keepalive: keeps NATs and proxies from closing the connection, and shows whether it still exists (RFC 6120
+   * section 4.6.1).
+   */
   ping(): void {
     this.lastRead = this.options.clock.now()
     if (this.reparseFlush !== undefined) this.connection.write([' '])
@@ -135,7 +138,8 @@ export class RelaySide {
     this.securing = true
     const rest = this.framing.takeRest()
     this.framing.restart()
-    // A line break behind <starttls/> or <proceed/> is no TLS; anything else is TLS, or an attack that TLS does not survive.
+    // A line break behind <starttls/> or <proceed/> is not TLS and is dropped. Anything else is TLS, or an attack that the
+    // handshake ends.
     const first = rest.findIndex(byte => byte !== 0x0a && byte !== 0x0d && byte !== 0x20)
     this.connection.secure(first === -1 ? Buffer.alloc(0) : rest.subarray(first))
   }

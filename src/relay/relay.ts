@@ -1,11 +1,11 @@
 /**
- * The one place where effects become deeds: bytes to items to the session, and what the session wants back to the sockets.
- *
+ * Joins one client's connection and its upstream connection. Bytes become items, items go to the session as events, and the
+ * effects that the session asks for are carried out here and nowhere else.
  *   client ══ Connection ─ Framing ─┐                ┌─ Framing ─ Connection ══ upstream
  *                                   └─▶ Session ◀────┘
- *
- * All that one read produced leaves in one write: writes are by far the dearest part of a stanza's way. When a side takes no more,
- * the other is no longer read. If the session throws, both streams end, and the other sessions go on.
+ * Everything that one read has brought about leaves in one write for each side: writes cost more than anything else on a stanza's
+ * way. When one side does not take what is written, the other is no longer read. If the session throws, its two streams end, and
+ * other sessions go on.
  */
 
 import type { Accounts } from '../account/accounts.ts'
@@ -49,15 +49,15 @@ export class Relay {
   private readonly context: RelayContext
   private readonly session: Session
   private readonly sides: { client: RelaySide; upstream: RelaySide | undefined }
-  /** What went wrong with TLS when the upstream was dialled. */
+  /** What went wrong with TLS while the upstream was dialled. */
   private tlsFault: string | undefined
   private giveUp: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
   private wanted: number | undefined
-  /** The client has used up its rate, and is read again then. */
+  /** Runs while the client's rate is used up; then it is read again. */
   private rateTimer: NodeJS.Timeout | undefined
   private idle: NodeJS.Timeout | undefined
-  /** Items that may be read of each side before the others get their turn, which has come when `turn` is over. */
+  /** Items that may still be read of each side before other connections get their turn. `turn`: that moment is waited for. */
   private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
   private turn: NodeJS.Immediate | undefined
   private account: string | undefined
@@ -72,7 +72,7 @@ export class Relay {
     decisions: 0,
   }
   private readonly open = new Set<Side>()
-  /** The session has thrown, and is not asked again. */
+  /** The session has thrown an exception and is not used any more. */
   private broken = false
 
   constructor(incoming: Incoming, context: RelayContext) {
@@ -87,26 +87,26 @@ export class Relay {
     this.begin('client', connection)
   }
 
-  /** The gate shuts down; what waits for the peers is waited for so many milliseconds. */
+  /** The gate shuts down: the stream is ended. `within`: milliseconds that its peers have for that. */
   stop(within: number): void {
     this.receive({ event: 'stop', within })
     this.flush()
   }
 
-  /** The gate has to do without this session. */
+  /** The gate is short of memory and ends this session. */
   shed(): void {
     this.receive({ event: 'shed' })
     this.flush()
   }
 
-  /** Bytes that wait to be written, to either side; `undefined`: it is about to end, or has ended. */
+  /** Bytes that wait to be written to both sides; `undefined`: the session ends already. */
   get waiting(): number | undefined {
     const { client, upstream } = this.sides
     if (this.broken || this.session.closing || this.session.over) return undefined
     return client.connection.waiting + (upstream?.connection.waiting ?? 0)
   }
 
-  /** What its client's stream is at present. */
+  /** The state of the client's stream. */
   get state(): StreamState {
     const { wire, tls = 'none' } = this.incoming.connection
     return { wire, tls, phase: this.session.phase }
@@ -125,7 +125,7 @@ export class Relay {
     this.flush()
   }
 
-  /** What another session of the account has seen. */
+  /** Another session of the account has told something. */
   told(news: AccountNews): void {
     this.receive({ event: 'account-news', news })
   }
@@ -185,7 +185,7 @@ export class Relay {
     connection.start(handlers, limits.times)
   }
 
-  /** Reads what is there, as far as it may be read; then what was held back for the answer. */
+  /** Reads what has come from this side, then what the client has sent while the session waited for the server. */
   private pump(side: Side): void {
     this.read(side)
     if (side === 'upstream') this.read('client')
@@ -205,7 +205,7 @@ export class Relay {
     }
   }
 
-  /** The others get their turn; then this goes on. */
+  /** Lets other connections have their turn, then goes on. */
   private yield(): void {
     this.turn ??= setImmediate(() => {
       this.turn = undefined
@@ -214,7 +214,7 @@ export class Relay {
     })
   }
 
-  /** Its transport is gone, and what it has said before is still to be heard. */
+  /** The connection is gone: what it has sent before is still read. */
   private readToTheEnd(side: Side): void {
     this.quota[side] = Number.POSITIVE_INFINITY
     this.sides[side]?.release()
@@ -295,7 +295,7 @@ export class Relay {
     this.watchSilence()
   }
 
-  /** A silent client is pinged; a WebSocket has pings of its own. */
+  /** Sends white space to a silent client; WebSockets have pings of their own. */
   private watchSilence(): void {
     const { client } = this.sides
     const { idle } = this.context.limits.times
@@ -332,13 +332,13 @@ export class Relay {
     this.regulate()
   }
 
-  /** A side is read while the session wants to hear it and the other side takes what comes of it. */
+  /** Backpressure: a side is read while the session wants its items and the other side takes what is written to it. */
   private regulate(): void {
     const { client, upstream } = this.sides
     const { buffer } = this.context.limits
     const isFull = (end: RelaySide | undefined) => end !== undefined && end.connection.waiting > buffer
     const wait = client.wait
-    // A client that does not take the gate's own answers gets to say no more that has to be answered.
+    // A client that does not take the gate's answers is not read: each stanza of it might need another answer.
     client.hold(wait > 0 || this.turn !== undefined || this.session.holding || isFull(client) || isFull(upstream))
     upstream?.hold(this.turn !== undefined || isFull(client))
     if ((wait === 0 && !client.isSpent) || this.rateTimer !== undefined || this.finished) return
@@ -384,7 +384,7 @@ export class Relay {
     return { id, listener, wire, tls, tlsFault, route, upstream, client: addresses?.source.address, traffic, began }
   }
 
-  /** Fail closed, one session at a time. */
+  /** The session has thrown: its streams end, and nothing else is affected. */
   private fail(error: unknown): void {
     this.broken = true
     this.context.watcher.fault(error, this.about)
@@ -396,7 +396,7 @@ export class Relay {
     this.timer = setTimeout(() => this.abort(), burialAfter)
   }
 
-  /** The ends of a session that has thrown are told in its place: what was opened is counted as closed. */
+  /** Reports the end of a session that has thrown, so that what was counted as opened is counted as closed. */
   private bury(side: Side): void {
     this.watch({ report: 'stream-closed', side, cause: 'gate-error' })
     if (this.open.size > 0) return
@@ -418,10 +418,10 @@ export class Relay {
   }
 }
 
-/** Some milliseconds' work: a flood of one connection is no silence for the others. */
+/** Items of one connection that are read in one go: some milliseconds of work. A flood does not hold up other connections. */
 const itemsAtOnce = 100
 
-/** Milliseconds that the peers of a session that has thrown have to go. */
+/** Milliseconds after which the connections of a session that has thrown are cut. */
 const burialAfter = 5_000
 
 function now(): number {

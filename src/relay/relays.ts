@@ -1,4 +1,4 @@
-/** All relays of a gate: each from its client's connection until both its transports are gone. */
+/** The relays of a gate. Each is here from its client's connection until both its connections are gone. */
 import type { Clock } from '../transport/clock.ts'
 import { type Incoming, Relay, type RelayContext } from './relay.ts'
 import type { SessionView, StreamState } from './watcher.ts'
@@ -8,7 +8,7 @@ export class Relays {
   private readonly clock: Clock
   private readonly relays = new Set<Relay>()
   private count = 0
-  /** Is called when the last one is gone. */
+  /** Called when the last relay is gone. */
   private emptied: (() => void) | undefined
 
   constructor(context: Omit<RelayContext, 'finished'>, clock: Clock) {
@@ -31,8 +31,8 @@ export class Relays {
   }
 
   /**
-   * Frees memory: a hundred sessions that wait for their client to come back are given up; where none waits, the stream is ended for
-   * which most bytes wait to be written, of equals the newest.
+   * Frees memory. A hundred sessions that wait for a resumption are given up. If none waits, the stream is ended for which most
+   * bytes wait to be written; of equals, the newest.
    */
   shed(): void {
     let given = 0

@@ -1,14 +1,13 @@
 /**
- * libexpat since 2.6, and Debian's 2.5 with its security fixes, does not look again at a tag that was cut by the end of a read before
- * the bytes it holds have doubled (its reparse deferral). Prosody and many clients leave that on. When the last tag of a burst is cut
- * so, the stanza lies there unread until somebody happens to send more, and its sender waits for an answer.
- *
- * So a burst that can have been cut is followed, once it is quiet, by as much white space as its longest tag is long, which is
- * enough for the bytes to have doubled. White space between stanzas is nothing to a stream (RFC 6120 sections 4.6.1 and 11.7).
+ * Makes libexpat parse a tag that was cut at the end of a read. libexpat since 2.6, and Debian's 2.5 with its security fixes,
+ * does not parse a cut tag again before the number of bytes it holds has doubled (reparse deferral). Prosody and many clients
+ * leave that on. When the last tag of a burst is cut, the stanza stays unread until more bytes come, and its sender waits for an
+ * answer. So a burst that may have been cut is followed, after a pause, by white space as long as its longest tag: then the bytes
+ * have doubled. White space between stanzas has no meaning in a stream (RFC 6120 sections 4.6.1 and 11.7).
  */
 import type { Clock } from '../transport/clock.ts'
 
-/** Bytes that arrive in one piece on any network: a segment of TCP over Ethernet, less its options. */
+/** Bytes that are never cut: one TCP segment over Ethernet, without options. */
 const uncut = 1_400
 /** Milliseconds without a write after which a burst is over. */
 const quiet = 50
@@ -16,7 +15,7 @@ const quiet = 50
 export class ReparseFlush {
   private readonly clock: Clock
   private readonly write: (space: string) => void
-  /** UTF-16 units of this burst, and of its longest tag. */
+  /** UTF-16 units of the present burst, and of its longest tag. */
   private burst = 0
   private longest = 0
   private last = Number.NEGATIVE_INFINITY
@@ -27,14 +26,14 @@ export class ReparseFlush {
     this.write = write
   }
 
-  /** These were written, in one write. */
+  /** These texts were written, in one write. */
   wrote(texts: readonly string[]): void {
     const now = this.clock.now()
     if (this.cancel === undefined && now - this.last > quiet) this.burst = 0
     this.last = now
     for (const text of texts) this.burst += text.length
     if (this.burst <= uncut) return
-    // Tags of writes that were not looked at are no longer than what was let pass.
+    // Tags in earlier writes of this burst were not measured; together those are not longer than this.
     if (this.cancel === undefined) this.longest = uncut
     for (const text of texts) this.longest = Math.max(this.longest, longestTag(text))
     this.cancel ??= this.clock.after(quiet, () => this.look())
@@ -57,7 +56,10 @@ export class ReparseFlush {
   }
 }
 
-/** Of text as the writer has it: `>` may stand in an attribute, and anything in a CDATA section. One pass, whatever it holds. */
+/**
+ * UTF-16 units of the longest tag in text that xml/writer.ts has written. `>` may stand in an attribute, and anything in a CDATA
+ * section.
+ */
 function longestTag(text: string): number {
   let longest = 0
   let from = text.indexOf('<')

@@ -1,7 +1,10 @@
-/** An element that was begun has to be ended: bytes that trickle in do not prolong the time, but a long element has as much as it needs. */
+/**
+ * Limits the time in which an element must be complete. Single bytes do not prolong it, but a long element has the time that a
+ * slow line needs.
+ */
 import type { Clock } from '../transport/clock.ts'
 
-/** Bytes each second that any line brings. */
+/** Bytes each second of the slowest line that is allowed for. */
 const slowest = 10 * 1_024
 
 export class StanzaTimer {
@@ -13,7 +16,7 @@ export class StanzaTimer {
   private heldSince: number | undefined
   private cancel: (() => void) | undefined
 
-  /** `pending`: bytes of the present element that are there. `late` is called at most once. */
+  /** `pending`: bytes of the unfinished element that have come. `late` is called at most once. */
   constructor(clock: Clock, allowed: number, pending: () => number, late: () => void) {
     this.clock = clock
     this.allowed = allowed
@@ -29,7 +32,7 @@ export class StanzaTimer {
     if (this.begun !== undefined) this.cancel ??= this.clock.after(this.allowed, () => this.look())
   }
 
-  /** The gate does not read, or does so again. */
+  /** The gate stops reading the connection, or reads it again. */
   hold(isHeld: boolean): void {
     if (isHeld) this.heldSince ??= this.clock.now()
     else if (this.heldSince !== undefined) {
@@ -49,7 +52,7 @@ export class StanzaTimer {
     if (this.begun === undefined) return
     const patience = this.allowed + (this.pending() / slowest) * 1_000
     const left = this.begun + patience - this.clock.now()
-    // While nothing is read, nobody can be late.
+    // While the gate does not read, the element cannot be completed.
     if (this.heldSince !== undefined) this.cancel = this.clock.after(this.allowed, () => this.look())
     else if (left > 0) this.cancel = this.clock.after(left, () => this.look())
     else {

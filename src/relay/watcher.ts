@@ -1,4 +1,4 @@
-/** What those who watch are told of a gate's sessions: metrics, log, audit, offenders and console. */
+/** What watchers are told of a gate's sessions. Metrics, log, audit, offenders and console are watchers. */
 import type { Refusal, Rejection } from '../listener/labels.ts'
 import type { Phase } from '../session/negotiation.ts'
 import type { Report } from '../session/report.ts'
@@ -6,7 +6,7 @@ import type { Kind } from '../stanza/stanza.ts'
 import type { Wire } from '../stream/framing.ts'
 import type { Side } from '../stream/item.ts'
 
-/** What a session's reports are about. */
+/** The connection that a report is about. */
 export interface About {
   /** Counts the gate's client connections from 1. */
   readonly id: number
@@ -24,9 +24,9 @@ export interface About {
   readonly tlsFault?: string | undefined
   /** When the client connected; milliseconds on the clock of `performance.now`. */
   readonly began?: number
-  /** What has come and gone so far; it goes on counting. */
+  /** Bytes and stanzas so far. The object changes as more come. */
   readonly traffic?: Readonly<Traffic>
-  /** The name of the decision that a `judged` report is about; `undefined`: the stanza just went on. */
+  /** The id of the decision that a `judged` report is about; `undefined`: it is no decision. */
   readonly decision?: string | undefined
 }
 
@@ -36,7 +36,7 @@ export interface Traffic {
   bytesToClient: number
   stanzasFromClient: number
   stanzasToClient: number
-  /** Stanzas of either side that something was said against. */
+  /** Stanzas of either side that were left out, answered or ended the stream, also if the rule only observes. */
   decisions: number
 }
 
@@ -47,7 +47,7 @@ export interface StreamState {
   readonly phase: Phase | 'closing'
 }
 
-/** What whoever runs the gate may ask of a session. */
+/** What the console shows of a session. */
 export interface SessionView extends StreamState {
   /** Counts the gate's client connections from 1. */
   readonly id: number
@@ -63,16 +63,16 @@ export interface SessionView extends StreamState {
   readonly since: number
 }
 
-/** Those who watch. They are told, and decide nothing. */
+/** Is told what happens. A watcher decides nothing. */
 export interface Watcher {
   report(report: Report, about: About): void
-  /** Bytes that crossed the transport of that side. */
+  /** Bytes that were received from or sent to that side. */
   bytes(side: Side, way: 'received' | 'sent', count: number): void
   /** The gate has written a stanza to this side, one that it forwards or one of its own. */
   sent?(to: Side, kind: Kind, route: string | undefined): void
   /** The time that the session took for one event. Seconds. */
   took(seconds: number): void
-  /** The session threw: a bug of ours. */
+  /** The session has thrown: a bug of the gate. */
   fault(error: unknown, about: About): void
   /** A connection was not served: for its PROXY header (`address` is the peer's own), or for what `Admission` says (the client's). */
   refused(reason: Refusal | Rejection, listener: string, address: string | undefined): void

@@ -5,7 +5,7 @@ import type { Rule } from './rule.ts'
 /** The present namespace, and those of earlier versions that old clients still read. */
 const carbons: ReadonlySet<string> = new Set(['urn:xmpp:carbons:2', 'urn:xmpp:carbons:1', 'urn:xmpp:carbons:0'])
 
-/** A carbon puts words into other people's mouths: who takes a stranger's shows messages that nobody wrote. */
+/** A carbon holds a message of somebody else. A client that accepts one from a stranger shows messages that nobody wrote. */
 export const carbonsFromAccount: Rule = {
   name: 'carbons-from-account',
   clause: 'XEP-0280 11',

@@ -13,7 +13,7 @@ export const fromIsBoundJid: Rule = {
   judge: (stanza, facts) => {
     if (facts.from !== 'client' || stanza.from === undefined || stanza.from === canonical(stanza, facts))
       return undefined
-    // An empty one names nobody: servers put the client's own in its place.
+    // An empty `from` counts as none: servers put the client's own address in its place.
     const isOwn = stanza.from === '' || compareBare(stanza.from, facts.bare) !== 'different'
     if (!isOwn && facts.foreignFrom === 'close')
       return {
@@ -35,7 +35,7 @@ function overridden(stanza: Stanza, facts: Facts): Stanza {
   return readdressed(stanza, { from: canonical(stanza, facts) })
 }
 
-/** The own address, spelled otherwise, or without the resource that only the server has to add. */
+/** The client's own address in another spelling, or without its resource. */
 function namesSameResource(from: string, stanza: Stanza, facts: Facts): boolean {
   if (!hasResource(from)) return true
   return subscriptionTypeOf(stanza) === undefined && resourceOf(from) === resourceOf(facts.jid)

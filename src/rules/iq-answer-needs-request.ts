@@ -1,6 +1,6 @@
 import type { Rule } from './rule.ts'
 
-/** Many clients look at the `id` alone, which can be guessed: a stranger who is quicker than the one who was asked is believed. */
+/** Many clients compare only the `id`, which can be guessed: a stranger whose answer comes first would be believed. */
 export const iqAnswerNeedsRequest: Rule = {
   name: 'iq-answer-needs-request',
   clause: 'RFC 6120 8.2.3',

@@ -27,9 +27,9 @@ export interface Judgement {
 const none: readonly Decision[] = []
 
 /**
- * Asks the rules in order. A rewrite is handed to the rules after it; anything else that is enforced ends the asking. Observing
- * lives here alone: the verdict that would have been is noted, and the stanza goes on as it was. `onRoutine` is told the rules whose
- * rewriting was carried out and is no decision.
+ * Asks the rules in order. A rule after a rewrite gets the rewritten stanza; any other enforced verdict ends the loop. Mode
+ * `observe` is handled here and nowhere else: the verdict is recorded, and the stanza goes on as it was. `onRoutine` is called
+ * for each rule whose rewriting was carried out and is no decision.
  */
 export function judge(
   rules: readonly ActiveRule[],
@@ -57,7 +57,7 @@ export function judge(
   return { verdict: { verdict: 'forward', stanza: current }, decisions }
 }
 
-/** The verdict as the rule's mode has it. */
+/** The verdict in the rule's mode. */
 function inMode(
   mode: ActiveRule['mode'],
   rule: Rule,

@@ -1,6 +1,6 @@
 /**
- * What a rule's verdict is worth. `enforce`: it is carried out. `repair`: a stanza that can be put right is put right and goes on;
- * what cannot be put right is only reported. `observe`: it is only reported. `off`: the rule is not asked.
+ * What becomes of a rule's verdict. `enforce`: it is carried out. `repair`: a stanza that can be repaired is repaired and goes
+ * on; for any other the verdict is only recorded. `observe`: it is only recorded. `off`: the rule is not asked.
  */
 export const modes = ['enforce', 'repair', 'observe', 'off'] as const
 export type Mode = (typeof modes)[number]

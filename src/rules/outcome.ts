@@ -5,14 +5,14 @@ import type { Mode } from './mode.ts'
 export interface RuleOutcome {
   readonly rule: string
   readonly clause: string
-  /** In which it was said; `observe`: it was not carried out. */
+  /** The rule's mode then; `observe`: the verdict was not carried out. */
   readonly mode: Exclude<Mode, 'off'>
   readonly verdict: 'forward' | 'reject' | 'drop' | 'close'
   /** The condition of a stanza or stream error, of `reject` and `close`. */
   readonly error?: string
 }
 
-/** A decision as those who watch are told it: no text in it is a peer's. */
+/** A decision as watchers are told it. It holds no text of a peer. */
 export function ruleOutcomeOf({ rule: { name: rule, clause }, mode, verdict }: Decision): RuleOutcome {
   const outcome = { rule, clause, mode, verdict: verdict.verdict }
   switch (verdict.verdict) {

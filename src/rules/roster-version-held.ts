@@ -4,9 +4,10 @@ import { type Element, withAttrs, withChildren } from '../xml/element.ts'
 import type { Facts, Rule } from './rule.ts'
 
 /**
- * To a version that the server still holds it answers with an empty result, and the gate would learn nothing: no rule could say what
- * it would do. Unless the gate knows that very version, the client asks with an empty one: the answer is the whole roster, with its
- * version. This takes nothing from the client, so it is no decision against it, and is done in mode `observe` too.
+ * A roster get with the version that the server still has is answered with an empty result. The gate would learn no roster from
+ * it, and no rule could say what it would do. Unless the gate knows the roster of that version, the client's get goes on with an
+ * empty version: the answer is the whole roster with its version. The client loses nothing by it, so it is no decision against
+ * it, and it is done in mode `observe` too.
  */
 export const rosterVersionHeld: Rule = {
   name: 'roster-version-held',

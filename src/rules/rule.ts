@@ -16,7 +16,10 @@ export type Verdict =
   /** The stream ends with this error (RFC 6120 section 4.9). */
   | { readonly verdict: 'close'; readonly error: StreamError; readonly text?: string }
 
-/** Whether what came from outside is believed. `unknown`: nothing was seen that it could be checked against; only the server's own check stands. */
+/**
+ * Whether a notification or an answer is believed. `unknown`: nothing was seen that it could be checked against; only the server
+ * has checked it.
+ */
 export type Belief = 'accept' | 'refuse' | 'unknown'
 
 /** What the account's roster, as far as it was seen, says about a notification. */
@@ -29,7 +32,7 @@ export interface RosterView {
   holdsVersion(ver: string): boolean
 }
 
-/** What a rule may know besides the stanza. Facts are gathered before it is asked: rules never await and remember nothing. */
+/** What a rule knows besides the stanza. Facts are gathered before the rule is asked: rules do not wait and keep no state. */
 export interface Facts {
   readonly from: Side
   /** The full JID that the server has bound, in the server's spelling. */
@@ -40,7 +43,7 @@ export interface Facts {
   readonly foreignFrom: ForeignFrom
   /** The language of the sender's stream, which its stanzas inherit (RFC 6120 section 8.1.5). */
   readonly lang: string | undefined
-  /** The contact's domain is one whose notifications are believed unasked (a gateway). */
+  /** Whether the contact's domain is one whose notifications are believed without a request (a gateway to another network). */
   trusts(contact: string): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
@@ -48,7 +51,7 @@ export interface Facts {
 }
 
 export interface Rule {
-  /** Says what is right. Also the file's name, the configuration's key and the metrics' label. */
+  /** Says what is right. Also the name of the file, of the configuration key and of the metrics' label. */
   readonly name: string
   /** The specification that the rule enforces. */
   readonly clause: string
@@ -57,10 +60,10 @@ export interface Rule {
   /** The verdict, or `undefined` when the rule has nothing against the stanza as it is. */
   judge(stanza: Stanza, facts: Facts): Verdict | undefined
   /**
-   * The stanza put right, of one that the rule has something against; `undefined`: this one cannot be. Only a rule that has this
-   * function has the mode `repair`.
+   * The repaired stanza, of one that the rule has a verdict against; `undefined`: this one cannot be repaired. Only a rule with
+   * this function has the mode `repair`.
    */
   repair?(stanza: Stanza, facts: Facts): Stanza | undefined
-  /** The gate learns from what the rule rewrites: it is carried out in mode `observe` too. */
+  /** The gate learns from the answer to the rewritten stanza: the rule is carried out in mode `observe` too. */
   readonly isNeededToObserve?: boolean
 }

@@ -2,7 +2,7 @@ import { bareOf, parseJid } from '../stanza/jid.ts'
 import { readdressed, type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Facts, Rule, Verdict } from './rule.ts'
 
-/** The four subscription types and no others: directed presence, a MUC join for one, needs its resource. */
+/** Only the four subscription types: directed presence, such as a MUC join, needs its resource. */
 export const subscriptionBareJids: Rule = {
   name: 'subscription-bare-jids',
   clause: 'RFC 6121 3.1.2',
@@ -11,7 +11,8 @@ export const subscriptionBareJids: Rule = {
     if (subscriptionTypeOf(stanza) === undefined) return undefined
     return facts.from === 'client' ? outbound(stanza, facts) : inbound(stanza)
   },
-  // What it has something against and can put right, it puts right in every mode; a stanza without a contact has none to be sent to.
+  // A stanza that can be rewritten is rewritten in every mode. A stanza without `to` is rejected: there is no contact to send it
+  // to.
   repair: () => undefined,
 }
 
@@ -24,7 +25,7 @@ function outbound(stanza: Stanza, facts: Facts): Verdict | undefined {
   return stamped(stanza, facts.bare, bareOf(to))
 }
 
-/** Nothing is added that the server left out. */
+/** No attribute is added that the server has left out. */
 function inbound(stanza: Stanza): Verdict | undefined {
   const { from, to } = stanza
   return stamped(stanza, from === undefined ? undefined : bareOf(from), to === undefined ? undefined : bareOf(to))
@@ -32,7 +33,7 @@ function inbound(stanza: Stanza): Verdict | undefined {
 
 function stamped(stanza: Stanza, from: string | undefined, to: string | undefined): Verdict | undefined {
   if (stanza.from === from && stanza.to === to) return undefined
-  // Clients rightly leave out `from` (RFC 6120 section 8.1.2.1): to add it changes nothing that was said.
+  // Clients are allowed to leave out `from` (RFC 6120 section 8.1.2.1): adding it changes nothing that the client has said.
   const isRoutine = stanza.from === undefined && stanza.to === to
   return { verdict: 'forward', stanza: readdressed(stanza, { from, to }), isRoutine }
 }

@@ -14,7 +14,7 @@ import { subscribedNeedsRequest } from './subscribed-needs-request.ts'
 import { subscriptionBareJids } from './subscription-bare-jids.ts'
 import { unsubscribedNeedsSubscription } from './unsubscribed-needs-subscription.ts'
 
-/** Every rule, in the order of asking: who sends, what it is, how it is addressed, whether it is believed. */
+/** Every rule in the order in which they are asked: first who sends, then what it is, how it is addressed, and whether it is believed. */
 export const rules: readonly Rule[] = [
   fromIsBoundJid,
   presenceType,

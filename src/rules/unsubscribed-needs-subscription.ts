@@ -7,7 +7,7 @@ export const unsubscribedNeedsSubscription: Rule = {
   about: 'a denial or cancellation is believed only when the roster shows a request or a subscription',
   judge: (stanza, facts) => {
     if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'unsubscribed') return undefined
-    // What names no sender comes from the account itself (RFC 6120 section 8.1.2.1).
+    // A stanza without `from` comes from the account itself (RFC 6120 section 8.1.2.1).
     const from = stanza.from ?? facts.bare
     if (facts.trusts(from)) return undefined
     return facts.roster.endsSubscription(from) === 'refuse' ? { verdict: 'drop' } : undefined

@@ -1,6 +1,6 @@
 /**
- * A part of a text keeps the whole text in memory, which may be a large stanza: whoever keeps something of a peer's for longer than the
- * stanza lasts keeps a copy.
+ * A copy of a text, for parts of stanzas that are kept longer than the stanza: V8 keeps the whole text in memory as long as a
+ * part of it is referenced.
  */
 export function copied(text: string): string {
   return Buffer.from(text).toString()

@@ -24,22 +24,22 @@ export interface StanzaError {
 }
 
 export interface Respondent {
-  /** The entity that says so: the domain that the gate stands for (RFC 6120 section 8.3.1). */
+  /** The sender of the error: the domain that the gate stands for (RFC 6120 section 8.3.1). */
   readonly by: string
   /** Where the answer goes when the stanza named no sender: a client's own full JID. */
   readonly to?: string | undefined
 }
 
 /**
- * The answer to a stanza that is not passed on: the same kind and id, addresses turned round, no payload echoed.
- * `undefined` when an answer is forbidden: to an error, or to an IQ result (RFC 6120 sections 8.3.1(8) and 8.2.3(4)).
+ * The error that answers a stanza: same kind and id, `from` and `to` exchanged, no payload repeated. `undefined` when no answer
+ * is allowed: to an error, or to an IQ result (RFC 6120 sections 8.3.1(8) and 8.2.3(4)).
  */
 export function errorReply(stanza: Stanza, error: StanzaError, respondent: Respondent): Element | undefined {
   if (!isAnswerable(stanza)) return undefined
   const children = [element(error.condition, ns.stanzaErrors)]
   if (error.text !== undefined) children.push(element('text', ns.stanzaErrors, { 'xml:lang': 'en' }, [error.text]))
   const condition = element('error', ns.client, { type: types[error.condition], by: respondent.by }, children)
-  // Addresses are turned round, but never into a malformed one (RFC 6120 section 8.3.1(3)).
+  // `from` and `to` are exchanged, but no malformed address is sent (RFC 6120 section 8.3.1(3)).
   const from = isMalformed(stanza.to) ? respondent.by : stanza.to
   const to = stanza.from === undefined || isMalformed(stanza.from) ? respondent.to : stanza.from
   const addresses = { from, to, id: stanza.id, type: 'error' }

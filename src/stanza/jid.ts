@@ -1,11 +1,10 @@
 /**
- * JIDs (RFC 7622). A JID's spelling is never rewritten, except that a resource is cut off: the server and the gate must not disagree
- * on who is meant.
- *
- * Servers prepare a JID by different profiles, and answer from what they have made of it: of `straße` the stringprep of RFC 6122 makes
- * `strasse`, RFC 7622 leaves it. There are two forms of a bare JID here. The *folded* form is that of RFC 7622: one spelling stands for
- * all others of that profile. The *skeleton* is coarser: all that any profile makes of a JID has the skeleton of that JID. Different
- * skeletons are different addresses. Two JIDs whose forms are both the same for every profile can be compared; others cannot.
+ * JIDs (RFC 7622). The gate never changes how a JID is spelled, except that it cuts off a resource: the server and the gate must
+ * agree on who is meant. Servers prepare JIDs by different profiles and answer with the prepared form: stringprep (RFC 6122)
+ * makes `strasse` of `straße`, RFC 7622 leaves it. So a bare JID has two forms here. The *folded* form is that of RFC 7622: one
+ * spelling for all that this profile takes for the same. The *skeleton* is coarser: whatever any profile makes of a JID has the
+ * same skeleton. Different skeletons are different addresses. Two JIDs with the same skeleton can be compared only when every
+ * profile leaves both as they are.
  */
 import { domainToASCII, domainToUnicode } from 'node:url'
 
@@ -19,7 +18,7 @@ export interface Jid {
 /** Bytes of each part (RFC 7622 section 3.1). */
 const partLength = 1023
 
-/** Splits and checks an address; `undefined` when it is no JID. Spelling is kept. */
+/** Splits and checks an address; `undefined`: it is no JID. The spelling is kept. */
 export function parseJid(text: string): Jid | undefined {
   const slash = text.indexOf('/')
   const bare = slash === -1 ? text : text.slice(0, slash)
@@ -51,7 +50,7 @@ export function resourceOf(jid: string): string | undefined {
 /** `unknown`: it depends on the profile of the server; nothing may be refused for it. */
 export type Comparison = 'same' | 'different' | 'unknown'
 
-/** Whether two addresses are the same account or domain; resources are not looked at. What is no JID is like its own spelling alone. */
+/** Whether two addresses are the same account or domain; resources are ignored. An address that is no JID equals only its own spelling. */
 export function compareBare(one: string, other: string): Comparison {
   return compare(bareOf(one), bareOf(other), skeletonOf, foldBare)
 }
@@ -70,7 +69,7 @@ function compare(one: string, other: string, skeleton: Form, folded: Form): Comp
   return folded(one) === common && folded(other) === common ? 'same' : 'unknown'
 }
 
-/** What all spellings of a bare JID have in common, by whatever profile one is made of another. `undefined`: no JID. */
+/** The skeleton of a bare JID: the same for all spellings that some profile takes for one address. `undefined`: no JID. */
 export function skeletonOf(text: string): string | undefined {
   const jid = parseJid(bareOf(text))
   if (jid === undefined) return undefined
@@ -79,7 +78,7 @@ export function skeletonOf(text: string): string | undefined {
   return `${ascii.test(jid.local) ? jid.local.toLowerCase() : caseless(jid.local)}@${domain}`
 }
 
-/** The same of a domain. */
+/** The skeleton of a domain. */
 export function domainSkeletonOf(domain: string): string | undefined {
   if (!isDomain(domain)) return undefined
   const isAscii = ascii.test(domain)
@@ -97,7 +96,7 @@ function caseless(text: string): string {
   for (let round = 0; before !== after && round < foldsAtMost; round++) {
     before = after
     after = ''
-    // The dotless i is folded by no profile: its capital is the letter I.
+    // No profile folds the dotless i, but its capital is the letter I.
     for (const character of before.normalize('NFKC'))
       after += character === dotlessI ? character : character.toUpperCase().toLowerCase()
     after = after.normalize('NFKC')
@@ -106,7 +105,7 @@ function caseless(text: string): string {
 }
 
 const dotlessI = '\u0131'
-/** No character takes as many rounds; the test over all characters holds it. */
+/** More rounds than any character needs; a test goes through all characters. */
 const foldsAtMost = 4
 /** RFC 3454 appendix B.1, and what later versions of Unicode ignore besides. */
 const mappedToNothing = /[\u1806\p{Default_Ignorable_Code_Point}]/gu
@@ -128,7 +127,8 @@ export function foldDomain(domain: string): string | undefined {
   if (!isDomain(mapped)) return undefined
   const named = undotted(mapped)
   if (ascii.test(named)) return named.toLowerCase()
-  // Node reads a host as a URL would: only after isDomain, which leaves it no `%`, `#`, `?` or `\` to act upon.
+  // domainToASCII reads its argument as a URL's host. isDomain has excluded `%`, `#`, `?` and `\`, which would have a meaning
+  // there.
   return ignorable.test(named) ? undefined : domainToASCII(named) || undefined
 }
 
@@ -149,7 +149,7 @@ function foldLocal(local: string): string | undefined {
   const mapped = local.replace(/[\uff01-\uffdc\uffe0-\uffee]/g, wide => wide.normalize('NFKC'))
   if (!isLocal(mapped) || !identifier.test(mapped) || contextual.test(mapped) || ignorable.test(mapped))
     return undefined
-  // RFC 8264 section 9.17: what compatibility would turn into something else.
+  // RFC 8264 section 9.17: characters that compatibility normalisation changes are not allowed.
   for (const character of mapped) if (character.normalize('NFKC') !== character) return undefined
   return mapped.toLowerCase().normalize('NFC')
 }

@@ -1,6 +1,6 @@
 /**
- * Stanzas put right: what offends the schemas is left out, and the rest goes on. What is left is checked as any stanza is, so that
- * nothing passes here that the checks of `shape.ts` would not let pass.
+ * Repairs stanzas: what the schemas do not allow is left out. The result is checked like any stanza, so that nothing passes here
+ * that the checks of `shape.ts` would refuse.
  */
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element, type Node, text, withAttrs, withChildren } from '../xml/element.ts'
@@ -15,9 +15,9 @@ const single: ReadonlySet<string> = new Set(['show', 'priority', 'error'])
 const hasValue: ReadonlySet<string> = new Set(['show', 'status', 'priority'])
 
 /**
- * A presence stanza without the children that offend; of several that exclude each other the first stays, white space around the value
- * of `<show/>` and `<priority/>` is trimmed, and attributes that a child of that name does not have are left out. `lang`: the language that the stanza inherits from its stream. `undefined`: the
- * stanza cannot be put right.
+ * The repaired presence stanza. Children that are not allowed are left out; of several that exclude each other the first stays.
+ * White space around the value of `<show/>` and `<priority/>` is trimmed, and attributes that a child of that name does not have
+ * are left out. `lang`: the language that the stanza inherits from its stream. `undefined`: the stanza cannot be repaired.
  */
 export function repairedPresence(presence: Element, lang: string | undefined): Element | undefined {
   const seen = new Set<string>()
@@ -37,7 +37,7 @@ export function repairedPresence(presence: Element, lang: string | undefined): E
   return presenceChildrenFault(repaired, lang) === undefined ? repaired : undefined
 }
 
-/** A client's roster set without `ask` and `approved`, which only servers set. `undefined`: that does not put it right. */
+/** A client's roster set without `ask` and `approved`, which only servers set. `undefined`: it cannot be repaired so. */
 export function repairedRosterSet(query: Element): Element | undefined {
   const children = query.children.map(node =>
     typeof node === 'string' || node.ns !== ns.roster || node.name !== 'item'
@@ -64,18 +64,18 @@ function withoutAttributes(child: Element): Element {
   return withAttrs(child, Object.fromEntries(others.map(name => [name, undefined])))
 }
 
-/** Whether this child offends by itself, whatever stands beside it. */
+/** Whether this child is not allowed, whatever the others are. */
 function isAtFault(presence: Element, child: Element): boolean {
   const isError = child.ns === ns.client && child.name === 'error' && presence.attrs.get('type') === 'error'
   const alone = element('presence', ns.client, isError ? { type: 'error' } : {}, [child])
   return presenceChildrenFault(alone, undefined) !== undefined
 }
 
-/** What may be taken once only: a name, or a status' language; `undefined` for extensions, of which there may be any number. */
+/** What a presence stanza may have once: the name of the child, or the language of a status. `undefined`: there may be any number. */
 function placeOf(child: Element, inherited: string): string | undefined {
   if (child.ns !== ns.client) return undefined
   if (child.name === 'status') return `status ${(child.attrs.get('xml:lang') ?? inherited).toLowerCase()}`
-  // An empty <show/> shows nothing, and counts as none.
+  // An empty <show/> has no meaning and counts as none.
   if (child.name === 'show' && child.children.length === 0) return undefined
   return single.has(child.name) ? child.name : undefined
 }

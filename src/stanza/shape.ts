@@ -1,9 +1,8 @@
 /**
- * The shape of what a client sends, as far as it is judged: an element is made into a small object, which the validators derived
- * from the XSDs look at (npm run schemas). An object has our keys only: what a peer wrote is a value, never a name.
- *
- * Which checks there are, and which faults are let pass, is the profile in schemas/README.md. The order of children and the inside
- * of extensions are never looked at (RFC 6120 section 8.4).
+ * Checks what a client sends against the schemas. An element is turned into a small object, which validators derived from the
+ * XSDs check (npm run schemas). The object has only keys of ours: what a peer has written is a value in it, never a key. The
+ * checks, and the faults that are allowed, are the profile in schemas/README.md. The order of children and the inside of
+ * extensions are never checked (RFC 6120 section 8.4).
  */
 import { ns } from '../stream/namespaces.ts'
 import type { Element } from '../xml/element.ts'
@@ -12,7 +11,7 @@ import * as validators from './generated/validators.ts'
 /** A check of the profile that a presence stanza did not pass. */
 export interface ShapeFault {
   readonly check: 'V2' | 'V5' | 'V7' | 'V8' | 'V9'
-  /** One English sentence for the sender, without a word of what was sent. */
+  /** One English sentence for the sender. It repeats nothing of the stanza. */
   readonly text: string
 }
 
@@ -147,7 +146,7 @@ interface ErrorShape {
 }
 
 interface PresenceShape {
-  /** Absent for all others: the type is judged before (V2), the children care for this one. */
+  /** Left out for all other types: V2 has checked the type before; only `error` matters for the children. */
   readonly type?: 'error'
   content: string
   readonly show: TextShape[]
@@ -173,7 +172,7 @@ function presenceShape(element: Element): PresenceShape {
   return shape
 }
 
-/** An empty `<show/>` shows nothing. Servers take it so, and honest clients send it (go-sendxmpp): it counts as none. */
+/** An empty `<show/>` counts as none: servers accept it, and honest clients send it (go-sendxmpp). */
 function isEmpty(element: Element): boolean {
   return element.children.length === 0 && element.attrs.size === 0
 }

@@ -1,23 +1,26 @@
 /**
- * What the gate takes out of, or puts right in, the features that the server offers. SASL mechanisms and channel-binding types are
- * never touched: clients and servers prove to each other what was offered (XEP-0474, RFC 5802 section 6).
+ * What the gate removes from or changes in the features that the server offers. SASL mechanisms and channel-binding types are
+ * never changed: clients and servers prove to each other what was offered (XEP-0474, RFC 5802 section 6).
  */
 import { type Element, elements, text, withChildren } from '../xml/element.ts'
 import { ns } from './namespaces.ts'
 
-/** Consumed by the gate (STARTTLS), or refused by it (compression, XEP-0078). */
+/** Offered by the gate itself (STARTTLS), or refused by it (compression, XEP-0078). */
 function isTakenOut(feature: Element): boolean {
   return feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature
 }
 
 /**
- * Bytes that a stanza may be longer when it is written anew for the server, which counts them: ` from=""` with a bare JID of at most 3,071
- * bytes (RFC 7622 section 3.1). All else that is written anew is no longer than it came (writer.ts), but for namespaces that a client has
+ * Bytes by which a stanza may become longer when the gate writes it for the server, which has a limit: ` from=""` with a bare JID
+ * of at most 3,071 bytes (RFC 7622 section 3.1). Nothing else becomes longer (writer.ts), except for namespaces that a client has
  * declared once with a prefix and used often.
  */
 const slack = 8 + 3_071
 
-/** The features as the client gets them. `maxBytes`: the gate's own limit for one element. `stamps`: stanzas are stamped from here on. */
+/**
+ * The features as the client gets them. `maxBytes`: the gate's own limit for one element. `stamps`: from here on stanzas get the
+ * client's address.
+ */
 export function rewriteFeatures(features: Element, maxBytes: number, stamps: boolean): Element {
   const offered = elements(features)
   const children = offered
@@ -27,7 +30,8 @@ export function rewriteFeatures(features: Element, maxBytes: number, stamps: boo
       return feature
     })
   const isChanged = children.length < offered.length || children.some((child, index) => child !== offered[index])
-  // XEP-0509: the version is that of the features as the server has offered them. A client that knew it would be told otherwise.
+  // XEP-0509: the version describes the features as the server has offered them. A client that remembers it would expect other
+  // features.
   return withChildren(features, isChanged ? children.filter(feature => feature.ns !== ns.iap) : children)
 }
 

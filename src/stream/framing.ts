@@ -1,6 +1,6 @@
 /**
- * The wires: how items stand in bytes. TCP (RFC 6120) has one document a stream, WebSocket (RFC 7395) one document a message; above
- * this file nobody knows which.
+ * How items are written as bytes on each wire. A TCP stream (RFC 6120) is one XML document; a WebSocket message (RFC 7395) is one
+ * document. Nothing above this file knows the difference.
  */
 import { type Element, element } from '../xml/element.ts'
 import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
@@ -19,15 +19,15 @@ export interface Framing {
   takeRest(): Buffer
   /** Bytes of an element that was begun and not ended; where the wire has messages, it is the connection that knows. */
   readonly pending: number
-  /** From now on these limits hold. */
+  /** Applies these limits from now on. */
   limit(limits: XmlLimits): void
-  /** From now on items are read in bulk: nothing that they say can change how the next bytes are read. */
+  /** Reads all complete items of a piece at once from now on: no item can change any more how the next bytes are to be read. */
   settle(): void
 }
 
 export type Wire = 'tcp' | 'websocket'
 
-/** `from`: whose stream is read; the upstream's is judged less strictly, it is the operator's own. */
+/** `from`: whose stream is read. The upstream's is checked less strictly: it is the operator's own server. */
 export function makeFraming(wire: Wire, from: Side, limits: XmlLimits): Framing {
   return wire === 'tcp' ? tcpFraming(from, limits) : websocketFraming(from, limits)
 }
@@ -49,7 +49,7 @@ const alone: WriteContext = { content: '' }
 export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
   let limits = limitsAtFirst
   let reader = begin()
-  // The last thing said (item.ts), also where the reader had nothing to object to.
+  // An error is the last item (item.ts), also an error that the reader has not found.
   let failed = false
   function begin(): XmlReader {
     const fresh = new XmlReader({ level: 1, limits, relayed: from === 'upstream' })
@@ -189,8 +189,8 @@ function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): Stream
 }
 
 /**
- * Each message declares its own namespaces (RFC 7395 section 3.3.3). Its language is that of the `<open/>` that was written before it, as it
- * is that of the header on TCP: a stanza that says none reaches both kinds of clients as it came.
+ * Each message declares its own namespaces (RFC 7395 section 3.3.3). Its language is that of the `<open/>` before it, as on TCP
+ * it is that of the header. So a stanza without `xml:lang` reaches clients on both wires without it.
  */
 function writeMessage(item: StreamItem): string {
   switch (item.item) {
@@ -208,7 +208,7 @@ function writeMessage(item: StreamItem): string {
   }
 }
 
-/** What stands in the stream namespace keeps its customary prefix: clients look for it by that spelling. */
+/** Elements of the stream namespace keep their usual prefix: some clients look for it. */
 function writeAlone(whole: Element): string {
   if (whole.ns !== ns.stream) return write(whole, alone)
   const text = write(whole, { content: '', bound: { prefix: 'stream', ns: ns.stream } })

@@ -1,6 +1,9 @@
 import type { Element } from '../xml/element.ts'
 
-/** Who sent it, who gets it. No "direction": inbound means one thing to a proxy and the opposite in RFC 6121. */
+/**
+ * The sender or the receiver of an item. The word "direction" is avoided: inbound means one thing for a proxy and the opposite in
+ * RFC 6121.
+ */
 export type Side = 'client' | 'upstream'
 
 export const other: Readonly<Record<Side, Side>> = { client: 'upstream', upstream: 'client' }
@@ -44,7 +47,7 @@ export type StreamItem =
   | { readonly item: 'element'; readonly element: Element }
   | { readonly item: 'whitespace' }
   | { readonly item: 'close' }
-  /** Read: what was wrong with what came; nothing follows it. Written: a whole `<stream:error/>`. `text` is for people. */
+  /** As read: what was wrong with the bytes; no item follows. As written: a whole `<stream:error/>`. `text` is for people. */
   | {
       readonly item: 'error'
       readonly condition: StreamError

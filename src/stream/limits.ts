@@ -1,6 +1,9 @@
 import type { XmlLimits } from '../xml/reader.ts'
 
-/** Before a client has authenticated: what Prosody and ejabberd allow there, and a depth that no SASL exchange or form needs. */
+/**
+ * Limits before a client has authenticated: the size that Prosody and ejabberd allow, and a depth that no SASL exchange or form
+ * exceeds.
+ */
 export const strangerLimits: XmlLimits = {
   bytes: 10_000,
   elements: 32,
@@ -12,9 +15,10 @@ export const strangerLimits: XmlLimits = {
 }
 
 /**
- * After it, what one element of so many bytes may have: as many elements and attributes as fit, since servers take a block list of
- * thousands of items and an attribute as long as a stanza, and neither costs the gate more than its bytes do. Depth does: see `nestingPerByte`
- * of the reader. Servers take any; 500 leaves room for what they wrap around a stanza under their own limit here.
+ * Limits after it, for elements of so many bytes: as many elements and attributes as fit. Servers accept a block list of
+ * thousands of items, and an attribute as long as a stanza, and neither costs the gate more than its bytes do. Depth does cost
+ * more (see `nestingPerByte` of the reader). Servers accept any depth; 500 leaves room for what they put around a stanza under
+ * their own limit here.
  */
 export function clientLimitsFor(bytes: number): XmlLimits {
   return { bytes, elements: bytes >> 2, depth: 500, attributes: bytes >> 2, nameLength: 256, startTag: bytes }
@@ -24,9 +28,9 @@ export function clientLimitsFor(bytes: number): XmlLimits {
 export const clientLimits: XmlLimits = clientLimitsFor(262_144)
 
 /**
- * The operator's own server: a roster of 10,000 contacts is about 1.1 MB and 20,000 elements. What it relays must never end the stream
- * of the one it is meant for: it adds attributes to stanzas, wraps them (carbons, archives), and takes from others what it likes. The
- * depth alone has a bound, since looking up a namespace takes time in proportion to it.
+ * Limits for the operator's own server: a roster of 10,000 contacts is about 1.1 MB and 20,000 elements. What the server relays
+ * must never end the stream of the client that it is meant for: servers add attributes to stanzas, wrap them (carbons, archives),
+ * and accept a lot from others. Only the depth is limited, since looking up a namespace takes time in proportion to it.
  */
 export const upstreamLimits: XmlLimits = {
   bytes: 16 * 1024 * 1024,

@@ -1,6 +1,6 @@
 /**
- * The nine subscription states of RFC 6121 appendix A (RFC 3921 section 9) as two halves of three: what the user sees of the contact
- * (`to`) and what the contact sees of the user (`from`), each `none`, `pending` or `active`. A stanza moves one half.
+ * The nine subscription states of RFC 6121 appendix A (RFC 3921 section 9) as two halves: what the user sees of the contact
+ * (`to`) and what the contact sees of the user (`from`), each `none`, `pending` or `active`. A stanza changes one half.
  */
 import { type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
 
@@ -22,13 +22,16 @@ export interface Step {
   readonly autoReply?: 'subscribed' | 'unsubscribed'
 }
 
-/** Who asks or gives up moves the half of the one who sees; who grants or refuses moves the half of the one who is seen. */
+/**
+ * Which half a stanza changes. `subscribe` and `unsubscribe` change the half of the one who sees; `subscribed` and `unsubscribed`
+ * change the half of the one who is seen.
+ */
 const halves: Readonly<Record<Direction, Readonly<Record<SubscriptionType, keyof Subscription>>>> = {
   outbound: { subscribe: 'to', unsubscribe: 'to', subscribed: 'from', unsubscribed: 'from' },
   inbound: { subscribe: 'from', unsubscribe: 'from', subscribed: 'to', unsubscribed: 'to' },
 }
 
-/** What each type turns a half into; where nothing stands, nothing moves. */
+/** What each type makes of a half; a state that is missing stays as it is. */
 const moves: Readonly<Record<SubscriptionType, Readonly<Partial<Record<Half, Half>>>>> = {
   subscribe: { none: 'pending' },
   subscribed: { pending: 'active' },
@@ -69,7 +72,7 @@ export function isSeenByContact(state: Visible): boolean {
   return state.subscription === 'from' || state.subscription === 'both'
 }
 
-/** What one stanza turns a visible state into (RFC 6121 appendix A), each pair once and none that stays as it is. */
+/** The visible states before and after one stanza (RFC 6121 appendix A), each pair once, without pairs that stay the same. */
 export const visibleSteps: readonly (readonly [before: Visible, after: Visible])[] = [...oneStep()]
 const stepsByName = new Set(visibleSteps.map(([before, after]) => `${nameOf(before)} ${nameOf(after)}`))
 
@@ -96,7 +99,7 @@ function* oneStep(): Iterable<[Visible, Visible]> {
         }
 }
 
-/** A request for what is granted already is none. */
+/** A `subscribe` where the subscription exists already is no request. */
 function nameOf(state: Visible): string {
   return state.ask && !seesContact(state) ? `${state.subscription}+ask` : state.subscription
 }

@@ -15,7 +15,10 @@ export interface Addresses {
   readonly destination: Endpoint
 }
 
-/** An address in its one spelling: IPv4 also where it is mapped into IPv6, without zone. `undefined`: it is no IP address. */
+/**
+ * An IP address in its canonical spelling: an IPv4 address also where it is mapped into IPv6, and no zone. `undefined`: it is no
+ * IP address.
+ */
 export function plainAddress(text: string): string | undefined {
   const [ip = ''] = text.split('%')
   if (isIP(text) === 0) return undefined

@@ -1,13 +1,13 @@
-/** Time as the parts that wait are given it: tests have a clock that they set. */
+/** Time, as an interface, so that tests can use a clock that they set themselves. */
 export interface Clock {
   /** Milliseconds, from any beginning. */
   now(): number
-  /** Calls back once, after so many milliseconds; what it gives calls that off. */
+  /** Calls back once, after so many milliseconds. The function returned cancels that. */
   after(milliseconds: number, call: () => void): () => void
 }
 
 export const systemClock: Clock = clockOf(() => {})
-/** The process may end while nothing but its timers is left. */
+/** The same, but its timers do not keep the process running. */
 export const idleClock: Clock = clockOf(timer => void timer.unref())
 
 function clockOf(prepare: (timer: NodeJS.Timeout) => void): Clock {

@@ -4,15 +4,15 @@ import type { Addresses } from './address.ts'
 /** One transport, TCP or WebSocket, as the relay sees it. */
 export interface Connection {
   readonly wire: Wire
-  /** Of the client, by the word of a trusted proxy if there was one; `undefined`: not known, or an upstream's. */
+  /** The client's addresses, from a trusted proxy if there is one; `undefined`: not known, or an upstream's connection. */
   readonly addresses: Addresses | undefined
   /** The version of TLS, as Node names it; left out, or `undefined`: there is none. */
   readonly tls?: string | undefined
   /** What went wrong with TLS (`tlsFaultOf`), after which the connection has closed; left out, or `undefined`: nothing. */
   readonly tlsFault?: string | undefined
-  /** The relay takes over: reading begins. Without times the peer may be silent, and slow, for ever. */
+  /** Starts reading. Without `times` the peer may be silent and slow for any time. */
   start(handlers: ConnectionHandlers, times?: ConnectionTimes): void
-  /** Each text is a whole message where the wire has messages; one write for all of them where it has none. */
+  /** Writes texts. On WebSocket each is one message; on TCP all are joined into one write. */
   write(texts: readonly string[]): void
   /** Bytes that wait to be written; `drained` says when there are none any more. */
   readonly waiting: number
@@ -47,8 +47,8 @@ export interface ConnectionHandlers {
 
 /** Milliseconds. */
 export interface ConnectionTimes {
-  /** Of silence, after which the kernel asks whether the peer is still there. */
+  /** Milliseconds of silence after which TCP keepalives are sent. */
   readonly idle: number
-  /** In which a peer takes nothing of what waits for it. */
+  /** Milliseconds in which the peer takes nothing of what waits for it; then `stalled` is called. */
   readonly slow: number
 }

@@ -8,11 +8,11 @@ import { type Addresses, type Endpoint, endpoint } from './address.ts'
 export type ProxyVersion = 'v1' | 'v2'
 
 export type Decoded =
-  /** What there is may become a header. */
+  /** These bytes may be the beginning of a header. */
   | { readonly decoded: 'more' }
   /** `addresses` is `undefined` where the proxy speaks for itself (a health check) or does not know: the connection's own hold. */
   | { readonly decoded: 'header'; readonly addresses: Addresses | undefined; readonly length: number }
-  /** It does not begin as one. */
+  /** These bytes are no header. */
   | { readonly decoded: 'none' }
   | { readonly decoded: 'malformed' }
 

@@ -4,10 +4,10 @@ import type { Addresses } from './address.ts'
 import type { Connection, ConnectionHandlers, ConnectionTimes } from './connection.ts'
 import { tlsFaultOf } from './tls.ts'
 
-/** How TLS is laid over a plain socket, whose buffered input is TLS's then. */
+/** How TLS is added to a plain socket. Bytes that the socket has buffered belong to TLS then. */
 export interface Securing {
   lay(socket: Socket): TLSSocket
-  /** What tells that it stands; to the dialling side, that the certificate was found good too. */
+  /** The event that says that TLS is established; on the dialling side also that the certificate was accepted. */
   readonly event: 'secure' | 'secureConnect'
 }
 
@@ -31,7 +31,7 @@ export class TcpConnection implements Connection {
     this.securing = securing
     this.addresses = addresses
     this.tls = versionOf(socket)
-    // What goes wrong with a transport ends it, and its end is told.
+    // A socket error closes the socket, and 'close' is handled.
     socket.on('error', () => {})
   }
 
@@ -93,7 +93,7 @@ export class TcpConnection implements Connection {
     socket.on('data', bytes => this.handlers?.data(bytes))
     socket.on('drain', () => this.handlers?.drained())
     socket.on('end', () => this.handlers?.ended())
-    // Node's timeout knows what the kernel has taken, also of one long write.
+    // Node's timeout notices progress within one long write too.
     socket.setTimeout(this.times?.slow ?? 0, () => {
       if (this.waiting > 0) this.handlers?.stalled()
     })

@@ -1,4 +1,4 @@
-/** What TLS the gate speaks; every listener and every dial has it from here. */
+/** The TLS versions and suites of the gate, for every listener and every connection to an upstream. */
 import { constants } from 'node:crypto'
 import type { SecureContextOptions } from 'node:tls'
 
@@ -33,7 +33,7 @@ export function serverTls(pem: Pem): SecureContextOptions {
     ...pem,
     minVersion: 'TLSv1.2',
     ciphers: suites.join(':'),
-    // All are good: a client without AES in hardware knows best which one is fast for it.
+    // All suites are strong; a client without AES in hardware knows best which one is fast for it.
     honorCipherOrder: false,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
   }
@@ -49,7 +49,10 @@ export function tlsFaultOf(error: Error | undefined): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** To upstreams, which are the operator's own and may be old: TLS 1.2 or later, with Node's suites. `ca`: PEM; else the system's. */
+/**
+ * TLS to upstreams, which are the operator's own and may be old: version 1.2 or later, with Node's suites. `ca`: PEM; else the
+ * system's.
+ */
 export function upstreamTls(ca: string | undefined): SecureContextOptions {
   return { minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) }
 }

@@ -3,13 +3,13 @@ export interface Pace {
   readonly burst: number
 }
 
-/** A token bucket. What is taken is gone already, so it may be in debt: that is how long is to be waited. */
+/** A token bucket. What is taken has already happened, so the bucket may go into debt; the debt is the time to wait. */
 export class TokenBucket {
   private readonly pace: Pace
   private level: number
   private last: number
 
-  /** Full at first. `now`: milliseconds, from any beginning. */
+  /** The bucket is full at first. `now`: milliseconds, from any beginning. */
   constructor(pace: Pace, now: number) {
     this.pace = pace
     this.level = pace.burst

@@ -1,4 +1,4 @@
-/** The proxies in front of a listener: whose word is believed about who the client is. */
+/** The networks of trusted proxies, which are believed about the address of their client. */
 import { BlockList, isIPv4 } from 'node:net'
 import { plainAddress } from './address.ts'
 
@@ -12,7 +12,7 @@ export function isCidr(text: string): boolean {
 
 /** Throws when one of them is no CIDR. */
 export function trustOf(cidrs: readonly string[]): Trust {
-  // Node would look for an IPv4 address in blocks of IPv6 too, as a mapped one: in ::/0 every one of them.
+  // Two lists: Node would look for an IPv4 address in IPv6 blocks too, as a mapped address, and ::/0 would contain all of them.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const cidr of cidrs) {
     const block = parse(cidr)
@@ -47,9 +47,9 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
 }
 
 /**
- * The client's address by X-Forwarded-For: from the right, the first that is none of the trusted proxies; what stands left of it may
- * be the client's own invention. `peer` is who sent the request. What is no address ends the chain: whoever wrote it is the client
- * as far as is known.
+ * The client's address by X-Forwarded-For: from the right, the first that is none of the trusted proxies; what stands left of it
+ * may be the client's own invention. `peer`: the address that the request came from. A part that is no address ends the search:
+ * the address before it counts as the client.
  */
 export function forwardedFor(header: string | undefined, peer: string, trusts: Trust): string {
   let nearest = peer

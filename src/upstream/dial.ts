@@ -21,22 +21,23 @@ export interface Target {
 }
 
 /**
- * A server may say in SCRAM's `t=` which version of TLS it sees (XEP-0515). It sees the gate's, and a client of another version would take it
- * for an attack: so both legs have one, where the server has it too.
+ * The highest TLS version for a connection to an upstream. A server may state its TLS version in SCRAM's `t=` (XEP-0515). It
+ * would state that of the gate's connection, and a client with another version would take it for an attack. So both connections
+ * use one version, where the server offers it.
  */
 export interface TlsAtMost {
   readonly version: SecureVersion
-  /** The server speaks no version as old as this one. */
+  /** The server has refused this version. */
   refused(): void
 }
 
-/** Milliseconds until a dial, its TLS handshake included, is given up. */
+/** Milliseconds until a connection attempt, with its TLS handshake, is given up. */
 const patience = 10_000
 
 /**
- * Dials once; the function returned gives it up. Exactly one of the two callbacks is called, none after giving up. `client` is whom
- * a PROXY header names. `detail`: what OpenSSL or Node calls the fault, where it is one of TLS. `atMost`: the TLS version of the
- * client, which the leg to the server does not exceed; left out: the client has none, or it is not known.
+ * Makes one connection attempt; the function returned gives it up. Exactly one of the two callbacks is called, and none after
+ * giving up. `client`: whom a PROXY header names. `detail`: the name of a TLS fault in OpenSSL or Node. `atMost`: the highest TLS
+ * version; left out: none is set.
  */
 export function dial(
   target: Target,
@@ -49,7 +50,7 @@ export function dial(
   const name = target.servername ?? domain
   const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn] }
   if (atMost !== undefined) tls.maxVersion = atMost.version
-  // An address is no server name (RFC 6066 section 3); the certificate is checked against the address then.
+  // An IP address is no server name (RFC 6066 section 3); the certificate is then checked against the address.
   if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
   const lay = (below: Socket) =>
@@ -58,7 +59,7 @@ export function dial(
     })
   const lost = (error: Error) => settle(reasonOf(error), error)
   let socket = connect({ host, port, noDelay: true, allowHalfOpen: true }, () => {
-    // Before TLS, even where TLS comes first.
+    // The PROXY header comes before TLS.
     if (target.proxyProtocol !== undefined) socket.write(encodeProxyHeader(target.proxyProtocol, client))
     if (target.mode !== 'direct') return settle(undefined)
     socket = lay(socket).once('secureConnect', () => settle(undefined))
@@ -93,12 +94,12 @@ const reasons: ReadonlyMap<string, ConnectFailure> = new Map([
   ['EPIPE', 'lost'],
 ])
 
-/** The other side serves no version of TLS that was offered. */
+/** The server accepts none of the TLS versions that were offered. */
 function isOfVersion(error: Error): boolean {
   return /protocol version|unsupported protocol|no protocols available/i.test(tlsFaultOf(error) ?? '')
 }
 
-/** What is no error of the network is one of TLS: a certificate, a name, a protocol. */
+/** An error that is none of the network is one of TLS: the certificate, its name, the protocol. */
 function reasonOf(error: Error): ConnectFailure {
   return reasons.get((error as NodeJS.ErrnoException).code ?? '') ?? 'tls'
 }

@@ -1,4 +1,4 @@
-/** Whether the upstreams can be reached: asked once by `check` and at the start, and again and again where `/readyz` follows it. */
+/** Whether the upstreams can be reached. `check` and the start ask once; where `/readyz` depends on it, it is asked every five seconds. */
 import type { ConnectFailure } from '../session/labels.ts'
 import { dial, type Target } from './dial.ts'
 
@@ -13,7 +13,7 @@ export interface Probe {
   readonly detail: string | undefined
 }
 
-/** Dials and hangs up again; nothing of XMPP is said. `domain`: the name that a certificate must bear where none is configured. */
+/** Connects and disconnects; nothing of XMPP is sent. `domain`: the name that a certificate must have where none is configured. */
 export function probe(upstream: string, target: Target, domain: string): Promise<Probe> {
   const address = hostPort(target)
   return new Promise(resolve => {
@@ -54,7 +54,7 @@ export function hostPort({ address, port }: Pick<Target, 'address' | 'port'>): s
 /** Milliseconds between two attempts. */
 const every = 5_000
 
-/** Asks each upstream every five seconds. The gate is good for something while one of them is reached. */
+/** Asks each upstream every five seconds. The gate is ready while at least one of them is reached. */
 export class UpstreamWatch {
   private readonly probes: readonly (() => Promise<Probe>)[]
   private readonly reached = new Map<number, boolean>()

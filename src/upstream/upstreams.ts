@@ -7,7 +7,7 @@ import type { Connection } from '../transport/connection.ts'
 import { dial, type Target, type TlsAtMost } from './dial.ts'
 import { hostPort } from './probe.ts'
 
-/** Whom a connection is for. */
+/** What a connection to an upstream is for. */
 export interface Dialled {
   /** The name of the upstream. */
   readonly upstream: string
@@ -61,7 +61,7 @@ export class Upstreams {
     return dial(target, domain, client, done, failed, this.tlsAtMost(upstream, tls))
   }
 
-  /** As old as the client's, unless the upstream has refused that before: then a login counts for more. */
+  /** The client's version, unless the upstream has refused it before: a login matters more. */
   private tlsAtMost(name: string, tls: string | undefined): TlsAtMost | undefined {
     // There is none newer than TLS 1.3.
     if (tls !== 'TLSv1.2' || this.withoutTls12.has(name)) return undefined

@@ -1,13 +1,13 @@
 /**
- * What saxes lets pass while libexpat, which reads what we forward, or RFC 6120 section 11 does not: one check for each. What fails is
- * thrown as `Refused`, through saxes, to reader.ts.
+ * Checks for what saxes accepts and libexpat or RFC 6120 section 11 does not; servers use libexpat. A failed check throws
+ * `Refused`, through saxes, to reader.ts.
  */
 /** `nested`: the root's own start tag again, below the root. */
 export type XmlFault = 'malformed' | 'restricted' | 'encoding' | 'limit' | 'text' | 'nested'
 
 export class Refused extends Error {
   readonly fault: XmlFault
-  /** Of the offending character, in UTF-16 units; `undefined` where it is the one that saxes read last. */
+  /** The position of the character at fault, in UTF-16 units; `undefined`: it is the last one that saxes has read. */
   readonly position: number | undefined
   constructor(fault: XmlFault, message: string, position?: number) {
     super(message)
@@ -28,7 +28,7 @@ const start =
 const part = `[${start}][-.0-9\\u00b7\\u0300-\\u036f\\u203f\\u2040${start}]*`
 const anyName = new RegExp(`^${part}(?::${part})?$`, 'u')
 
-/** The same for what a server relays: any name of XML 1.0. saxes does not look at what stands behind a colon. */
+/** A name in what a server relays: any name of XML 1.0. saxes does not check what follows a colon. */
 export function checkRelayedName(name: string): void {
   if (!plainName.test(name) && !anyName.test(name)) throw new Refused('malformed', 'no name of XML')
 }
@@ -47,7 +47,7 @@ const referenceLength = 10
 const notInReference = /[^#A-Za-z0-9]/
 const padding = /^(#x?0)0+/
 
-/** A reference with one of the zeros that its number begins with: they say nothing, and a peer may write any number of them. */
+/** A numeric reference without leading zeros but one: a peer may write any number of them. */
 export function unpadded(reference: string): string {
   return reference.replace(padding, '$1')
 }
@@ -60,7 +60,7 @@ export function checkReference(reference: string, end: number): void {
   if (bad !== -1) throw new Refused('malformed', "a bare '&'", end - known.length + bad)
   if (head.length <= referenceLength) return
   const at = end - known.length + referenceLength
-  // So many digits are no character's number (XML 1.0 section 4.1).
+  // A number of more digits is no character (XML 1.0 section 4.1).
   if (head[0] === '#') throw new Refused('malformed', 'a reference to no character', at)
   throw new Refused('restricted', 'an entity that XML does not define', at)
 }
@@ -81,7 +81,7 @@ const restricted = [
   'XML declaration must appear',
 ]
 
-/** What saxes complains of, in its words, where it is not plain ill-formedness. */
+/** The faults that saxes reports in its own words and that are not just ill-formed XML. */
 export function faultOf(message: string): XmlFault {
   return restricted.some(words => message.includes(words)) ? 'restricted' : 'malformed'
 }

@@ -1,18 +1,14 @@
 /**
- * Bytes to whole elements, however the bytes are cut.
- *
- * saxes does the reading; it lives in this file only. It is lenient in ways that libexpat, which reads what we forward, is not, so
- * nothing it says is believed without guards (expat-checks.ts, utf8.ts), and:
- * - an element counts only when saxes was content with its end tag (it reports the end first, the mismatch afterwards);
- * - size, depth, elements, attributes and names are bounded (saxes has no limits, and its namespace look-up is O(depth));
+ * Reads bytes, cut anywhere, and gives whole elements. saxes parses; it is used in this file only. It accepts more than libexpat,
+ * which servers use to read what the gate forwards. So its results are checked (expat-checks.ts, utf8.ts), and:
+ * - an element counts only when saxes has accepted its end tag (it reports the end first and the mismatch afterwards);
+ * - size, depth, elements, attributes and names are limited (saxes has no limits, and its namespace look-up is O(depth));
  * - U+FEFF at the start is text like any other (RFC 6120 section 11.6): saxes would skip it;
  * - after the first error the parser object is dropped: it would go on from the middle of a token.
- *
- * White space between elements never reaches saxes, which would keep it until the next tag; nor does white space before a stream's
- * header, which is what is left of the stream before (a line break behind `<auth/>`, and XML forbids it before a declaration).
- *
- * What is said does not depend on how the bytes were cut, but for the number of `whitespace` items in a row or before stray text: where
- * a piece holds two offences the first one counts, whichever saxes or a guard noticed first.
+ * White space between elements is not given to saxes, which would keep it until the next tag. Nor is white space before a
+ * stream's header: it is left over from the stream before (a line break behind `<auth/>`), and XML forbids it before a
+ * declaration. The result does not depend on how the bytes were cut, except for the number of `whitespace` items in a row or
+ * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
@@ -40,7 +36,7 @@ export type XmlItem =
   /** Between the elements below a root; a document that is one element has none. */
   | { readonly xml: 'whitespace' }
   | { readonly xml: 'close' }
-  /** The last thing said: nothing is read after it. */
+  /** The last item: nothing is read after it. */
   | { readonly xml: 'error'; readonly fault: XmlFault; readonly text: string }
 
 export interface XmlLimits {
@@ -59,7 +55,7 @@ export interface XmlLimits {
   readonly blank?: number
 }
 
-/** What one open element declares: as saxes has it, and by prefix what saxes has trimmed. */
+/** The namespaces that one open element declares: as saxes has them, and, by prefix, those whose value saxes has trimmed. */
 interface Scope {
   readonly declared: Readonly<Record<string, string>>
   readonly untrimmed: ReadonlyMap<string, string> | undefined
@@ -69,27 +65,25 @@ export interface XmlReaderOptions {
   /** Depth of what is an item: 1 below a stream's root, 0 when a document is one element. */
   readonly level: 0 | 1
   readonly limits: XmlLimits
-  /**
-   * A server's stream: it has read what it relays, and whoever it is meant for must get it. Names and namespaces are taken as they are.
-   */
+  /** A server's stream: what it relays was accepted by the server and must reach the client. Names and namespaces are not checked. */
   readonly relayed?: boolean
 }
 
 /**
- * saxes looks for a namespace among all elements that are open: an element, and an attribute with a prefix, costs as many steps as it is
- * deep. Within one element of the limit's size there are so many steps for each byte; those of Prosody's largest stanza take as long as
- * its bytes do.
+ * saxes looks for a namespace in all open elements: an element, and an attribute with a prefix, costs as many steps as it is
+ * deep. This is the number of such steps for each byte of the size limit; in Prosody's largest stanza they take as long as its
+ * bytes do.
  */
 const nestingPerByte = 16
 /** UTF-16 units up to the end of the root's start tag. */
 const prologLength = 10_000
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
-/** Something other than white space before the next tag. */
+/** Something other than white space stands before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const between = 'there is text between the elements of the stream'
 
 type Parser = SaxesParser<{ xmlns: true }>
-/** What saxes keeps to itself: whether it is reading a reference, what it has of it, and what it makes of a whole one. */
+/** Private members of saxes: whether it is reading a reference, what it has of it, and what it makes of a whole one. */
 interface References {
   entity: string
   readonly state: number
@@ -102,14 +96,14 @@ interface Growing extends Element {
 }
 
 export class XmlReader {
-  /** Read one tag at a time, so that whoever reads can stop after any element and take the rest away (STARTTLS, restarts). */
+  /** Reads one tag at a time, so that the caller can stop after any element and take the remaining bytes (STARTTLS, restarts). */
   stepwise = false
-  /** May be set anew between two items. */
+  /** May be changed between two items. */
   limits: XmlLimits
 
   private readonly level: 0 | 1
   private readonly relayed: boolean
-  /** Of the start tag that is being read. */
+  /** State of the start tag that is being read. */
   private untrimmed = new Map<string, string>()
   private readonly scopes: Scope[] = []
   private readonly utf8 = new Utf8()
@@ -119,7 +113,7 @@ export class XmlReader {
   /** The default namespace that the root declares. */
   private content: string | undefined
   private readonly stack: Growing[] = []
-  /** Whole, unless saxes objects to its end tag. */
+  /** An element whose end saxes has reported; it counts unless saxes refuses its end tag. */
   private ended: XmlItem | undefined
   private elements = 0
   /** The sum of the depths of these elements. */
@@ -133,7 +127,7 @@ export class XmlReader {
   /** The position of the `<` of the start tag that is being read. */
   private tag = 0
 
-  /** Decoded, not yet given to saxes. */
+  /** Decoded text that was not yet given to saxes. */
   private text = ''
   /** UTF-16 units read before the root's start tag ended, and the last of them; `undefined` after it. */
   private prolog: { readonly length: number; readonly last: string } | undefined = { length: 0, last: '' }
@@ -169,7 +163,7 @@ export class XmlReader {
     return this.queue.shift()
   }
 
-  /** Says that nothing follows: what is unfinished becomes an error. */
+  /** Ends the document: an unfinished element becomes an error. */
   finish(): void {
     while (this.parser !== undefined && this.advance());
     if (this.parser === undefined) return
@@ -178,7 +172,7 @@ export class XmlReader {
     this.parser = undefined
   }
 
-  /** Takes what was pushed and not read: it belongs to whoever reads next. */
+  /** Takes the bytes that were pushed and not read. */
   takeRest(): Buffer {
     const rest = Buffer.concat([Buffer.from(this.text), this.utf8.takeRest()])
     this.text = ''
@@ -202,7 +196,7 @@ export class XmlReader {
     }, piece)
   }
 
-  /** Nothing legal has `<!` before the root's start tag ends, and saxes speaks of a DOCTYPE only at its end, however far that is. */
+  /** Before the root's start tag `<!` can only be a DOCTYPE, and saxes reports that only at its end, which may be far. */
   private readProlog(piece: string, before: { readonly length: number; readonly last: string }): void {
     if (before.length === 0 && piece[0] === '\ufeff') {
       this.fail('malformed', 'U+FEFF before the root element')
@@ -237,13 +231,13 @@ export class XmlReader {
     return true
   }
 
-  /** White space at the end of a piece waits until it is known whether it stands between elements. */
+  /** White space at the end of a piece is kept until it is known whether it stands between elements. */
   private takePiece(): string {
     const step = this.stepwise || this.prolog !== undefined ? this.text.indexOf('>') + 1 : 0
     const piece = step === 0 ? this.text : this.text.slice(0, step)
     let end = piece.length
     while (end > 0 && isSpace(piece.charCodeAt(end - 1))) end--
-    // White space alone is part of an item: between items it would have been skipped.
+    // White space alone belongs to an element here: between elements it would have been skipped.
     if (end === 0) end = piece.length
     this.text = this.text.slice(end)
     return piece.slice(0, end)
@@ -268,7 +262,7 @@ export class XmlReader {
     this.commit()
   }
 
-  /** What is wrong with a reference that saxes was reading when something behind it was wrong: that came first. */
+  /** The fault of an unfinished reference, when a later character was refused: the reference came first. */
   private cutReference(parser: Parser): unknown {
     const { entity, state, stateTable, sEntity } = parser as unknown as References
     if (stateTable[state] !== sEntity) return undefined
@@ -282,14 +276,14 @@ export class XmlReader {
     return undefined
   }
 
-  /** Says what was the first offence, at the latest the one that was thrown for the character before `position`. */
+  /** Gives the first fault; that is at the latest the one thrown for the character before `position`. */
   private failAt(error: unknown, message: string, position: number): void {
     const noticed = error instanceof Refused && error.position !== undefined ? error.position : position - 1
-    // Text around the root is an offence from its first character on; saxes speaks of it at its end.
+    // Text outside the root is a fault from its first character on; saxes reports it at its end.
     const at = message.includes('outside of root') ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + Buffer.byteLength(this.since(at)) > this.limits.bytes) this.fail('limit', this.tooLong())
-    // What the peer wrote, names without bound among it, is not said back.
+    // Text of the peer, such as names of any length, is not repeated to it.
     else this.fail(error instanceof Refused ? error.fault : faultOf(message), message.replace(/: .*/s, ''))
   }
 
@@ -301,13 +295,13 @@ export class XmlReader {
 
   private afterPiece(): void {
     const end = this.start + this.piece.length
-    // A bare '&' is no error to saxes until the next ';', which may be stanzas away.
+    // saxes does not refuse a bare '&' before the next ';', which may be in a later stanza.
     const references = this.parser as unknown as References
     checkReference(references.entity, end)
-    // Kept short, so that the next piece does not look through all of its zeros again.
+    // Shortened, so that the next piece does not go through all of its zeros again.
     references.entity = unpadded(references.entity)
     if (this.boundary >= end) return
-    // Said now, not when saxes reports the text at the next '<'.
+    // Reported now, not when saxes reports the text at the next '<'.
     if (this.isBetween()) this.checkBetween(end)
     this.checkSize(end)
     this.bytes += Buffer.byteLength(this.since(end))
@@ -318,7 +312,7 @@ export class XmlReader {
     return this.level === 1 && this.stack.length === 1 && this.boundary >= this.start
   }
 
-  /** What this piece has of the present item, up to a position. */
+  /** The bytes of the present item in this piece, up to a position. */
   private since(position: number): string {
     return this.piece.slice(Math.max(this.boundary - this.start, 0), Math.max(position - this.start, 0))
   }
@@ -371,7 +365,7 @@ export class XmlReader {
   private onStart(name: string, position: number): void {
     this.commit()
     this.attributes = 0
-    // Between the two stands what ended the name.
+    // The character between them has ended the name.
     this.tag = position - 1 - name.length - 1
     if (this.stack.length === this.level) {
       this.blank = 0
@@ -387,7 +381,7 @@ export class XmlReader {
     this.checkName(name)
   }
 
-  /** Of a name that saxes is going to look for. */
+  /** Counts the steps of saxes for a name with a namespace. */
   private checkNesting(): void {
     this.nesting += this.stack.length - this.level
     if (this.nesting > nestingPerByte * this.limits.bytes)
@@ -433,7 +427,7 @@ export class XmlReader {
       if (prefix !== '' && prefix !== 'xml') this.growth.attribute(prefix, uri)
     }
     const parent = this.stack.at(-1)
-    // Whatever follows would be within it, and never come.
+    // Everything that follows would be inside it, and would never be complete.
     if (this.level === 1 && this.stack.length === 1 && tag.local === parent?.name && ns === parent.ns)
       throw new Refused('nested', 'a second stream header')
     const outside = this.level === 1 && this.stack.length === 1 ? this.content : parent?.ns
@@ -460,7 +454,7 @@ export class XmlReader {
     if (untrimmed.size > 0) this.untrimmed = new Map()
   }
 
-  /** The namespace that a prefix stands for as it was written: saxes has trimmed it. */
+  /** The namespace of a prefix as it was written: saxes trims it. */
   private resolve(prefix: string, trimmed: string): string {
     for (let i = this.scopes.length - 1; i >= 0; i--) {
       const scope = this.scopes[i] as Scope

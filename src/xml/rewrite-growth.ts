@@ -4,9 +4,10 @@ import { quoted } from './writer.ts'
 const around = 2
 
 /**
- * By how much a start tag is longer when it is written anew (writer.ts), in UTF-16 units: each element declares the namespaces that its
- * surroundings lack, and one long name, declared once and used by a thousand elements through its prefix, becomes a thousand long names.
- * What the tag itself declared is set against it. Beyond that counts each name that an attribute repeats: the tree has it in each key.
+ * The number of UTF-16 units by which a start tag becomes longer when xml/writer.ts writes it. The writer declares a namespace at
+ * each element whose surroundings lack it, so one long name that is declared once and used by a thousand elements with a prefix
+ * becomes a thousand long names. Declarations that the tag itself had are subtracted. Names that attributes repeat are added: the
+ * element has the name in each key.
  */
 export class RewriteGrowth {
   private came = 0
@@ -43,7 +44,7 @@ export class RewriteGrowth {
     this.uris.add(uri)
   }
 
-  /** Of the whole tag. */
+  /** The total of the tag. */
   get total(): number {
     return Math.max(this.owed - this.came, 0) + this.repeated
   }

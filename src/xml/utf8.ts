@@ -3,11 +3,12 @@ import { isAscii, isUtf8 } from 'node:buffer'
 const nothing = Buffer.alloc(0)
 
 /**
- * Strict UTF-8, cut anywhere. Node's own decoders put U+FFFD for what libexpat refuses; this one stops before the first bad byte
- * (RFC 6120 section 11.6) and still gives the text in front of it, so that the outcome does not depend on how the bytes were cut.
+ * Decodes UTF-8 strictly, from bytes that are cut anywhere. Node's decoders put U+FFFD where libexpat refuses a byte. This one
+ * stops before the first bad byte (RFC 6120 section 11.6) and gives the text in front of it, so that the result does not depend
+ * on how the bytes were cut.
  */
 export class Utf8 {
-  /** Set once a byte was met that is no UTF-8. Nothing is decoded after it, unless it is taken away. */
+  /** Set when a byte is no UTF-8. No more is decoded after it, unless the byte is taken away. */
   bad = false
   private tail: Buffer = nothing
 
@@ -57,7 +58,7 @@ function characterLength(first: number): number {
   return first >= 0xc2 && first < 0xe0 ? 2 : 1
 }
 
-/** The length of the longest prefix that is UTF-8, by halving: a prefix that ends between characters is good or bad for good. */
+/** The length of the longest prefix that is UTF-8, by bisection: a prefix that ends between characters stays good or bad. */
 function goodLength(bytes: Buffer, end: number): number {
   let good = 0
   let bad = end
@@ -68,7 +69,7 @@ function goodLength(bytes: Buffer, end: number): number {
       else bad = middle - 1
       continue
     }
-    // The halves meet inside one character: it is tried whole.
+    // What is left is a part of one character: it is tried as a whole.
     const next = good + characterLength(bytes[good] as number)
     if (next > end || !isUtf8(bytes.subarray(good, next))) return good
     good = next

@@ -11,10 +11,11 @@ export interface WriteContext {
 }
 
 /**
- * Text of an element in canonical spelling: no prefixes but the one bound outside, references only where they are needed, the shorter of
- * two spellings. Reading it again gives the same element, in libexpat too. It is hardly longer than what was read, whatever that was (a server
- * must not refuse it for its size): each CDATA section of twelve bytes that is spelled otherwise may cost three, and a namespace that
- * was declared once, with a prefix, is declared wherever the surroundings lack it, which the reader bounds.
+ * The text of an element in canonical spelling: no prefixes but the one bound outside, references only where they are needed, and
+ * the shorter of two spellings. Reading it gives the same element, also with libexpat. It is hardly longer than the text that was
+ * read, since a server must not refuse it for its size: a CDATA section that is spelled otherwise may cost three bytes for its
+ * twelve, and a namespace that was declared once with a prefix is declared wherever the surroundings lack it, which the reader
+ * limits.
  */
 export function write(element: Element, around: WriteContext): string {
   const { content, bound } = around
@@ -61,9 +62,7 @@ function prefixOf(ns: string, bound: WriteContext['bound']): string | undefined 
   return ns === 'http://www.w3.org/XML/1998/namespace' ? 'xml' : undefined
 }
 
-/**
- * No spelling of a reader's is shorter than these: `&#9;` and `&#34;` are, for what stands in their place, the shortest there are.
- */
+/** The shortest references for these characters. */
 const references: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -75,9 +74,9 @@ const references: Readonly<Record<string, string>> = {
   '\r': '&#xD;',
 }
 
-/** A `>` needs a reference only where it would end a CDATA section; elsewhere it would quadruple honest text. */
+/** A `>` needs a reference only where it would end a CDATA section; elsewhere the reference would make honest text four times as long. */
 const inText = /[&<\r]|(?<=\]\])>/
-/** Text that follows text: what stands before it may be the brackets. */
+/** For text that follows text: the brackets may be at the end of the text before. */
 const inLaterText = /[&<\r]|(?<=^|^\]|\]\])>/
 const everyInText = new RegExp(inText, 'g')
 const everyInLaterText = new RegExp(inLaterText, 'g')
@@ -87,14 +86,14 @@ function writeText(text: string, followsText: boolean, mayHaveSections: boolean)
   const special = followsText ? inLaterText : inText
   if (!special.test(text)) return text
   if (!mayHaveSections) return text.replace(followsText ? everyInLaterText : everyInText, reference)
-  // Neither fits into a CDATA section.
+  // A CDATA section can hold neither of them.
   return text
     .split(followsText ? /(\r|(?<=^|^\]|\]\])>)/ : /(\r|(?<=\]\])>)/)
     .map((part, index) => (index % 2 === 1 ? reference(part) : writePart(part)))
     .join('')
 }
 
-/** Each `<` and `&` by reference, or the whole as a CDATA section where that is shorter: it was one then. */
+/** Each `<` and `&` as a reference, or everything in a CDATA section where that is shorter. */
 function writePart(part: string): string {
   const escaped = part.replace(/[&<]/g, reference)
   return escaped.length > part.length + sectionLength ? `<![CDATA[${part}]]>` : escaped

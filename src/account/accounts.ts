@@ -1,8 +1,8 @@
 /**
- * What the sessions of one account share. A session tells what it has seen; the others are told. One of them, the *leader*, is the
- * one whose roster and pushes count for the account: each push reaches every interested session, and must be counted once.
- *
- * Accounts outlive their sessions, a bounded number of them, so that a roster version can be recognised at the next login.
+ * What the sessions of one account share. A session tells what it has seen, and the account's other sessions are told. One
+ * session, the *leader*, is the one whose roster and pushes count for the account: each push reaches every interested session and
+ * must be counted once. An account is remembered after its last session, up to a number of accounts, so that a roster version can
+ * be recognised at the next login.
  */
 
 import { bareOf, foldBare } from '../stanza/jid.ts'
@@ -13,16 +13,16 @@ import type { AccountNews, AccountSnapshot } from './news.ts'
 import type { AccountReport } from './report.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
 
-/** Stands for a session: anything that is equal to itself alone. */
+/** A session, as an object that is only compared by identity. */
 export type AccountMember = object
 
 export interface NewsDelivery<M extends AccountMember> {
-  /** Who is to be told what. */
+  /** The sessions to be told, and the news for each. */
   readonly tell: readonly (readonly [M, AccountNews])[]
   readonly reports: readonly AccountReport[]
 }
 
-/** What whoever runs the gate may ask of an account. */
+/** What the console shows of an account. */
 export interface AccountView {
   /** Sessions at present. */
   readonly sessions: number
@@ -30,7 +30,7 @@ export interface AccountView {
   readonly complete: boolean
   /** A session sees the roster's pushes: what is known is the present state. */
   readonly live: boolean
-  /** By folded bare JID. `since`: milliseconds since 1970; `undefined`: it was so before the gate saw it. */
+  /** Contacts by folded bare JID. `since`: milliseconds since 1970; `undefined`: the state is older than what the gate has seen. */
   readonly contacts: readonly {
     readonly contact: string
     readonly state: Visible
@@ -40,7 +40,7 @@ export interface AccountView {
 
 interface Account<M> {
   readonly members: Set<M>
-  /** Members that have seen a roster in full: pushes reach them (RFC 6121 section 2.2). */
+  /** Members that have seen a whole roster: pushes reach them (RFC 6121 section 2.2). */
   readonly interested: Set<M>
   leader: M | undefined
   /** The roster that the leader has seen. */
@@ -61,7 +61,7 @@ export class Accounts<M extends AccountMember> {
     this.atMost = atMost
   }
 
-  /** A session of this account has begun. */
+  /** A session of this account begins. */
   attach(jid: string, member: M): AccountSnapshot {
     const account = this.account(jid)
     account.members.add(member)
@@ -83,7 +83,7 @@ export class Accounts<M extends AccountMember> {
     return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts }
   }
 
-  /** `time`: milliseconds since 1970; left out: how long a request has waited is not told. */
+  /** `member` tells something. `time`: milliseconds since 1970; left out: the time that a request has waited is not reported. */
   tell(jid: string, member: M, news: AccountNews, time?: number): NewsDelivery<M> {
     const account = this.account(jid)
     if (!account.members.has(member)) return told
@@ -115,14 +115,15 @@ export class Accounts<M extends AccountMember> {
     if (news.news !== 'push') return { tell: others.map(other => [other, news]), reports: [] }
     const { item, before, ver } = news
     const after = item.removed ? undefined : { subscription: item.subscription, ask: item.ask }
-    // Without the whole roster before it, a push says nothing of the roster's other items, whatever its version.
+    // A push says nothing of the roster's other items, so without a whole roster before it the ledger stays incomplete, whatever
+    // its version.
     if (isLed(account)) {
       account.ledger.push(item, ver)
       noteMove(account, item.jid, [before, after], time)
     }
     const heard = isLed(account) ? others : []
     const happened = reportsOf(history.pushed(item, before, time))
-    // A new name or group moves nothing.
+    // A changed name or group changes no state.
     const moved =
       before !== undefined && isSame(before, after) ? [] : [{ report: 'transition', before, after } as const]
     return { tell: heard.map(other => [other, news]), reports: [...moved, ...happened] }
@@ -140,7 +141,7 @@ export class Accounts<M extends AccountMember> {
     this.forgetOldest()
     if (account.leader !== member) return told
     account.leader = account.interested.values().next().value
-    // It may be ahead of what the account has seen, or behind: it tells its roster anew.
+    // The new leader may have seen more or less than the account: it tells its roster again.
     if (account.leader !== undefined) return { tell: [[account.leader, { news: 'lead' }]], reports: [] }
     return { tell: [...account.members].map(other => [other, { news: 'blind' }]), reports: [] }
   }
@@ -181,7 +182,7 @@ function noteMove<M>(
   else if (!isSame(before, after)) since.set(key, time)
 }
 
-/** What a roster shows otherwise than before has moved at a time that nobody knows. */
+/** Contacts whose state a roster shows changed: the time of the change is not known. */
 function forgetMoved<M>({ since, ledger }: Account<M>, before: ReadonlyMap<string, Visible>): void {
   const now = ledger.visibleItems()
   for (const contact of since.keys()) if (!isSame(before.get(contact), now.get(contact))) since.delete(contact)

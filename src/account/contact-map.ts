@@ -1,20 +1,20 @@
-/** What is known of each contact of a roster, found by every spelling that may mean the contact. */
+/** A map by contact that finds a contact by every spelling that may mean it. */
 import { copied } from '../stanza/copied.ts'
 import { bareOf, foldBare, skeletonOf } from '../stanza/jid.ts'
 
-/** Whether the server itself has named the contact; the user's client may spell it otherwise. */
+/** Whether the server has named the contact by this spelling; the user's client may spell it otherwise. */
 interface Shown {
   readonly isShown: boolean
 }
 
 /**
- * Values by contact. A server may prepare an address otherwise than the client has spelled it (`straße`, `strasse`): where no contact
- * is known by the very spelling, one is meant that some profile would make of it. Two contacts that the server itself names apart stay
- * two.
+ * Values by contact. A server may prepare an address otherwise than the client has spelled it (`straße`, `strasse`). Where no
+ * contact has exactly this spelling, the contact is found that some profile takes for the same. Two contacts that the server
+ * itself has named stay two.
  */
 export class ContactMap<Value extends Shown> {
   private readonly values = new Map<string, Value>()
-  /** Keys by skeleton, of contacts whose key is another: most rosters have none. */
+  /** Keys by skeleton, for contacts whose key differs from the skeleton: most rosters have none. */
   private readonly others = new Map<string, string[]>()
 
   get size(): number {
@@ -31,14 +31,17 @@ export class ContactMap<Value extends Shown> {
     return this.values.get(key) ?? this.values.get(this.similarTo(jid, key) ?? '')
   }
 
-  /** The contact that the server names so: one by this very spelling, or one that only the client has named so far, which has it from now on. */
+  /**
+   * The contact that the server names so: the one with exactly this spelling, or one that only the client has named so far; it
+   * gets this spelling.
+   */
   getShown(jid: string): Value | undefined {
     const key = keyOf(jid)
     const exact = this.values.get(key)
     if (exact !== undefined) return exact
     const similar = this.similarTo(jid, key)
     const value = similar === undefined ? undefined : this.values.get(similar)
-    // Named by the server before: another contact, which some profile would take for this one.
+    // The server has named it before: it is another contact, which some profile would take for this one.
     if (similar === undefined || value === undefined) return undefined
     if (value.isShown) return undefined
     this.remove(similar)
@@ -72,7 +75,7 @@ export class ContactMap<Value extends Shown> {
   }
 }
 
-/** What a contact is kept under. What cannot be folded is kept as it is spelled. */
+/** The key of a contact: the folded bare JID, or the bare JID as spelled if it cannot be folded. */
 export function keyOf(jid: string): string {
   return foldBare(bareOf(jid)) ?? bareOf(jid)
 }

@@ -1,12 +1,10 @@
 /**
- * What one stream has shown of its account's subscriptions, and whether an inbound notification answers something that was asked.
- *
- * Each stream keeps a ledger of its own: a server sends presence and pushes in one order down one stream, and in another order, or
- * at another time, down the next. What only another stream of the account can know is told (accounts.ts).
- *
- * Servers differ in what comes first, the roster push or the presence. So the present state alone decides nothing:
- * - a *request episode* begins with the user's `subscribe`, or with an item that newly shows `ask`; it outlives the push to `to` or
- *   `both`, pays for one `subscribed`, and ends when the request is withdrawn or refused;
+ * What one stream has shown of its account's subscriptions, and whether an inbound notification is believed. Each stream has a
+ * ledger of its own: a server sends presence and pushes in one order on one stream and in another order, or at another time, on
+ * the next. What only another stream of the account can know is told by accounts.ts. Servers differ in which comes first, the
+ * roster push or the presence. So the present state alone decides nothing:
+ * - a *request episode* begins with the user's `subscribe`, or with an item that newly shows `ask`. It goes on after the push to `to` or `both`,
+ *   makes one `subscribed` believable, and ends when the request is withdrawn or refused;
  * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
  */
 
@@ -27,26 +25,29 @@ interface Contact {
   visible: Visible
   episode: Episode
   credit: boolean
-  /** The loss of `to` or `ask` that a push has yet to show: an `unsubscribed` was *heard*, or the user's `unsubscribe` has *made* it. */
+  /** A loss of `to` or `ask` that no push has shown yet. `heard`: an `unsubscribed` came; `made`: the user's `unsubscribe` went out. */
   loss: 'none' | 'heard' | 'made'
-  /** The episode began after that: the push that is yet to come does not end it. */
+  /** The episode began after that loss: the push that shows the loss does not end the episode. */
   renewed: boolean
   /** A result or a push has shown the contact. */
   isShown: boolean
   /**
-   * The first word about the contact was a push, so what it has moved is not known: it may be the *gain* of a `subscribed`, or the *loss*
-   * of an `unsubscribed`, that is yet to come. The server of a session that has not asked for its roster may push all the same.
+   * The contact was first named by a push, so it is not known what the push has changed. `gain`: it may belong to a `subscribed`
+   * that is yet to come; `loss`: to an `unsubscribed`. A server may push to a session that has not asked for its roster.
    */
   unjudged: 'none' | 'gain' | 'loss'
 }
 
-/** A client may ask ever new contacts; no roster is as long. Of those beyond it nothing is known that a roster has not shown. */
+/**
+ * Contacts of one ledger; no roster is as long. A client may send requests to any number of contacts. Of contacts beyond this
+ * number only what a roster shows is known.
+ */
 const contactsAtMost = 100_000
 
 const nothing: Visible = { subscription: 'none', ask: false }
 
 export class Ledger {
-  /** The whole roster was seen: a contact that is not in it is known to be in no state. */
+  /** The whole roster was seen: the state of a contact that is not in it is none. */
   complete = false
   /** The roster version that this ledger stands at, `undefined` for a server without versions. */
   ver: string | undefined
@@ -59,7 +60,7 @@ export class Ledger {
     return contact?.visible ?? nothing
   }
 
-  /** A push was the first word about the contact, and what it has moved is not known. */
+  /** The contact was first named by a push, and it is not known what that push has changed. */
   isUnjudged(jid: string): boolean {
     return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
   }
@@ -78,13 +79,13 @@ export class Ledger {
     const state = this.stateOf(jid)
     if (state === undefined) return 'unknown'
     if (state.ask || seesContact(state)) return 'accept'
-    // An open request may be denied before the push that shows it.
+    // An open request may be denied before the push that shows it has come.
     const contact = this.contacts.get(jid)
     if (contact?.credit === true || contact?.episode === 'open') return 'accept'
     return contact?.unjudged === 'loss' ? 'unknown' : 'refuse'
   }
 
-  /** An inbound `subscribed` was delivered: one request, or one gain that cannot be judged, pays for one. */
+  /** An inbound `subscribed` was delivered: it uses up the open request, or the gain that could not be checked. */
   tookSubscribed(jid: string): void {
     const contact = this.contact(jid)
     if (contact === undefined) return
@@ -97,19 +98,19 @@ export class Ledger {
     const contact = this.contact(jid)
     if (contact === undefined) return
     const { visible, unjudged } = contact
-    // The push of this loss has come before.
+    // The push that shows this loss came first.
     if (unjudged === 'loss') {
       contact.unjudged = 'none'
       return
     }
-    // The credit is for a loss that was shown: an episode that is open now is a newer request.
+    // The credit belongs to a loss that a push has shown: an open episode is a newer request.
     if (!visible.ask && !seesContact(visible) && contact.credit) contact.credit = false
     else contact.loss = 'heard'
   }
 
   /**
-   * A `subscribe` of the user's went out on this stream. Says whether it begins a request: while one is pending it repeats it, and in
-   * state To it acknowledges (RFC 3921 section 9.4).
+   * The user's `subscribe` went out on this stream. Says whether it begins a request: it repeats a pending one, and in state To
+   * it acknowledges (RFC 3921 section 9.4).
    */
   asked(jid: string): boolean {
     const contact = this.contact(jid)
@@ -119,7 +120,7 @@ export class Ledger {
     return true
   }
 
-  /** A request was begun on another stream of the account. What it answers there may not have been heard here yet. */
+  /** A request was begun on another stream of the account. Its answer may not have come on this stream yet. */
   askedElsewhere(jid: string): void {
     const contact = this.contact(jid)
     if (contact !== undefined) begin(contact)
@@ -144,9 +145,9 @@ export class Ledger {
     return before
   }
 
-  /** A whole roster (RFC 6121 section 2.1.4): what it does not name is gone. */
+  /** A whole roster (RFC 6121 section 2.1.4): contacts that are not in it are removed. */
   replace(items: readonly RosterItem[], ver: string | undefined): void {
-    // A request under way is not in it yet: who was not shown before is not gone.
+    // A request that was just sent is not in the roster yet: a contact that no roster has shown is not removed.
     const left = new Set(this.visibleItems().keys())
     for (const item of items) {
       this.show(item)
@@ -157,13 +158,13 @@ export class Ledger {
     this.ver = ver
   }
 
-  /** The server said that this version, which another stream had seen, is the present one (RFC 6121 section 2.6.3). */
+  /** The server has said that this version, which another stream has seen, is the present one (RFC 6121 section 2.6.3). */
   adopt(snapshot: RosterSnapshot): void {
     const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
     this.replace(items, snapshot.ver)
   }
 
-  /** The visible states by folded bare JID, those that say nothing left out. */
+  /** The visible states by folded bare JID, without those that are none. */
   visibleItems(): Map<string, Visible> {
     const items = new Map<string, Visible>()
     for (const [jid, { visible }] of this.contacts.entries()) if (visible !== nothing) items.set(jid, visible)
@@ -200,7 +201,7 @@ export class Ledger {
 
 function unjudgedOf({ visible, episode }: Contact): Contact['unjudged'] {
   if (seesContact(visible)) return 'gain'
-  // The request that is shown may be a newer one than that which was answered.
+  // The request that the item shows may be newer than the one that was answered.
   if (visible.ask) return episode === 'spent' ? 'gain' : 'none'
   return 'loss'
 }
@@ -225,6 +226,6 @@ function move(contact: Contact, before: Visible, item: RosterItem): void {
     contact.loss = 'none'
     contact.renewed = false
   }
-  // An `ask` that comes late belongs to the request that was answered already, unless what was granted is lost again.
+  // A late `ask` belongs to the request that was answered already, unless what was granted is lost with it.
   if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && lost))) contact.episode = 'open'
 }

@@ -4,7 +4,7 @@ import type { SubscriptionType } from '../stanza/stanza.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import type { RosterSnapshot } from './ledger.ts'
 
-/** What one session of an account knows and another cannot. Contacts as the stanza spelled them. */
+/** What one session of an account tells the others. Contacts are spelled as in the stanza. */
 export type AccountNews =
   | { readonly news: 'asked' | 'gave-up'; readonly contact: string }
   | { readonly news: 'roster'; readonly items: readonly RosterItem[]; readonly ver: string | undefined }
@@ -14,21 +14,21 @@ export type AccountNews =
       readonly ver: string | undefined
       readonly before: Visible | undefined
     }
-  /** Any other subscription stanza has passed; no other session wants to know. */
+  /** Any other subscription stanza has passed. It is only counted; the other sessions are not told. */
   | {
       readonly news: 'subscription'
       readonly direction: Direction
       readonly type: SubscriptionType
       readonly contact: string
     }
-  /** No session sees the account's roster pushes any longer. */
+  /** No session receives the account's roster pushes any longer. */
   | { readonly news: 'blind' }
-  /** This session leads from now on: it tells the roster that it has seen. */
+  /** This session is the leader from now on: it tells the roster that it has seen. */
   | { readonly news: 'lead' }
 
 export interface AccountSnapshot {
-  /** The last roster seen whole, kept up by its pushes; `undefined`: none was seen. */
+  /** The last whole roster with its pushes applied; `undefined`: none was seen. */
   readonly snapshot: RosterSnapshot | undefined
-  /** Another session sees the account's pushes at this moment: the snapshot is the present state. */
+  /** Another session receives the account's pushes at present: the roster is up to date. */
   readonly live: boolean
 }

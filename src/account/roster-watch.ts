@@ -1,9 +1,8 @@
 /**
- * What a bound stream shows of its account's roster: the results, pushes and requests that pass, turned into knowledge for the rules,
- * news for the account's other sessions, and reports.
- *
- * Each stream believes its own ledger first: its server sends it presence and pushes in one order, and another stream in another. Of
- * a contact that this stream has not seen, the ledger that follows the account's leading stream is asked.
+ * Reads what passes on a bound stream about the account's roster (results, pushes, requests), and makes of it what the rules may
+ * ask, news for the account's other sessions, and reports. A stream's own ledger is asked first: servers send presence and pushes
+ * to two streams in different orders. For a contact that this stream has not seen, a ledger that follows the account's leader is
+ * asked.
  */
 
 import type { Belief, RosterView } from '../rules/rule.ts'
@@ -28,14 +27,14 @@ export interface Observed {
 const nothing: Observed = { news: [], reports: [] }
 /** UTF-16 units of an id and of a roster version or a JID (RFC 7622 section 3.1) together. */
 const rememberedLength = 5_000
-/** Requests of one stream whose answer is awaited, roster gets and subscriptions apart; beyond it the oldest is forgotten. */
+/** Requests of one stream whose answer is awaited: roster gets, and subscription requests. Beyond this number the oldest is forgotten. */
 const awaitedAtMost = 1_000
 
 export class RosterWatch implements RosterView {
   private readonly own = new Ledger()
-  /** Follows another session of the account, as long as one sees pushes. */
+  /** Follows the leader, as long as there is one that is another session. */
   private followed: Ledger | undefined
-  /** A roster seen whole, of a version that may still be the present one. */
+  /** A whole roster that may still be the present one. */
   private kept: RosterSnapshot | undefined
   /** The client's roster gets by IQ id: the version that the server was asked with. */
   private readonly gets = new Map<string, string | undefined>()
@@ -104,13 +103,13 @@ export class RosterWatch implements RosterView {
     }
   }
 
-  /** The roster as this stream has seen it, told anew: the stream has been resumed. Nothing, if it has seen none. */
+  /** The roster that this stream has seen is told again, because the stream was resumed. Nothing, if it has seen none. */
   retold(): Observed {
     if (!this.own.complete) return nothing
     return { news: [rosterNews({ ver: this.own.ver, items: this.own.visibleItems() })], reports: [] }
   }
 
-  /** A stanza of the client's that was forwarded, as it was forwarded. */
+  /** A stanza of the client was forwarded; `stanza`: as it was forwarded. */
   sent(stanza: Stanza): Observed {
     const get = rosterGetOf(stanza, this.bare)
     if (get !== undefined) {
@@ -130,7 +129,7 @@ export class RosterWatch implements RosterView {
     return this.asked(stanza.to)
   }
 
-  /** A stanza of the upstream's that was delivered. */
+  /** A stanza of the upstream was delivered. */
   received(stanza: Stanza): Observed {
     if (stanza.kind === 'presence') return this.presence(stanza)
     if (stanza.kind !== 'iq') return nothing
@@ -147,7 +146,7 @@ export class RosterWatch implements RosterView {
     return { news, reports: [] }
   }
 
-  /** A stanza of this side's that was left out. */
+  /** A stanza of this side was left out. */
   refused(from: Side, stanza: Stanza): Observed {
     const type = from === 'upstream' ? subscriptionTypeOf(stanza) : undefined
     if (type !== 'subscribed' && type !== 'unsubscribed') return nothing
@@ -179,9 +178,9 @@ export class RosterWatch implements RosterView {
     take: (ledger: Ledger) => void,
   ): Observed {
     const report = answer === 'unknown' ? 'undecided' : 'decided'
-    // What passed although the roster refuses it (observed, or a trusted domain's) answers no request.
+    // It passed although the ledger refuses it (mode observe, or a trusted domain): it answers no request.
     const news = answer === 'refuse' ? [] : [passed('inbound', type, from)]
-    // Of one that cannot be judged, only the stream that has seen its push knows that there is no second one.
+    // If it cannot be checked, only the stream that has seen the push for it knows that no second one will be believed.
     if (answer === 'accept' || (answer === 'unknown' && this.own.stateOf(from) !== undefined)) take(this.own)
     if (answer === 'accept' && this.followed !== undefined) take(this.followed)
     return { news, reports: [{ report, type }] }
@@ -218,7 +217,7 @@ export class RosterWatch implements RosterView {
     return { news: [rosterNews(snapshot)], reports: [] }
   }
 
-  /** Only what begins a request is told: another stream may already have heard the answer to one that is repeated. */
+  /** Only a `subscribe` that begins a request is told: another stream may have seen the answer to a repeated one already. */
   private asked(contact: string): Observed {
     const isKnown = this.own.stateOf(contact) !== undefined
     const begins = this.own.asked(contact)
@@ -236,7 +235,7 @@ export class RosterWatch implements RosterView {
     const answer = question(this.own)
     if (answer !== 'unknown' || this.followed === undefined) return answer
     const told = question(this.followed)
-    // The other stream may have seen the roster when it had changed already, and know nothing of what changed it.
+    // The leader may have fetched the roster after the change, and does not know what has changed it.
     return told === 'refuse' && this.own.isUnjudged(contact) ? 'unknown' : told
   }
 
@@ -260,7 +259,10 @@ function snapshotOf(ledger: Ledger | undefined): RosterSnapshot | undefined {
   return { ver: ledger.ver, items: ledger.visibleItems() }
 }
 
-/** Maps keep the order of insertion: the first key is the oldest. What no client writes is not kept: its answer tells nothing then. */
+/**
+ * Maps keep the order of insertion: the first key is the oldest. Keys and values that no client writes are not kept: their answer
+ * is then ignored.
+ */
 function remember<Value extends string | undefined>(map: Map<string, Value>, key: string, value: Value): void {
   if (key.length + (value?.length ?? 0) > rememberedLength) return
   map.delete(key)

@@ -1,9 +1,8 @@
 /**
- * How an account's subscriptions came about and ended: who asked, who approved, who refused, who took it back; each counted once for the
- * account, however many resources are told and however often a server repeats it. And how long the user's requests took.
- *
- * What both halves of a subscription become, the roster pushes say; who has brought it about, the stanzas before them. What no push
- * shows, a contact's pending request, is known from the stanzas alone.
+ * How an account's subscriptions began and ended: who asked, approved, refused or withdrew. Each is counted once for the account,
+ * on however many resources it is seen and however often a server repeats it. Also the time that the user's requests have waited.
+ * Roster pushes say what became of both halves of a subscription; the stanzas before them say who has caused it. A contact's
+ * pending request shows in no push and is known from stanzas only.
  */
 
 import { bareOf, skeletonOf } from '../stanza/jid.ts'
@@ -11,7 +10,10 @@ import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
 import { type Direction, isSeenByContact, seesContact, type Visible } from '../subscription/state.ts'
 
-/** `-out`: by the user; `-in`: by the contact. Who asked withdraws; who was asked denies, or cancels what was approved. */
+/**
+ * `-out`: by the user; `-in`: by the contact. The one who asked can withdraw; the one who was asked can deny, or cancel what was
+ * approved.
+ */
 export const subscriptionEventNames = [
   'request-out',
   'request-in',
@@ -35,17 +37,17 @@ export interface SubscriptionEvent {
 }
 
 interface Request {
-  /** Milliseconds since 1970; `undefined`: whoever told had no clock. */
+  /** Milliseconds since 1970; `undefined`: not known. */
   readonly since: number | undefined
-  /** A roster has shown it: once it shows it no longer, it was answered. */
+  /** A roster has shown the request: when a roster shows it no longer, it was answered. */
   isShown: boolean
 }
 
-/** Contacts of an account in each of the following; beyond it the oldest is forgotten, and counted anew if it comes again. */
+/** Contacts of an account in each of the maps below. Beyond this number the oldest is forgotten, and counted again if it comes again. */
 const contactsAtMost = 1_000
 
 export class SubscriptionHistory {
-  /** The user's, unanswered. */
+  /** The user's unanswered requests. */
   private readonly requests = new BoundedMap<Request>()
   /** Contacts whose requests the user has not answered. */
   private readonly askers = new BoundedMap<true>()
@@ -71,8 +73,8 @@ export class SubscriptionHistory {
   }
 
   /**
-   * Another subscription stanza has passed. `hasPushes`: roster pushes will say what it has changed; otherwise an answer is taken for what
-   * it says.
+   * Another subscription stanza has passed. `hasPushes`: roster pushes will show what it has changed; otherwise the stanza alone
+   * is counted.
    */
   passed(
     direction: Direction,
@@ -102,7 +104,7 @@ export class SubscriptionHistory {
     return [...this.pushedTo(key, item, before, time), ...this.pushedFrom(key, item, before)]
   }
 
-  /** A whole roster: what has become of requests meanwhile. `before`: what was known of a contact. */
+  /** A whole roster: what became of requests while no push was seen. `before`: the state of a contact that was known before. */
   replaced(
     items: readonly RosterItem[],
     before: (jid: string) => Visible | undefined,
@@ -121,7 +123,7 @@ export class SubscriptionHistory {
     for (const item of items) {
       if (!isOpen(item)) continue
       const known = before(item.jid)
-      // Of two streams one is behind: what was granted on the other is not asked for again.
+      // One of two streams may be behind: a subscription that the other shows as granted is no new request.
       if (known === undefined || !seesContact(known)) this.show(keyOf(item.jid), time)
     }
     return out
@@ -180,7 +182,7 @@ export class SubscriptionHistory {
     return out
   }
 
-  /** What the user has said to a contact's request. */
+  /** The user has answered a contact's request. */
   private answered(key: string, type: SubscriptionType): SubscriptionEvent[] {
     const wasAsked = this.askers.delete(key)
     if (type === 'subscribed' && !wasAsked) this.granted.keep(key, true)
@@ -213,12 +215,12 @@ function isOpen(item: RosterItem | undefined): boolean {
   return item?.ask === true && !item.removed && !seesContact(item)
 }
 
-/** All that may be spellings of one contact are counted as one. */
+/** One key for all spellings that may mean one contact. */
 function keyOf(contact: string): string {
   return skeletonOf(contact) ?? bareOf(contact)
 }
 
-/** By contact. Most accounts have nothing to keep. */
+/** A map by contact, with a limit. It is made when it is needed: most accounts never need it. */
 class BoundedMap<Value> {
   private map: Map<string, Value> | undefined
 
@@ -238,7 +240,7 @@ class BoundedMap<Value> {
     return this.map?.delete(key) === true
   }
 
-  /** What may change meanwhile. */
+  /** A copy of the entries, so that the map may be changed while they are gone through. */
   entries(): [string, Value][] {
     return [...(this.map ?? [])]
   }

@@ -1,6 +1,7 @@
 /**
- * Who may look: whoever has the admin token, as a bearer or, in a browser, once traded for a cookie. Where no token is configured the
- * listener is on loopback, and nobody is asked; but a web page of another site may not look through its visitor's browser.
+ * Who may use the admin listener: requests with the admin token, as a bearer token or, in a browser, exchanged for a cookie.
+ * Where no token is configured the listener is on loopback and asks for none; but a web page of another site may not read it
+ * through its visitor's browser.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
@@ -12,13 +13,13 @@ const lifetime = 12 * 3_600_000
 /** Logins at a time; one more ends the oldest. */
 const loginsAtMost = 100
 
-/** `foreign`: it comes by way of another site. */
+/** `foreign`: the request was caused by another site. */
 export type Admitted = 'yes' | 'no' | 'foreign'
 
 export interface AccessOptions {
-  /** `undefined`: nobody is asked for it. */
+  /** `undefined`: no token is required. */
   readonly token: string | undefined
-  /** The listener's own, by which it may be asked. */
+  /** The listener's own address, which requests may name. */
   readonly address: string
   /** Milliseconds, from any beginning. */
   readonly now?: () => number
@@ -28,9 +29,9 @@ export class Access {
   private readonly token: string | undefined
   private readonly address: string
   private readonly now: () => number
-  /** By the hash of their id: when they end. */
+  /** The time of its end for each login, by the hash of its id. */
   private readonly logins = new Map<string, number>()
-  /** In the form alone: a scraper with an old token, of the same address, keeps nobody out of the console. */
+  /** Counts the login form only: a scraper with an old token and the same address does not lock the console. */
   private readonly wrongTokens: WrongTokens
   private readonly viewers = new Set<() => void>()
 
@@ -52,7 +53,7 @@ export class Access {
     return isBearer(headers.authorization, this.token) || this.isLoggedIn(request) ? 'yes' : 'no'
   }
 
-  /** The id of a new login; or the token is wrong; or too many were, and it is not looked at. */
+  /** The id of a new login. `wrong`: the token is wrong; `later`: too many were wrong, and this one is not checked. */
   login(token: string, address: string): { readonly id: string } | 'wrong' | 'later' {
     const now = this.now()
     if (this.wrongTokens.waitOf(address) !== undefined) return 'later'
@@ -71,12 +72,12 @@ export class Access {
     return { id }
   }
 
-  /** A browser comes with a login that is none here: the gate was started anew, or it was ended. */
+  /** A browser sends a login that is not known: the gate was restarted, or the login was ended. */
   isLoginOver(request: FastifyRequest): boolean {
     return idOf(request) !== undefined && !this.isLoggedIn(request)
   }
 
-  /** From now on it is told when a login was ended before its time; until what is returned is called. */
+  /** Calls `viewer` when a login is ended before its time, until the function returned is called. */
   whenEnded(viewer: () => void): () => void {
     this.viewers.add(viewer)
     return () => this.viewers.delete(viewer)
@@ -97,7 +98,7 @@ export class Access {
     return id !== undefined && (this.logins.get(hashOf(id)) ?? 0) > this.now()
   }
 
-  /** A page whose own name was made to point here (DNS rebinding) asks by that name. */
+  /** A page whose domain name points to this address (DNS rebinding) names that domain in `Host`. */
   private isOwnName(host: string | undefined): boolean {
     const name = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/
       .exec(host ?? '')?.[1]
@@ -110,12 +111,15 @@ export class Access {
   }
 }
 
-/** Browsers say so themselves, and no page can unsay it. */
+/** Browsers send these headers themselves, and no page can change them. */
 export function isOfAnotherSite({ headers }: FastifyRequest): boolean {
   return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate'
 }
 
-/** No other site sends it with a request, and no script reads it. Cookies know no ports: the name does, for the gate next to this one. */
+/**
+ * A cookie that no other site can send and no script can read. Cookies do not depend on the port, so its name has the port, for
+ * two gates on one host.
+ */
 export function cookieOf(request: FastifyRequest, id: string): string {
   const age = id === '' ? 0 : lifetime / 1_000
   return `${nameOf(request)}=${id}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict`

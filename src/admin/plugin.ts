@@ -44,7 +44,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
   const guard =
     (admits: (request: FastifyRequest) => boolean) => async (request: FastifyRequest, reply: FastifyReply) => {
       if (admits(request)) return
-      // Where nobody is asked for a token, it can only be that.
+      // Where no token is required, the request comes from another site.
       const isForeign = token === undefined || isOfAnotherSite(request)
       return refusals.answer(request, reply, isForeign ? 'foreign' : 'no')
     }
@@ -59,7 +59,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     if (status >= 500) log.warn({ err: error }, 'a request to the admin listener failed')
     return sendProblem(reply.headers(securityHeaders), { status, detail: status >= 500 ? 'see the log' : message })
   })
-  // What a probe needs is open; what tells of traffic is not.
+  // Probes are open to all; what tells of traffic is not.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
     const ready = options.ready()
@@ -84,10 +84,10 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     })
   const { reload, admits = hasToken } = options
   if (reload !== undefined) {
-    // It changes the gate: where there is a token, a browser's login is not enough.
+    // It changes the gate: where there is a token, a login in a browser is not enough.
     const mayReload = (request: FastifyRequest) => admits(request) && hasToken(request)
     await app.register(async scope => {
-      // It takes no body; what a command-line client sends with an empty one, a form's content type, is no reason to refuse it.
+      // It takes no body. Command-line clients send the content type of a form with an empty one: that is no reason to refuse it.
       scope.addContentTypeParser('*', (_request, payload, done) => {
         payload.resume()
         done(null)
@@ -107,10 +107,10 @@ const gzipped = promisify(gzip)
 
 const plainText = 'text/plain;version=0.0.4'
 const openText = 'application/openmetrics-text;version=1.0.0'
-/** Parameters that say nothing of the format: how names may be escaped, which none of ours needs to be. */
+/** Parameters that do not choose the format: how names may be escaped, which none of ours needs. */
 const escaping = /;\s*(?:escaping|charset)=[^;,]*/gi
 
-/** Which of the two formats is liked better (RFC 9110 section 12.4.2); plain text where both are liked alike, and where neither is. */
+/** Whether OpenMetrics is preferred (RFC 9110 section 12.4.2); plain text if both are preferred alike or neither is accepted. */
 function wantsOpenMetrics(accept: string | undefined): boolean {
   if (accept === undefined) return false
   const negotiator = new Negotiator({ headers: { accept: accept.replaceAll(escaping, '') } })

@@ -53,7 +53,7 @@ function goodOf(value: string, kind: Parameter): string | Flaw {
   return { detail: `'${cut(value)}' is not one of them; ${remedy}`, allowed: kind }
 }
 
-/** What was written, not at any length. */
+/** The value as it was written, shortened. */
 function cut(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }

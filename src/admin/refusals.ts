@@ -1,4 +1,4 @@
-/** What whoever may not look is answered, at every route of the admin listener alike; the log and the metrics are told. */
+/** The answers to requests that are not allowed, the same at every route of the admin listener; they are logged and counted. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { LogThrottle } from '../observe/log.ts'
 import type { Admitted } from './access.ts'
@@ -24,7 +24,7 @@ export class Refusals {
     this.seldom = new LogThrottle(options.now)
   }
 
-  /** 403 to another site; 401, or after too many wrong tokens 429. A right one never comes here: nobody locks out who has it. */
+  /** 403 to another site; 401, or 429 after too many wrong tokens. A request with the right token is never refused. */
   answer(request: FastifyRequest, reply: FastifyReply, admitted: Exclude<Admitted, 'yes'>): FastifyReply {
     if (admitted === 'foreign') {
       this.tell(request, 403)
@@ -48,7 +48,7 @@ export class Refusals {
     })
   }
 
-  /** A wrong token in the form, or one that is not looked at; told as the others are. */
+  /** A wrong token in the login form, or one that is not checked; logged and counted like the others. */
   login(request: FastifyRequest, reason: 'wrong' | 'later'): void {
     this.options.refused?.()
     const count = this.seldom.due('login')

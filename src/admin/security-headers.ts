@@ -1,4 +1,4 @@
-/** Nothing of another site, no script in the page, nobody's frame; nothing of it is kept anywhere. */
+/** Nothing is loaded from another site, no script stands in a page, no page is put into a frame, and nothing is cached. */
 export const securityHeaders: Readonly<Record<string, string>> = {
   'content-security-policy': [
     "default-src 'none'",

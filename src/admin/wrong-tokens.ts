@@ -1,6 +1,6 @@
-/** Wrong tokens, counted by the address that they came from: who has given too many has to wait. */
+/** Counts wrong tokens by the address that they came from; after too many the address has to wait. */
 
-/** Wrong tokens that are listened to within `window` milliseconds. */
+/** Wrong tokens that are answered within `window` milliseconds. */
 const guessesAtMost = { ofAddress: 5, ofAll: 100 } as const
 const window = 60_000
 const addressesAtMost = 1_000
@@ -44,7 +44,7 @@ export class WrongTokens {
       for (const oldest of this.counts.keys()) if (this.counts.delete(oldest)) break
   }
 
-  /** One was right: those before were slips of the pen. */
+  /** A right token: the wrong ones before are forgotten. */
   forget(address: string): void {
     this.counts.delete(address)
   }

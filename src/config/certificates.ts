@@ -1,4 +1,4 @@
-/** PEM files: that they are there, whole, and belong to each other, so that no handshake is the first to find out. */
+/** Checks PEM files: that they exist, are complete and belong to each other, so that this is found before the first handshake. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
@@ -17,7 +17,7 @@ export function keyFlaw(file: string): Flaw | undefined {
   return 'flaw' in read ? read.flaw : undefined
 }
 
-/** What is wrong between two files that are good each by itself. */
+/** What is wrong with two files that are each good. */
 export function pairFlaw(certFile: string, keyFile: string): Flaw | undefined {
   const read = readPair(certFile, keyFile)
   return 'flaw' in read && read.between ? read.flaw : undefined
@@ -46,7 +46,7 @@ export function readPair(certFile: string, keyFile: string): Pair | BadFile {
   const bad = (flaw: Flaw) => ({ file: keyFile, flaw, between: true })
   if (cert.value[0]?.checkPrivateKey(key.value) !== true) return bad(notThePair)
   try {
-    // What is left are OpenSSL's own demands, as on the length of keys.
+    // Anything else is a requirement of OpenSSL, such as the length of keys.
     createSecureContext(serverTls({ cert: cert.text, key: key.text }))
     return { cert: cert.text, key: key.text, certificates: cert.value }
   } catch (error) {
@@ -98,7 +98,7 @@ function certificatesOf(text: string): readonly X509Certificate[] | Flaw {
     try {
       certificates.push(new X509Certificate(block))
     } catch {
-      // What OpenSSL says of it is about ASN.1, and helps nobody.
+      // OpenSSL's message is about ASN.1 and helps nobody.
       return [`cannot be read: certificate ${certificates.length + 1} in it is damaged`, 'copy it anew']
     }
   }

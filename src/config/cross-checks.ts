@@ -1,6 +1,6 @@
 /**
- * What the schema cannot say: what parts mean to each other, and to the machine. Every check takes the source as it is, good or
- * not, so that one reading tells all; it leaves alone what was reported before.
+ * Checks that the schema cannot make: of parts that depend on each other, and on the machine. Every check reads the source as it
+ * is, valid or not, so that one run reports everything; it skips what was reported before.
  */
 import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -27,7 +27,7 @@ export function check(source: Source, folder: string): void {
 
 function checkListener(source: Source, at: string, folder: string): void {
   const kind = source.text(`${at}/kind`)
-  // Whoever wrote a word there has been told what belongs there, and meant to say so.
+  // A wrong word there was reported already.
   const isAllowed = source.place(`${at}/plaintext`) !== undefined
   if (kind === 'tcp' && !isAllowed) refuseClearText(source, at, allow)
   if (kind === 'websocket' && !isAllowed && source.place(`${at}/tls`) === undefined && isExposed(source, at)) {
@@ -73,13 +73,13 @@ function refuseClearText(source: Source, at: string, wayOut?: string): void {
   report(source, `${at}/tls/mode`, [`'none' is for loopback alone, and ${clearText(source, at)}`, remedy])
 }
 
-/** Reachable from elsewhere. A faulty address is told by itself, and may be anything. */
+/** Whether the address can be reached from other machines. A faulty address is reported by itself. */
 export function isExposed(source: Source, at: string): boolean {
   const address = source.text(`${at}/address`)
   return address !== undefined && !source.isFaulty(`${at}/address`) && !isLoopback(address)
 }
 
-/** What is wrong with a leg in clear text. */
+/** What is wrong with a connection in clear text. */
 export function clearText(source: Source, at: string): string {
   return `to ${source.shown(`${at}/address`)} passwords would travel in clear text`
 }
@@ -112,7 +112,7 @@ function checkAudit(source: Source, folder: string): void {
   if (flaw !== undefined) report(source, '/audit/file', [`${source.shown('/audit/file')} ${flaw[0]}`, flaw[1]])
 }
 
-/** Lines behind a certificate or a key would be the end of it, whatever its path is called. */
+/** Lines appended to a certificate or a key would destroy it, by whatever path it is named. */
 function overwriteFlaw(source: Source, folder: string, file: string): Flaw | undefined {
   const found = statOf(file)
   if (found === undefined) return undefined
@@ -139,7 +139,7 @@ function statOf(file: string): Stats | undefined {
   }
 }
 
-/** Whoever sheds sessions before refusing any would shed them again and again. */
+/** A gate that ends sessions before it refuses new ones would have to end sessions again and again. */
 function checkOverload(source: Source): void {
   const [refuse, close] = ['/limits/overload/heapPercent', '/limits/overload/closeAtHeapPercent'] as const
   const { refuseAt, closeAt } = defaultLimits.overload
@@ -147,7 +147,7 @@ function checkOverload(source: Source): void {
   const [refused, closed] = [percent(refuse, refuseAt), percent(close, closeAt)]
   if (typeof refused !== 'number' || typeof closed !== 'number' || closed >= refused) return
   if (source.isFaulty(refuse) || source.isFaulty(close)) return
-  // Said of what stands in the file; the other may be the default.
+  // Reported at the key that stands in the file; the other may be a default.
   if (source.place(close) === undefined) {
     const message = `${refused} is above closeAtHeapPercent, which is ${closed}: sessions would be closed before any is refused`
     report(source, refuse, [message, `write at most ${closed}, or set closeAtHeapPercent to at least ${refused}`])

@@ -4,7 +4,7 @@ import { dotted, join, type Source } from './source.ts'
 /** Variables by name; `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Bounds what aliases can multiply; a file that a person wrote has some thousands. */
+/** Limits what aliases can multiply; a file written by a person has some thousand parts. */
 const maxParts = 100_000
 
 /** Puts every part below the node into the source, with aliases and variables put in; gives the value of the whole. */
@@ -19,7 +19,7 @@ interface Spot {
 }
 
 class Walk {
-  /** Those passed so far: an alias means the last one before it. */
+  /** The anchors so far: an alias means the last one before it. */
   private readonly anchors = new Map<string, Node>()
   private readonly open = new Set<Node>()
   private left = maxParts
@@ -40,7 +40,7 @@ class Walk {
     if (isAlias(node)) return this.alias(node.source, spot)
     if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined) this.anchors.set(node.anchor, node)
     const written = isScalar(node) ? node.value : node === null ? null : undefined
-    // Before its parts: what is reported of one of them looks for what stands around it.
+    // Added before its parts: a report of one of them looks for the part around it.
     this.source.put(spot.pointer, { key: spot.key, offset: spot.offset, value: undefined, written })
     const value = this.value(node, spot)
     this.source.put(spot.pointer, { key: spot.key, offset: spot.offset, value, written })
@@ -86,11 +86,14 @@ class Walk {
     return map
   }
 
-  /** `${NAME}` stands for a variable when it is the whole text; as a part of one it would pass for a value unseen. */
+  /**
+   * `${NAME}` stands for a variable when it is the whole text. As a part of a text it would be taken for the value itself, so it
+   * is reported.
+   */
   private text(text: string, pointer: string): string {
     if (!/\$\{\w*\}/.test(text)) return text
     const name = /^\$\{([A-Za-z_]\w*)\}$/.exec(text)?.[1]
-    // Own ones: there is no variable called 'constructor'.
+    // Only own properties: 'constructor' is no variable.
     const value = name !== undefined && Object.hasOwn(this.environment, name) ? this.environment[name] : undefined
     if (name === undefined) {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it

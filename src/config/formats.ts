@@ -1,4 +1,4 @@
-/** What the schema's `format` stands for. Each answers for one text; none asks the network. */
+/** The schema's `format` checks. Each checks one text; none uses the network. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { foldDomain } from '../stanza/jid.ts'
@@ -22,7 +22,7 @@ export function isLoopback(address: string): boolean {
   return loopback.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-/** The one spelling by which two addresses are compared. */
+/** The canonical spelling of an address, for comparisons. */
 export function foldAddress(address: string): string {
   if (!isIPv6(address)) return address.toLowerCase()
   const [ip = '', zone] = address.split('%')

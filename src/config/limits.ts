@@ -1,4 +1,7 @@
-/** What peers may ask of the gate: every figure has a default, and its key under `limits:`. Times are milliseconds here, seconds there. */
+/**
+ * The limits on what peers may do. Every limit has a default and a key under `limits:`. Times are milliseconds here and seconds
+ * in the file.
+ */
 
 import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '../stream/limits.ts'
 import type { Pace } from '../transport/token-bucket.ts'
@@ -34,15 +37,15 @@ export interface Limits {
     readonly newPerSecond: number
     readonly newBurst: number
   }
-  /** CIDRs that are not counted by address. Proxies in front whose word is believed never are: their clients are. */
+  /** CIDRs that have no limit by address. Trusted proxies never have one: their clients do. */
   readonly exempt: readonly string[]
   readonly overload: {
     /** Milliseconds that the event loop may be late before new connections are refused. */
     readonly lag: number
-    /** Parts of the heap's limit, 0 to 1: in use, new connections are refused; the dearest sessions are closed. */
+    /** Parts of the heap's limit, 0 to 1. Above `refuseAt` new connections are refused; above `closeAt` sessions are ended. */
     readonly refuseAt: number
     readonly closeAt: number
-    /** New connections each second that are served at once; others wait their turn. */
+    /** New connections each second that are served at once; others wait. */
     readonly admittedPerSecond: number
     /** Connections that may wait. */
     readonly queue: number
@@ -57,7 +60,7 @@ export interface Limits {
   }
 }
 
-/** All absolute: bytes that trickle in do not prolong them. They stand still while the gate itself does not read. */
+/** None is prolonged by single bytes. None runs while the gate itself does not read. */
 export interface Times {
   /** For a stream header that is due. */
   readonly header: number
@@ -193,7 +196,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
   }
 }
 
-/** A rate without a burst of its own may do in a moment what it may do in ten seconds. */
+/** The burst of a rate that has none of its own: what it may do in ten seconds. */
 function paceOf(fallback: Pace, perSecond: number | undefined, burst: number | undefined): Pace {
   if (perSecond === undefined) return { ...fallback, burst: burst ?? fallback.burst }
   return { perSecond, burst: burst ?? 10 * perSecond }

@@ -31,21 +31,21 @@ export interface Reading {
   /** In the file's shape, with variables put in and paths that are absolute. */
   readonly file: ConfigFile
   readonly warnings: readonly Problem[]
-  /** What somebody else has found wrong with a part, by its JSON pointer. */
+  /** Makes a problem of what another part of the program has found wrong, by its JSON pointer. */
   problem(pointer: string, message: string, remedy: string): Problem
 }
 
-/** The same, for whoever may find more to say of it. */
+/** Reads a configuration file, for callers that may find more problems in it. */
 export function readWith(path: string, ruleNames: readonly string[], now: number = Date.now()): Reading {
   return readingOf(readSource(path, process.env), dirname(resolve(path)), ruleNames, now)
 }
 
-/** The same of what a program gives in the file's shape; relative paths start at the working folder. */
+/** Reads what a program gives in the file's shape; relative paths start at the working folder. */
 export function configFrom(value: unknown, ruleNames: readonly string[], now: number = Date.now()): Reading {
   return readingOf(objectSource(value, process.env), process.cwd(), ruleNames, now)
 }
 
-/** What a gate needs whoever listens for it, and the other options of the plugin as they are. Throws `ConfigError`. */
+/** The plugin's options: the part that a gate needs without listeners, and the others as they are. Throws `ConfigError`. */
 export function pluginConfigFrom<Options extends PluginFile>(value: Options, ruleNames: readonly string[]) {
   const source = objectSource(value, process.env)
   const options = checked(source, process.cwd(), () => validatePlugin<Options>(source, ruleNames))
@@ -63,7 +63,7 @@ function readingOf(source: Source, folder: string, ruleNames: readonly string[],
 }
 
 function checked<File>(source: Source, folder: string, validates: () => File | undefined): File {
-  // Nothing more can be said of a file that is no YAML, or not read to its end.
+  // No more can be checked in a file that is no YAML or was not read to its end.
   if (source.place('') === undefined || source.isFaulty('')) throw new ConfigError(source.problems)
   const file = validates()
   check(source, folder)

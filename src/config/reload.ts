@@ -1,4 +1,4 @@
-/** A new configuration for a gate that runs: checked first, taken as a whole or not at all, and no session ends by it. */
+/** Applies a new configuration to a running gate: it is checked first, applied completely or not at all, and ends no session. */
 
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
@@ -11,14 +11,14 @@ import type { Config } from './types.ts'
 export interface Reloadable {
   /** Of the keys that differ, as `rules.default` or `upstreams.main`, those that it takes; of a section it takes all or none. */
   changed(keys: readonly string[]): readonly string[]
-  /** All that may fail: what is wrong is told to `flaw`, and then nothing is applied. What it returns cannot fail. */
+  /** Does everything that may fail. What is wrong is reported to `flaw`, and then nothing is applied. What it returns cannot fail. */
   prepare(next: Config, flaw: Flaw): Prepared | Promise<Prepared>
 }
 
 export interface Prepared {
   /** Puts it to use, at once. */
   apply(): void
-  /** Another part was refused: what was opened for nothing is closed. Left out: nothing was. */
+  /** Another part was refused: what `prepare` has opened is closed. Left out: nothing was opened. */
   discard?(): void
 }
 
@@ -48,7 +48,7 @@ export interface ReloadOptions {
 export class Reload {
   private readonly options: ReloadOptions
   private last: Promise<unknown> = Promise.resolve()
-  /** What is in use: of a file that was taken in part, that part. */
+  /** The configuration in use; of a file that was applied in part, that part. */
   private running: Config
 
   constructor(options: ReloadOptions) {
@@ -122,13 +122,13 @@ function readingOf(read: () => Reading): Reading | { readonly problems: readonly
     return read()
   } catch (error) {
     if (error instanceof ConfigError) return { problems: error.problems }
-    // A program's own reading may fail in any way: no session ends by it.
+    // A program's own `reread` may throw anything; it ends no session.
     const message = `cannot be read (${error instanceof Error ? error.message : String(error)})`
     return { problems: [{ file: 'options', line: 0, column: 0, key: '', message, remedy: 'mend what reads it' }] }
   }
 }
 
-/** The sections that are told key by key; of the others only the name. */
+/** Sections whose keys are named one by one; of the others only the section is named. */
 type Section = Readonly<Record<string, unknown>>
 
 /** The names, one or two deep, of what differs: `routes`, `log.level`, `rules.presence-type`, `upstreams.main`, `listeners[0]`. */
@@ -147,7 +147,7 @@ function differencesIn(name: string, before: unknown, after: unknown): string[] 
     .map(key => (isList ? `${name}[${key}]` : `${name}.${key}`))
 }
 
-/** Routes are one list, looked through as a whole; modes stand in the file beside the other keys of `rules`. */
+/** Routes are compared as one list; modes stand in the file beside the other keys of `rules`. */
 function shown({ rules, routes, ...rest }: Config): Section {
   const { modes, ...others } = rules
   return { ...rest, routes: JSON.stringify(routes), rules: { ...others, ...Object.fromEntries(modes) } }

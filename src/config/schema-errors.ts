@@ -1,10 +1,10 @@
-/** The schema's errors in an operator's words; descriptions and examples come from the schema itself. */
+/** Turns the schema's errors into messages for operators; descriptions and examples come from the schema itself. */
 import type { DefinedError } from 'ajv'
 import { didYouMean } from './problem.ts'
 import { join, type Source } from './source.ts'
 import type { Flaw } from './source-text.ts'
 
-/** The parts of a schema that are read here. */
+/** The parts of a schema that are used here. */
 export interface Annotated {
   readonly $ref?: string
   readonly description?: string
@@ -57,7 +57,7 @@ export function explain(
     case 'minProperties':
       return about(at, ['is empty', `write ${schema.description}`])
     default:
-      // The error that stands behind a 'propertyNames' belongs to the key, and is told with it.
+      // The error behind a 'propertyNames' belongs to the key and is reported with it.
       if (error.propertyName !== undefined) return about(join(at, error.propertyName), misfit('the key', schema))
       return about(at, value(at, schema, source))
   }
@@ -100,14 +100,14 @@ function unknownKey(name: string, known: readonly string[], mode: string | undef
   return ['is not a known key', didYouMean(name, known, `known are ${known.join(', ')}`)]
 }
 
-/** What the other modes know. */
+/** What is known in the other modes. */
 const tlsKeys = ['cert', 'key', 'ca', 'servername']
 
 function value(pointer: string, schema: Annotated, source: Source): Flaw {
   const written = source.place(pointer)?.written
   if (written === null) return ['has no value', `write ${schema.description}, or remove it`]
   const isContainer = schema.type === 'object' || schema.type === 'array'
-  // A text where a map belongs may be anything, a secret too.
+  // A text in the place of a map is not shown: it may be a secret.
   if (isContainer) {
     const shown = typeof written === 'string' ? 'a text' : source.shown(pointer)
     return [

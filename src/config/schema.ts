@@ -9,7 +9,7 @@ import { type Annotated, explain } from './schema-errors.ts'
 import type { Source } from './source.ts'
 import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from './types.ts'
 
-/** A file that the schema has nothing against. */
+/** A file that has passed the schema. */
 export interface ConfigFile extends PluginFile {
   readonly listeners: readonly ListenerFile[]
   readonly admin?: {
@@ -23,7 +23,7 @@ export interface ConfigFile extends PluginFile {
 
 export type ListenerFile = TcpFile | WebsocketFile
 
-/** What a gate needs whoever listens for it. */
+/** The part that a gate needs without listeners. */
 export interface PluginFile {
   readonly upstreams: Readonly<Record<string, UpstreamFile>>
   readonly routes: readonly Route[]
@@ -94,7 +94,7 @@ function validated<File>(source: Source, schema: RootSchema): File | undefined {
   if (validates(value)) return value
   for (const error of validates.errors ?? []) {
     const { pointer, message, remedy } = explain(error as DefinedError, source, schema.definitions)
-    // Said already: the tag of a union is missing twice, and a variable that is not set has no good value.
+    // Reported already: the tag of a union is missing twice, and a variable that is not set has no value.
     if (!source.isFaulty(pointer)) source.report(pointer, message, remedy)
   }
   return undefined
@@ -117,7 +117,7 @@ function websocketOf({ definitions }: RootSchema): Readonly<Record<string, Annot
   return each?.properties ?? {}
 }
 
-/** The schema in the package's root, told the names of the rules: a misspelt rule is then a key like any other. */
+/** The schema with the names of the rules added: a misspelt rule is then an unknown key. */
 function schemaWith(ruleNames: readonly string[]): RootSchema {
   // From dist/src/config, in the repository as in an installed package.
   const path = new URL('../../../schemas/config.schema.json', import.meta.url)

@@ -19,7 +19,7 @@ export class Settings {
   private readonly upstreams: () => readonly string[]
   private readonly told: (settings: Chosen) => void
 
-  /** `upstreams`: those that routes may lead to. `told`: is called after each change. */
+  /** `upstreams`: those that routes may name. `told`: called after each change. */
   constructor(config: Chosen, upstreams: () => readonly string[], told: (settings: Chosen) => void) {
     this.rules = activeRules(config.rules)
     this.trustedDomains = trusted(config)

@@ -1,4 +1,4 @@
-/** A configuration file's way to its parts: bytes, text, YAML (of which JSON is a part). */
+/** Reads a configuration file: bytes, text, YAML (JSON is a part of YAML), and its parts with their places. */
 import { isUtf8 } from 'node:buffer'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -9,11 +9,11 @@ import { Source } from './source.ts'
 /** Message and remedy of a problem whose place is known elsewhere. */
 export type Flaw = readonly [message: string, remedy: string]
 
-/** Bounds for what a person wrote. The YAML parser is recursive, and a stack that ends inside it may end the process. */
+/** Limits for files that people write. The YAML parser is recursive, and a stack overflow inside it may end the process. */
 const maxBytes = 1_048_576
 const maxDepth = 64
 
-/** Reads the file; throws nothing, all that is wrong is reported in the source. */
+/** Reads the file. It throws nothing: everything that is wrong is reported in the source. */
 export function readSource(file: string, environment: Environment): Source {
   const lines = new LineCounter()
   const source = new Source(file, lines)
@@ -26,7 +26,7 @@ export function readSource(file: string, environment: Environment): Source {
 /** The same of what a program has given in the place of a file. Texts that are `${NAME}` stand for variables there too. */
 export function objectSource(value: unknown, environment: Environment): Source {
   const source = new Source('options', undefined)
-  // An object that stands there twice is an alias, and one that contains itself is told.
+  // An object that is used twice becomes an alias; one that contains itself is reported.
   const root = new Document(value, { schema: 'core', keepUndefined: false }).contents
   if (root === null || (isScalar(root) && root.value === null))
     source.report('', 'is empty', 'give upstreams and routes')
@@ -56,7 +56,7 @@ export function appendFlaw(file: string): Flaw | undefined {
       return ['has no folder to be in', 'make it, or correct the path']
     const found = statSync(file, { throwIfNoEntry: false })
     if (found?.isDirectory()) return ['is a folder', 'name a file in it']
-    // A pipe takes little when nobody reads it, and a socket nothing.
+    // A pipe without a reader takes little, and a socket nothing.
     if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) return ['is no file', 'name a file']
     if (found !== undefined) what = 'it'
     accessSync(found === undefined ? folder : file, constants.W_OK)
@@ -84,7 +84,7 @@ function parse(text: string, lines: LineCounter, source: Source, environment: En
   }
   const document = parseDocument(text, {
     lineCounter: lines,
-    // The library would quote the line, with the secrets in it.
+    // The library's message would quote the line, with secrets in it.
     prettyErrors: false,
     // A %YAML 1.1 line must not turn an unquoted off into false.
     schema: 'core',
@@ -96,7 +96,7 @@ function parse(text: string, lines: LineCounter, source: Source, environment: En
   const flaws = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])
   let line = 0
   for (const flaw of flaws) {
-    // What follows on the same line is most often an echo.
+    // Another error on the same line is most often a consequence of the first.
     if (source.lineOf(flaw.pos[0]) === line) continue
     line = source.lineOf(flaw.pos[0])
     source.reportAt(
@@ -112,7 +112,7 @@ function parse(text: string, lines: LineCounter, source: Source, environment: En
   } else valuesOf(root, source, environment)
 }
 
-/** Counts brackets, and the dashes of one line, before anything recursive sees them. Indentation is bounded by the file's size. */
+/** Counts brackets, and the dashes of one line, before anything recursive runs. The file's size limits the indentation. */
 function isTooDeep(text: string): boolean {
   let brackets = 0
   let dashes = 0
@@ -126,7 +126,7 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
-/** In words of our own: the library's may quote the file. */
+/** Our own message: the library's may quote the file. */
 function syntaxFlaw(error: YAMLError, line: string): Flaw {
   const isVariable = line.includes('${') && line.indexOf('{') < line.lastIndexOf('${')
   // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file spells it

@@ -13,12 +13,12 @@ export interface Place {
   readonly written: unknown
 }
 
-/** The parts that are secrets. */
+/** The parts that hold secrets. */
 const secrets = ['/admin/token', '/audit/key']
 
 /**
- * A configuration file as parts with their places, and what was found wrong with them so far: whatever finds a fault later can
- * name its line. Parts are called by their JSON pointer, as ajv does.
+ * The parts of a configuration file with their places, and what was found wrong so far: a later check can name the line. Parts
+ * are named by their JSON pointer, as in ajv.
  */
 export class Source {
   readonly file: string
@@ -77,7 +77,7 @@ export class Source {
     return typeof value === 'object' && value !== null ? Object.keys(value).map(name => join(pointer, name)) : []
   }
 
-  /** True once this very part was reported: what else is said of it would be an echo. */
+  /** Whether this part was reported already: other reports about it would be consequences. */
   isFaulty(pointer: string): boolean {
     return this.faults.has(pointer)
   }
@@ -108,7 +108,7 @@ export class Source {
   private problemAt(offset: number, key: string, message: string, remedy: string): Problem {
     if (this.lines === undefined) return { file: this.file, line: 0, column: 0, key, message, remedy }
     const { line, col } = this.lines.linePos(offset)
-    // Where no line was counted, the file could not be read: that is said of its first.
+    // Without lines the file could not be read: the problem is at its first line.
     const [shown, column] = line === 0 ? [1, 1] : [line, col]
     return { file: this.file, line: shown, column, key, message, remedy }
   }
@@ -131,7 +131,7 @@ export function lastOf(pointer: string): string {
     .replaceAll('~0', '~')
 }
 
-/** The key of a map's entry. A name ends at its first odd sign: for want of a space, `token:s3cret` is a name too. */
+/** The key of a map's entry, cut at its first unusual character: `token:s3cret` without a space is a key too. */
 export function dotted(key: string, name: string): string {
   const word = /^[A-Za-z0-9_.<*-]{0,64}/.exec(name)?.[0] ?? ''
   const shown = word === name ? word : `${word}...`

@@ -1,4 +1,4 @@
-/** What is no error, and may be one day: told by `check`, and logged when the gate starts. It asks a source without errors. */
+/** Warnings: what is no error yet. Shown by `check` and logged when the gate starts. It reads a source without errors. */
 import type { X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'

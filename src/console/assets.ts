@@ -1,4 +1,4 @@
-/** The page's files, as they lie in this package and in lit-html's, and what browsers are told to make of them. */
+/** Serves the page's files, from this package and from lit-html's. */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 
@@ -9,7 +9,7 @@ const types = {
   svg: 'image/svg+xml',
 } as const
 
-/** Served by name under /console/: they tell nothing of this gate. */
+/** Served by name under /console/, to everybody: they hold nothing about this gate. */
 const files = [
   'console.css',
   'controls.css',
@@ -33,7 +33,7 @@ const libraryFiles = ['lit-html.js', 'directive.js', 'directive-helpers.js', 'di
 
 /** From dist/src/console, in the repository as in an installed package. */
 const folder = new URL('../../../src/console/page/', import.meta.url)
-/** What Node itself would load is the same, prepared for servers. */
+/** Node itself would load the build for servers. */
 const library = new URL(import.meta.resolve('lit-html').replace(/(?:node\/)?(?:development\/)?lit-html\.js$/, ''))
 
 export function page(name: 'index.html' | 'login.html'): string {

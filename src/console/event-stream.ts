@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import type { Query } from '../admin/query.ts'
 import type { Feed } from './feed.ts'
 
-/** Bytes that may wait for a viewer besides what it was told at first; more, and it does not read. */
+/** Bytes that may wait for a viewer, besides its first events; above it the viewer is disconnected. */
 const waitingAtMost = 1_048_576
 /** Milliseconds after which a browser that was cut off comes back. */
 const retry = 2_000
@@ -22,7 +22,7 @@ export interface EventsOptions {
   whenEnded(check: () => void): () => void
 }
 
-/** Answers with events until the viewer goes; says `false`, and has not answered, if there are too many. */
+/** Answers with events until the viewer leaves; `false`: there are too many viewers, and nothing was answered. */
 export function serveEvents(reply: FastifyReply, options: EventsOptions): boolean {
   const { feed, query, after, headers, heartbeat, isAdmitted, whenEnded } = options
   const { raw } = reply

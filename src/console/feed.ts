@@ -1,6 +1,6 @@
 /**
- * Subscription traffic and decisions as they happen, for those who look. The last of them are kept for who comes later, or comes back;
- * who does not read is let go. Whoever does not look costs nothing but one comparison for a stanza that just goes on.
+ * Sends subscription traffic and decisions to viewers as they happen. The last ones are kept for a viewer that comes later or
+ * comes back; a viewer that does not read is disconnected. Without viewers a stanza that just goes on costs one comparison.
  */
 
 import type { Parameter, Query } from '../admin/query.ts'
@@ -78,7 +78,10 @@ export class Feed implements Watcher {
     this.time = time
   }
 
-  /** What is kept is seen at once, after the event of that id if there is one. Gives the way out; `undefined`: there are too many. */
+  /**
+   * Sends the kept events at once, from the one after that id. Gives the function that ends it; `undefined`: there are too many
+   * viewers.
+   */
   join(viewer: Viewer, after?: string): (() => void) | undefined {
     if (this.viewers.size >= viewersAtMost) return undefined
     for (const event of this.kept) {
@@ -136,7 +139,7 @@ function eventOf(report: Judged, about: About, id: string, time: number): FeedEv
   }
 }
 
-/** A type that nobody knows is told as far as it helps to find who sends it. */
+/** An unknown type, shortened: it helps to find who sends it. */
 function spelledOf({ spelled }: Judged): string | null {
   if (spelled === undefined) return null
   const signs = Array.from(spelled.slice(0, 2 * spelledAtMost + 2))

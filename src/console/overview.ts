@@ -1,4 +1,4 @@
-/** What the gate is doing, in one look: what is configured, and what has come of it so far. */
+/** An overview of the gate: what is configured, and what has happened so far. */
 import type { Config } from '../config/types.ts'
 import { metrics, verdicts } from '../observe/metric-definitions.ts'
 import type { Metrics } from '../observe/metrics.ts'

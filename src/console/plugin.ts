@@ -22,7 +22,7 @@ export interface ConsoleOptions {
   readonly feed: Feed
   readonly rules: RulesConfig
   readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
-  /** Milliseconds between two signs of life to a viewer of the feed; default: 15 s. */
+  /** Milliseconds between two keepalives to a viewer of the feed; default: 15 s. */
   readonly heartbeat?: number
   readonly names: Names
   /** For the wrong tokens of programs; milliseconds, from any beginning. */
@@ -107,13 +107,13 @@ function serveLogin(app: FastifyInstance, { access, log }: ConsoleOptions, refus
   })
 }
 
-/** A form of another page, that logs a browser in or out. */
+/** A form of another site's page that would log a browser in or out. */
 function isForeign({ headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site']
   return site !== undefined && site !== 'same-origin'
 }
 
-/** Bytes of a question: it is answered while everybody else waits. */
+/** Bytes of a question: the process does nothing else while it is answered. */
 const explainAtMost = 65_536
 
 function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
@@ -159,7 +159,7 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
   )
 }
 
-/** A parameter where there is none to give is a slip of the pen. */
+/** A parameter where none is taken is refused: it is a mistake. */
 function asksMore(request: FastifyRequest, reply: FastifyReply, known: Readonly<Record<string, Parameter>>): boolean {
   const query = readQuery(request.query, known)
   if (!isProblem(query)) return false

@@ -1,4 +1,4 @@
-/** The clients' streams, a page at a time. */
+/** The clients' streams, in pages. */
 
 import type { Parameter, Query } from '../admin/query.ts'
 import type { SessionView } from '../relay/watcher.ts'

@@ -1,4 +1,4 @@
-/** A user's client: logs in, asks for the roster, appears. What it is asked it answers as clients do. */
+/** A user's client: it logs in, asks for the roster and sends presence. It answers requests as clients do. */
 import { randomBytes } from 'node:crypto'
 import { bareOf } from '../stanza/jid.ts'
 import { ns } from '../stream/namespaces.ts'
@@ -50,7 +50,7 @@ export class Client {
     }
   }
 
-  /** Logs in on a fresh leg and binds. Throws `Refused`. */
+  /** Logs in on a new stream and binds a resource. Throws `Refused`. */
   static async login(account: Account, leg: UpstreamStream): Promise<Client> {
     try {
       const exchange = await authenticate(account, leg)

@@ -1,4 +1,4 @@
-/** An external component (XEP-0114), by which strangers speak. */
+/** An external component (XEP-0114), which sends what strangers would send. */
 import { createHash } from 'node:crypto'
 import { upstreamLimits } from '../stream/limits.ts'
 import { ns } from '../stream/namespaces.ts'
@@ -101,7 +101,7 @@ export class Component {
   }
 }
 
-/** A component's stanzas in the namespace that clients have them in, so that the same eyes read both. */
+/** The stanzas of a component in the clients' namespace, so that the same code reads both. */
 function asClient(heard: Element): Element {
   return {
     ...heard,

@@ -1,4 +1,4 @@
-/** Somebody whom the user may or may not know: an address of the component, or the second account. */
+/** A contact or a stranger: an address of the component, or the second account. */
 import { bareOf } from '../stanza/jid.ts'
 import type { Element, Node } from '../xml/element.ts'
 import type { Client } from './client.ts'
@@ -24,7 +24,7 @@ export class Contact {
     return new Contact(`${name}@${component.domain}/doctor`, component.mail, stanza => component.send(stanza))
   }
 
-  /** Its server stamps what it sends: it speaks from whatever address that puts there. */
+  /** Its server sets the `from` of what it sends. */
   static ofClient(client: Client): Contact {
     return new Contact(client.jid, client.mail, stanza => client.send(stanza))
   }

@@ -1,9 +1,9 @@
-/** What every probe of the doctor stands on. */
+/** The stream and the limits that every probe uses. */
 import type { Target } from '../upstream/dial.ts'
 import type { Deadline } from './received-elements.ts'
 import type { UpstreamStream } from './upstream-stream.ts'
 
-/** The leg, before anybody has logged in on it. */
+/** A stream to the server before a login. */
 export interface ProbeTarget {
   readonly target: Target
   readonly domain: string
@@ -14,5 +14,5 @@ export interface ProbeTarget {
   readonly clientBytes: number
 }
 
-/** What a probe needs did not come about; the message says what. */
+/** The condition of a probe was not met; the message says which. */
 export class CannotProbe extends Error {}

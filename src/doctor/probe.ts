@@ -46,7 +46,7 @@ export type Probe<Key extends string = string> = Described<Key> &
     | { readonly needs: 'account' | 'contact' | 'stranger'; run(accounts: TestAccounts): Promise<Finding<Key>> }
   )
 
-/** Holds a probe to its own outcomes, and lets the table hold any. */
+/** Checks the keys of a probe's outcomes by its types, and erases them for the table. */
 export function probe<Key extends string>(described: Probe<Key>): Probe {
   return described as unknown as Probe
 }

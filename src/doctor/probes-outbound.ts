@@ -97,7 +97,7 @@ export const t7b = probe<'refused' | 'broadcast' | 'silent'>({
     user.send(presence({ type: 'available', id }))
     await user.settled()
     const heard = user.mail.since(mark).filter(each => each.name === 'presence' && each.attrs.get('id') === id)
-    // What is thought of it is whether it came back as an error; what it was must not stay.
+    // Only an error matters; what was changed must be put back.
     user.send(presence())
     await user.settled()
     const error = heard.map(conditionOf).find(condition => condition !== undefined)

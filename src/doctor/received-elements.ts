@@ -1,4 +1,7 @@
-/** What a stream has heard, in order, and the wait for what is still to come. Nothing waits longer than the deadline that all share. */
+/**
+ * The elements that a stream has received, in order, and waiting for one that is yet to come. Nothing waits longer than the
+ * shared deadline.
+ */
 import type { Element } from '../xml/element.ts'
 
 /** The time that is left for what is being done; set anew for each probe. */
@@ -48,7 +51,7 @@ export class ReceivedElements {
     this.stir()
   }
 
-  /** What is heard from now on is what `since` this gives. */
+  /** A mark: what is received from now on is what `since` gives for it. */
   get mark(): number {
     return this.all.length
   }

@@ -1,4 +1,7 @@
-/** The user, the strangers, and what lies between them; knows what it has touched, and puts it back. */
+/**
+ * The accounts that the probes use: the user, the strangers, and the subscriptions between them. It remembers what it has
+ * changed, and restores it.
+ */
 import { randomBytes } from 'node:crypto'
 import { type Account, Client, type Item, itemOf, Refused } from './client.ts'
 import { Component, type ComponentOptions } from './component.ts'
@@ -79,7 +82,7 @@ export class TestAccounts {
     }
   }
 
-  /** There are strangers whom no server holds to the rules. */
+  /** There are strangers whose stanzas no server checks (the component). */
   get hasStrangers(): boolean {
     return this.component !== undefined
   }
@@ -206,7 +209,7 @@ export class TestAccounts {
       user.send(presence({ type: 'unsubscribed', to: bare, id: user.id() }))
       await user.remove(bare)
     }
-    // Who has asked himself.
+    // Contacts that have asked the user.
     const held = this.rosters.get(user)?.some(({ jid }) => sameBare(jid, user.bare))
     if (held !== true) await user.remove(user.bare)
     await user.settled()
@@ -257,7 +260,7 @@ async function login(ground: ProbeTarget, account: Account): Promise<Client> {
   } catch (error) {
     throw new Refused(`${account.jid}: ${(error as Error).message}`)
   }
-  // Whoever took it away would like to see the password.
+  // An active attacker that has removed it would like to get the password.
   if (ground.target.mode === 'starttls' && !leg.offersStarttls) {
     leg.abort()
     throw new Refused(

@@ -128,7 +128,7 @@ export class UpstreamStream {
     })
     this.send(element('starttls', ns.tls))
     await this.mail.find('answer to STARTTLS', mark, heard => heard.ns === ns.tls)
-    // TLS that fails ends the connection, which the mailbox tells.
+    // A failed TLS handshake closes the connection, which `received` reports.
     const lost = this.mail
       .find('TLS', this.mail.mark, () => false)
       .catch((error: Error) => {

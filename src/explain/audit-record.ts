@@ -1,4 +1,4 @@
-/** One decision out of an audit's file. */
+/** Reads one decision from an audit file. */
 import { createReadStream } from 'node:fs'
 import { type AuditRecord, auditSides } from '../observe/audit.ts'
 import { modes } from '../rules/mode.ts'
@@ -33,7 +33,7 @@ export async function findRecord(file: string, id: string): Promise<{ record: Au
   throw new CallError(`there is no decision '${id}' among the ${lines} lines of ${file}`)
 }
 
-/** A file may have one line without an end: what was read of it is never more than may be in a line. */
+/** A file may be one line without an end: no more is kept of it than a line may have. */
 async function* linesOf(file: string): AsyncGenerator<string> {
   let rest = ''
   let number = 1
@@ -56,7 +56,7 @@ function parse(line: string): Unsure | null | undefined {
   try {
     return JSON.parse(line)
   } catch {
-    // A line that a full disk has cut: not the one that was asked for.
+    // A line that was cut by a full disk is not the one that was asked for.
     return undefined
   }
 }

@@ -120,7 +120,7 @@ async function answer({ values, positionals: [file, ...more] }: Call): Promise<s
 }
 
 const ofStanza = ['from', 'account', 'state', 'asked', 'roster-version'] as const
-/** Options that would be passed over in silence. */
+/** Options that would be ignored are refused. */
 const idle = {
   audit: [...ofStanza, 'config', 'key-env'],
   jid: [...ofStanza, 'id'],
@@ -182,7 +182,7 @@ function stateOf(text: string): StateName {
   throw new CallError(`--state ${text}: ${didYouMean(text, stateNames, `states are ${stateNames.join(', ')}`)}`)
 }
 
-/** Clients seldom name themselves, and a server always names who sent it. */
+/** Clients seldom send `from`, and a server always does. */
 function guessedSide({ from }: Stanza, account: string | undefined): Side {
   if (from === undefined) return 'client'
   return account !== undefined && isAccountItself(bareOf(from), bareOf(account)) ? 'client' : 'upstream'

@@ -1,6 +1,6 @@
 /**
- * What the gate makes of one stanza, and why: the rules in the order of asking, as a structure that a terminal or a page can show.
- * Everything here is a function of its arguments; it asks the rules themselves and knows none of them by name.
+ * What the gate does with one stanza, and why: the rules in the order in which they are asked, as a structure that a terminal or
+ * a page can show. Everything here is a function of its arguments. It asks the rules themselves and knows none of them by name.
  */
 
 import { defaultLimits } from '../config/limits.ts'
@@ -70,7 +70,7 @@ export interface Question {
   readonly versions?: readonly string[]
 }
 
-/** All that a decision on record says; the stanza itself was not kept. */
+/** What a recorded decision says; the stanza itself was not kept. */
 export interface Recorded {
   readonly from: Side
   readonly kind: Kind
@@ -116,7 +116,7 @@ export function explainStanza(question: Question): Explanation {
   }
 }
 
-/** What can be said of a decision by its record alone. */
+/** Explains a recorded decision. */
 export function explainRecord(record: Recorded): Explanation {
   const { from, said, state } = record
   const stanza = standInFor(record)
@@ -198,7 +198,7 @@ function summaryOf(verdict: RuleOutcome['verdict'], said: readonly RuleOutcome[]
   return { verdict, isRewritten, rule, clause, mode }
 }
 
-/** The two notifications that hang on the state, in every state; and what a server makes of a subscription stanza. */
+/** For the two notifications that depend on the state, the verdict in every state; and what a server does with a subscription stanza. */
 function statesOf(question: Question, stanza: Stanza): Pick<Explanation, 'passesIn' | 'server'> {
   const type = subscriptionTypeOf(stanza)
   if (type === undefined) return { passesIn: null, server: [] }
@@ -211,7 +211,7 @@ function statesOf(question: Question, stanza: Stanza): Pick<Explanation, 'passes
   }
 }
 
-/** For what hangs on kind, type and contact alone. */
+/** A stanza for what depends on kind, type and contact only. */
 function standInFor({ from, kind, type, contact }: Recorded): Stanza {
   const spelled = type === typeLabel(kind, undefined) ? undefined : type
   const address = from === 'client' ? { to: contact ?? undefined } : { from: contact ?? undefined }

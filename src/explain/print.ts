@@ -112,7 +112,7 @@ function stepWords({ before, after, passes, autoReply }: ServerStep, isOutbound:
   return `by RFC 6121 a server in state ${before} ${verb} ${moves}${reply}`
 }
 
-/** What a peer has written neither ends a line nor moves the cursor. */
+/** Text of a peer neither ends a line nor moves the cursor. */
 function shown(text: string): string {
   return oneLine(text.replace(/[\n\r\t]/g, found => `&#x${found.charCodeAt(0).toString(16).toUpperCase()};`))
 }

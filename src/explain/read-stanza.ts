@@ -1,4 +1,4 @@
-/** A stanza as somebody has written it into a file, read as the gate reads one from a stream. */
+/** Reads a stanza from a file as the gate reads one from a stream. */
 import { isUtf8 } from 'node:buffer'
 import { defaultLimits } from '../config/limits.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
@@ -53,7 +53,7 @@ function opened(from: Side): Framing {
   return framing
 }
 
-/** Says where it is wrong, by reading the piece with the error in it byte by byte: a long text holds up whoever waits for something else. */
+/** Finds the position of the error by reading the last piece byte by byte: for a long text that would take too long. */
 function errorWords(
   error: Extract<StreamItem, { item: 'error' }>,
   bytes: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * Lines appended to a file that others may move away, cut short or fill the disk of. Whoever adds a line never waits and never hears
- * of a failure: what cannot be written is counted as lost, and the file is tried again with the next line.
+ * Appends lines to a file that others may move away or cut short, on a disk that may be full. Adding a line never waits and never
+ * fails: what cannot be written is counted as lost, and the file is tried again with the next line.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises'
 
@@ -123,12 +123,12 @@ export class AuditFile {
   private async discard(): Promise<void> {
     const { handle } = this
     this.handle = undefined
-    // What a close has to complain of (a quota, on some file systems) is nothing that could be done better now.
+    // An error of close (a quota, on some file systems) cannot be helped any more.
     await handle?.close().catch(() => {})
   }
 }
 
-/** So it may be left by a process that was killed, or by a full disk. */
+/** A process that was killed, or a full disk, may leave an incomplete last line. */
 async function endsWithinLine(file: FileHandle): Promise<boolean> {
   const { size } = await file.stat()
   if (size === 0) return false

@@ -1,6 +1,6 @@
 /**
- * The audit: one line of JSON for each stanza that did not just go on, for whoever has to answer for it later. It says who, to whom,
- * what, in which state and by which rule; never what a message or a status said.
+ * The audit: one line of JSON for each decision. It says who, to whom, what, in which state and by which rule; it never holds the
+ * text of a message or a status.
  */
 
 import { createHmac } from 'node:crypto'
@@ -48,7 +48,7 @@ export interface AuditRecord {
 export type AuditSide = 'client' | 'server'
 export const auditSides: Readonly<Record<Side, AuditSide>> = { client: 'client', upstream: 'server' }
 
-/** What every hash of a JID begins with. No JID does: a colon is in none. */
+/** The beginning of every hash of a JID. No JID begins so: it would have a colon. */
 export const hashPrefix = 'hmac:'
 
 /** The hash of a bare JID under a key: HMAC-SHA-256, 128 bits of it. All spellings of one account have one hash. */

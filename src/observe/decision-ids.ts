@@ -1,11 +1,11 @@
-/** Names for decisions: the same in the log, in the audit, and wherever else one is told. */
+/** Ids of decisions: the same in the log, the audit, the console and OpenMetrics. */
 import { randomInt } from 'node:crypto'
 import type { Report } from '../session/report.ts'
 import { subscriptionTypes } from '../stanza/stanza.ts'
 
 export type Judged = Extract<Report, { report: 'judged' }>
 
-/** Whether a stanza did not just go on: a rule has spoken, or the session's phase has. */
+/** Whether a stanza did not just go on: a rule or the session's phase has decided on it. */
 export function isDecision({ said, verdict }: Judged): boolean {
   return said.length > 0 || verdict !== 'forward'
 }
@@ -14,7 +14,7 @@ export function isSubscription({ kind, type }: Judged): boolean {
   return kind === 'presence' && (subscriptionTypes as readonly string[]).includes(type)
 }
 
-/** Crockford's: digits before letters as in ASCII, so that names sort as their numbers do; none that is read for another. */
+/** Crockford's base 32: digits sort before letters as in ASCII, so ids sort as their numbers do, and no character looks like another. */
 const digits = '0123456789abcdefghjkmnpqrstvwxyz'
 const countAtMost = 32 ** 3
 const chanceBelow = 32 ** 4
@@ -26,7 +26,7 @@ export interface RandomSource {
   readonly below: (most: number) => number
 }
 
-/** Sixteen characters: the time, a count within it, and chance, so that nobody who knows one name knows the next. They sort by time. */
+/** Sixteen characters: the time, a counter and a random part, so that no id can be guessed from another. Ids sort by time. */
 export class DecisionIds {
   private readonly chance: RandomSource
   private at = 0

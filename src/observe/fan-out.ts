@@ -2,7 +2,7 @@
 import type { Watcher } from '../relay/watcher.ts'
 import { DecisionIds, isDecision, isSubscription } from './decision-ids.ts'
 
-/** All are told the same, and a decision has one name for all of them. */
+/** All watchers are told the same, with one id for each decision. */
 export function fanOut(watchers: readonly Watcher[]): Watcher {
   const ids = new DecisionIds()
   return {

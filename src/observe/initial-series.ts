@@ -1,6 +1,6 @@
 /**
- * Series that are there at 0 before anything has happened. `rate` and `increase` see differences: of a counter that appears at 1, the
- * first event, for some alerts the only one that matters, would be lost.
+ * Series that exist with value 0 from the start. `rate` and `increase` compute differences: a counter that appears with 1 would
+ * hide its first event, which for some alerts is the only one that matters.
  */
 import type { ActiveRule } from '../rules/judge.ts'
 import { kinds, type SubscriptionType, subscriptionTypes } from '../stanza/stanza.ts'
@@ -18,7 +18,7 @@ export interface ConfiguredLabels {
 
 export type Initial = readonly [MetricKey, ...string[]]
 
-/** What a rule says, of which side's stanzas; of the subscription stanzas, which types. */
+/** A verdict that a rule can give, for which side's stanzas; for subscription stanzas, for which types. */
 interface PossibleOutcome {
   readonly from: Side
   readonly verdict: (typeof verdicts)[number]
@@ -27,7 +27,7 @@ interface PossibleOutcome {
 
 type Outcome = readonly [verdict: PossibleOutcome['verdict'], mode: ActiveRule['mode']]
 
-/** By rule; none of a rule whose rewriting is routine. */
+/** The verdicts by rule; none for a rule whose rewriting is routine. */
 export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new Map([
   ['from-is-bound-jid', [says('client', 'close', subscriptionTypes), says('client', 'forward', subscriptionTypes)]],
   ['presence-type', [says('client', 'reject')]],
@@ -148,7 +148,7 @@ const leaps = states.flatMap(before =>
     .map(after => [before, after] as const),
 )
 
-/** Those whose series are there from the beginning. */
+/** The routes, or none if there are too many for their series to exist from the start. */
 export function withInitialSeries(routes: readonly string[]): readonly string[] {
   return routes.length > routesAtMost ? [] : routes
 }

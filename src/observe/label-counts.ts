@@ -1,7 +1,7 @@
 /**
- * Numbers by label values. A labelled prom-client counter hashes its labels anew each time it is incremented (half a microsecond for
- * seven labels); here a stanza walks a tree of maps to a number (60 nanoseconds), and prom-client gets the numbers when somebody
- * scrapes.
+ * Counts by label values. A labelled prom-client counter hashes its labels at each increment (half a microsecond for seven
+ * labels). Here a stanza goes through a tree of maps to a number (60 nanoseconds), and prom-client gets the numbers at each
+ * scrape.
  */
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { MetricInfo } from './metric-definitions.ts'
@@ -13,7 +13,7 @@ export interface Series {
   exemplar?: Exemplar
 }
 
-/** What leads from a number to one of the events that it counts; shown in OpenMetrics alone. */
+/** An exemplar: leads from a count to one of its events; only in OpenMetrics. */
 export interface Exemplar {
   readonly labelSet: Readonly<Record<string, string>>
   readonly value: number

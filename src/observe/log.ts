@@ -1,4 +1,4 @@
-/** Reports as log lines: one for each session's life, one for each decision against a stanza, and what else an area tells. */
+/** Writes reports as log lines: one line for each session at its end, one for each decision against a stanza, and others by area. */
 import type { FastifyBaseLogger } from 'fastify'
 import { type LogArea, type LogConfig, type LogLevel, logAreas } from '../config/types.ts'
 import type { Refusal } from '../listener/labels.ts'
@@ -15,12 +15,12 @@ export { oneLine } from './one-line.ts'
 type Out = NodeJS.WritableStream & { readonly isTTY?: boolean }
 
 /**
- * How the gate logs: one line of JSON for each message, whatever a peer has made it say. JSON leaves some characters as they are that
- * end a line or steer a terminal all the same (DEL and C1, separators, marks that are not seen): those are escaped too. On a terminal
- * people read, and the same is written for them.
+ * The logger's options: one line of JSON for each message, whatever a peer has put into it. JSON leaves some characters that end
+ * a line or control a terminal (DEL and C1, separators, invisible marks): these are escaped too. On a terminal the line is
+ * written for people.
  */
 export function loggerOptions(level: LogLevel, out: Out = process.stdout) {
-  // A log that nobody reads any longer ends no session.
+  // An error of the log's stream ends no session.
   if (out.listenerCount('error') === 0) out.on('error', () => {})
   const style = styleFor(out)
   const write = (line: string): void => {
@@ -33,22 +33,22 @@ export function loggerOptions(level: LogLevel, out: Out = process.stdout) {
   }
 }
 
-/** No more of an error than this: Node's HTTP errors carry the bytes of the request, with the token in them. */
+/** Only these parts of an error: Node's HTTP errors hold the bytes of the request, with the token in them. */
 function shownError(error: Error & { readonly code?: unknown }) {
   const { name, code, message, stack = '' } = error
   return { type: name, code, message, stack }
 }
 
-/** Milliseconds between two lines about one thing that anybody can bring about: whoever floods the gate would flood its log. */
+/** Milliseconds between two lines about something that any peer can cause: otherwise a flood of stanzas would be a flood of lines. */
 const quiet = 10_000
 
 /** Lines about decisions of one stream within that time. */
 const judgementsAtMost = 50
 
-/** What is told seldom, and counted meanwhile. Names come from closed sets. */
+/** Limits lines to one in that time for each name, and counts what was left out. Names come from closed sets. */
 export class LogThrottle {
   private readonly now: () => number
-  /** By name: the time of the last line, and what has not been told since. */
+  /** By name: the time of the last line, and the number of events since. */
   private readonly counts = new Map<string, { told: number; count: number }>()
 
   /** `now`: milliseconds, from any beginning. */
@@ -165,7 +165,7 @@ export class Log implements Watcher {
     if (count !== undefined) this.to.connections.warn({ reason, listener, address, count }, 'connections refused')
   }
 
-  /** While a server is down every client that comes is an attempt. */
+  /** While a server is down each client that connects makes an attempt. */
   private unreached(
     { upstream, reason }: Extract<Report, { report: 'connect-failed' }>,
     { id, tlsFault }: About,
@@ -222,7 +222,7 @@ export class Log implements Watcher {
     return isNew ? Math.max((before?.lines ?? 0) - judgementsAtMost, 0) : 0
   }
 
-  /** All that a session was, in one line. */
+  /** One line about a whole session. */
   private lifeOf({ jid, cause }: Extract<Report, { report: 'session-closed' }>, about: About) {
     const { id: stream, listener, wire, tls, route, client, traffic, began } = about
     const account = bareOf(jid)

@@ -1,6 +1,6 @@
 /**
- * Every metric of the gate, as data: what Prometheus is told, what docs/metrics.md and the README show, and what the dashboards may
- * ask for. Labels have closed sets of values or names from the configuration; never what a peer wrote.
+ * The definitions of all metrics, as data: for Prometheus, docs/metrics.md and the dashboards. Label values come from closed sets
+ * or from the configuration, never from what a peer wrote.
  */
 
 import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
@@ -27,7 +27,7 @@ export interface MetricInfo {
   readonly help: string
   /** In the order in which a series' values are given. */
   readonly labels: Readonly<Record<string, LabelValues>>
-  /** A query to begin with. */
+  /** An example query. */
   readonly example: string
 }
 

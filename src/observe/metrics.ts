@@ -1,4 +1,4 @@
-/** The one place where reports become numbers; `metric-definitions.ts` says which numbers there are. */
+/** Counts reports. `metric-definitions.ts` has the metrics. */
 import { Histogram, Registry } from 'prom-client'
 import type { ReloadOutcome } from '../config/labels.ts'
 import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
@@ -29,7 +29,7 @@ const buckets = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.
 /** Seconds, from a minute to four weeks: people decide. */
 const decisionBuckets = [60, 600, 3_600, 21_600, 86_400, 259_200, 604_800, 2_419_200]
 
-/** Whoever makes Metrics calls `stop` in the end. */
+/** The metrics of one gate. `stop` must be called in the end. */
 export class Metrics implements Watcher {
   readonly registry = new Registry()
   /** The same numbers; those of the rules lead to the decision that was counted last. */
@@ -74,7 +74,7 @@ export class Metrics implements Watcher {
     this.begin(initialOfListener(listener, this.known))
   }
 
-  /** So are those of its PROXY headers. */
+  /** The series of this listener's PROXY headers exist from now on. */
   guards(listener: string): void {
     this.begin(initialOfFront(listener))
   }
@@ -199,7 +199,7 @@ export class Metrics implements Watcher {
     this.add('faults', [])
   }
 
-  /** What watches the process ends. The numbers can still be asked for. */
+  /** Stops the observers of the process. The numbers can still be read. */
   stop(): void {
     this.process.stop()
   }
@@ -248,7 +248,7 @@ export class Metrics implements Watcher {
     return () => tally.series
   }
 
-  /** What was judged was received: it need not be counted twice. `tally`: what is there at 0. */
+  /** A judged stanza was received, so received stanzas are counted from here. `tally`: the counts that exist with 0. */
   private readReceived(tally: LabelCounts): Iterable<Series> {
     const read = new LabelCounts()
     for (const { values } of tally.series) read.add(values, 0)
@@ -259,7 +259,7 @@ export class Metrics implements Watcher {
     return read.series
   }
 
-  /** What was there once is there at 0 later. */
+  /** A series that existed once stays, with 0. */
   private readStreams(tally: LabelCounts): Iterable<Series> {
     for (const series of tally.series) series.count = 0
     const { tls: versions } = metrics.clientStreams.labels

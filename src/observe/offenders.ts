@@ -1,7 +1,7 @@
 /**
- * Who has most decisions against them: the client's address, the account, the contact. Names are no labels, and there is no end of
- * them: each kind has a bounded number of counters (Metwally and others, 2005: Space-Saving). Whoever has more than its share of all is
- * among them for certain, and a count is too high by its error at most, and never too low.
+ * The addresses, accounts and contacts with most decisions against them. They are no labels of metrics, because there can be any
+ * number of them: each kind has a limited number of counters (Metwally and others, 2005: Space-Saving). A name with more than its
+ * share of all decisions is certainly among them. A count is too high by at most its `error`, and never too low.
  */
 
 import type { About, Watcher } from '../relay/watcher.ts'
@@ -38,7 +38,7 @@ const countersAtMost = 200
 /** UTF-16 units of a name: no bare JID is longer (RFC 7622 section 3.1). */
 const longest = 2_047
 
-/** The most frequent of ever so many names, in a bounded number of counters. */
+/** Finds the most frequent of any number of names with a limited number of counters. */
 export class Sketch {
   private readonly counters = new Map<string, Counter>()
   private readonly atMost: number
@@ -55,7 +55,7 @@ export class Sketch {
       counter.mode = mode
       return
     }
-    // Who comes in the place of the rarest may have been counted before: by no more than that one.
+    // A name that replaces the rarest one may have been counted before, at most as often as that one.
     const error = this.counters.size < this.atMost ? 0 : this.takeRarest()
     this.counters.set(name, { count: error + 1, error, rule, mode })
   }
@@ -101,7 +101,7 @@ export class Offenders implements Watcher {
     const deciding = decidingOf(report.said)
     const { rule = 'none', mode = 'enforce', verdict = report.verdict } = deciding ?? {}
     if (verdict === 'forward') return
-    // What the server has passed on is the contact's doing, and no client's.
+    // A stanza from the server is the contact's doing, not the client's.
     if (report.from === 'upstream') return this.add('contact', report.contact, rule, mode)
     this.add('account', report.account, rule, mode)
     this.add('address', about.client, rule, mode)

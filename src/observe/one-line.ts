@@ -1,8 +1,8 @@
-/** What peers have written, as a part of one line. */
+/** Text of peers as a part of one line. */
 
 const steering = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu
 
-/** A line of JSON, which is one also for a terminal, and for whoever takes other characters than JSON does for the end of a line. */
+/** JSON as one line, also for terminals and for programs that end a line at more characters than JSON does. */
 export function oneLine(json: string): string {
   return json.replace(steering, escaped)
 }

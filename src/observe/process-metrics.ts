@@ -1,8 +1,7 @@
 /**
- * What the process and Node tell of themselves. prom-client's own collection is not used: its observers of garbage collection and of
- * the event loop can never be stopped, it lists every socket at each scrape, and some of its gauges are named as counters.
- *
- * The observers begin with the first scrape, so that a gate which nobody scrapes pays nothing, and end with `stop`.
+ * Metrics of the process and of Node. prom-client's own collection is not used: its observers of garbage collection and of the
+ * event loop cannot be stopped, it lists every socket at each scrape, and some of its gauges are named as counters. The observers
+ * start with the first scrape, so that a gate without scrapes has no cost, and end with `stop`.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import {

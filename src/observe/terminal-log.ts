@@ -28,7 +28,7 @@ const levels: readonly (readonly [from: number, name: string, format: Format])[]
   [0, 'TRACE', 'dim'],
 ]
 
-/** Known to whoever sits there, or shown elsewhere in the line. */
+/** Not shown: known to the reader, or shown elsewhere in the line. */
 const left = new Set(['level', 'time', 'pid', 'hostname', 'msg', 'area', 'err'])
 
 /** `json`: a line as pino writes it. Something else stays as it is. */
@@ -37,7 +37,7 @@ export function prettyLine(json: string, paint: Paint): string {
   try {
     line = JSON.parse(json)
   } catch {
-    // It is no message of the logger's.
+    // It is no line of the logger.
     return oneLine(json)
   }
   const [, level, format] = levels.find(([from]) => Number(line.level) >= from) ?? (['', '?', 'dim'] as const)

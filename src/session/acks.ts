@@ -1,15 +1,14 @@
 /**
- * Stream management (XEP-0198) through a gate that leaves stanzas out and adds its own.
- *
- * Each direction has a sender and a receiver that count for themselves. A unit is
+ * Stream management (XEP-0198) through a gate that leaves out stanzas and adds its own. Each direction has a sender and a
+ * receiver that count for themselves. A unit is
  * - `forwarded`: both count it;
- * - `dropped`: the sender counts it, the receiver never saw it;
+ * - `dropped`: the sender counts it, the receiver never gets it;
  * - `added` by the gate: the receiver counts it, the sender never sent it.
- * The receiver's `h` counts forwarded and added units; what the sender is told must count forwarded and dropped ones. So the units that
- * the receiver has not acknowledged are kept, in order, and an `h` is walked along them.
- *
- * After a resumption the sender repeats what it was not told to be handled. The units that are left here say what became of each
- * the first time: a second verdict could differ, since the first one has changed the ledger (one request pays for one `subscribed`).
+ * The receiver's `h` counts forwarded and added units; what the sender is told must count forwarded and dropped ones. So the
+ * units that the receiver has not acknowledged are kept in order, and an `h` is translated by going through them. After a
+ * resumption the sender repeats what it was not told to be handled. The kept units say what became of each the first time. The
+ * rules are not asked again: they could decide otherwise, since the first verdict has changed the ledger (one request makes one
+ * `subscribed` believable).
  */
 
 import type { RuleOutcome } from '../rules/outcome.ts'
@@ -19,33 +18,33 @@ import type { Element } from '../xml/element.ts'
 /** What became of one stanza, or of a run of them. */
 export type Unit =
   | { readonly unit: 'forwarded'; readonly count: number }
-  /** Forwarded by a verdict that depended on what was known then; `print` recognises the stanza. */
+  /** Forwarded by a verdict that depended on the ledger; `print` recognises the stanza. */
   | { readonly unit: 'decided'; readonly print: string }
-  /** Left out, or answered in the receiver's place; `said`: by which rules. */
+  /** Left out, or answered by the gate; `said`: by which rules. */
   | { readonly unit: 'dropped'; readonly print: string; readonly said: readonly RuleOutcome[] }
   | { readonly unit: 'added'; readonly element: Element }
-  /** What is left of units when there are too many of them: their kind and number. */
+  /** When too many units are kept, only their kind and number. */
   | { readonly unit: 'only-dropped' | 'only-added'; readonly count: number }
 
 /** Counts are unsigned 32 bits wide and wrap (XEP-0198 section 5). */
 const modulus = 2 ** 32
-/** Units other than plain forwarded ones that may be outstanding, and UTF-16 units of what is kept of them; beyond it no resumption. */
+/** Units other than forwarded ones that are kept, and UTF-16 units of their content. Beyond it the session cannot be resumed. */
 const keptAtMost = 2_000
 const sizeAtMost = 262_144
-/** Units outstanding, runs counted as one, beyond which nobody can mean well. */
+/** Outstanding units, a run counted as one, beyond which the stream is ended as an attack. */
 const outstandingAtMost = 10_000
 
 export class AckTranslator {
   /** What the receiver has acknowledged, in its own count; and what the sender may be told of it. */
   private received: number
   private handled: number
-  /** All that the receiver has ever acknowledged: this one does not wrap. */
+  /** The total that the receiver has acknowledged; it does not wrap. */
   private total = 0
   /** Not acknowledged yet, oldest first. */
   private units: Unit[] = []
   private kept = 0
   private size = 0
-  /** Units had to be forgotten: what is left tells counts, not verdicts. */
+  /** Units had to be dropped: what is left has counts, but no verdicts. */
   overflowed = false
 
   /** `start`: both counts at the beginning; other than 0 in tests of the wrap alone. */
@@ -71,7 +70,7 @@ export class AckTranslator {
     this.keep(unit, sizeOf(unit))
   }
 
-  /** So much is outstanding that it can only be meant to fill the memory. */
+  /** So much is outstanding that it can only be an attack on the memory. */
   get isFlooded(): boolean {
     return this.units.length > outstandingAtMost
   }
@@ -92,7 +91,7 @@ export class AckTranslator {
       this.kept--
       this.size -= sizeOf(gone)
     }
-    // Nothing is outstanding of which too little is known.
+    // Nothing is outstanding any more whose content was dropped.
     if (this.units.length === 0) this.overflowed = false
     const first = this.units[0]
     if (walk.part > 0 && first !== undefined && 'count' in first)
@@ -100,7 +99,7 @@ export class AckTranslator {
     return this.handled
   }
 
-  /** The same without believing it yet. */
+  /** The translation of `h`, without applying it. */
   translate(h: number): number | undefined {
     const walk = this.walk(h)
     return walk && (this.handled + walk.handled) % modulus

@@ -1,7 +1,7 @@
 /**
- * In whose name credentials want to act. RFC 4616 section 2 leaves it to the server whether one account may act as another; ejabberd
- * 23.01 lets every account act as every other, on the password of the first. A client of the gate acts as itself, unless its route says
- * otherwise.
+ * Which account credentials want to act for. RFC 4616 section 2 leaves it to the server whether one account may act as another;
+ * ejabberd 23.01 lets every account act as every other with its own password. A client of the gate acts for its own account,
+ * unless its route says otherwise.
  */
 import { bareOf, compareBare } from '../stanza/jid.ts'
 import { ns } from '../stream/namespaces.ts'
@@ -9,7 +9,7 @@ import { child, type Element, text } from '../xml/element.ts'
 
 export type CredentialFault = 'invalid-authzid' | 'incorrect-encoding'
 
-/** Whom a message of a mechanism names: who it is, and who it wants to be. */
+/** The names in a message of a SASL mechanism: the account that authenticates (authcid), and the one to act for (authzid). */
 interface Claim {
   readonly authcid: string
   readonly authzid: string
@@ -30,8 +30,9 @@ function scram(message: string): Claim | undefined {
 }
 
 /**
- * `username="…",…,authzid="…"` (RFC 2831 section 2.1.2). Read from its beginning to its end: what looks like a name may stand within the
- * quotes of another. What one server reads this way and another that way, and a name that comes twice, is nobody's own.
+ * `username="…",…,authzid="…"` (RFC 2831 section 2.1.2). It is parsed from beginning to end: what looks like a name may stand
+ * within the quotes of another value. A message that servers parse differently, or with a name twice, counts as naming another
+ * account.
  */
 function digest(message: string): Claim | undefined {
   const values = new Map<string, string>()
@@ -45,14 +46,14 @@ function digest(message: string): Claim | undefined {
   return authzid === undefined ? undefined : { authzid, authcid: values.get('username') ?? '' }
 }
 
-/** Who is nobody's own. */
+/** Names that match no account. */
 const nobody: Claim = { authzid: '\0', authcid: '' }
 
 function unescaped(name = ''): string {
   return name.replaceAll('=2C', ',').replaceAll('=3D', '=')
 }
 
-/** How the messages of the mechanism that a request begins are read; `undefined`: they name nobody in the clear. */
+/** The parser for messages of the mechanism that a request begins; `undefined`: its messages have no names in clear text. */
 export function claimsOf(request: Element): Reader | undefined {
   const mechanism = (request.attrs.get('mechanism') ?? '').toUpperCase()
   if (mechanism === 'PLAIN' || mechanism === 'X-OAUTH2') return plain
@@ -64,16 +65,17 @@ export function claimsOf(request: Element): Reader | undefined {
 export function credentialFault(request: Element, read: Reader, domain: string): CredentialFault | undefined {
   const holder =
     request.ns === ns.sasl2 && request.name === 'authenticate' ? child(request, 'initial-response', ns.sasl2) : request
-  // Old encoders break lines; nothing is read differently for that.
+  // Line breaks of old base64 encoders change nothing.
   const encoded = holder === undefined ? '' : text(holder).replaceAll(/[ \t\r\n]/g, '')
   if (encoded === '' || encoded === '=') return undefined
   const bytes = Buffer.from(encoded, 'base64')
-  // Servers differ in what they make of anything else (RFC 6120 section 6.4.2).
+  // Servers differ in how they decode anything else (RFC 6120 section 6.4.2).
   if (bytes.toString('base64') !== encoded) return 'incorrect-encoding'
   const claim = read(bytes.toString())
-  // What cannot be read is for the server to refuse.
+  // The server refuses what cannot be parsed.
   if (claim === undefined || claim.authzid === '') return undefined
-  // A resource says nothing of who is meant, and old web clients send one. Names that the server may take for one are its business.
+  // A resource does not change which account is meant, and old web clients send one. The server decides on names that it takes
+  // for a resource.
   const isOwn = compareBare(bareIn(claim.authzid, domain), bareIn(claim.authcid, domain)) !== 'different'
   return isOwn ? undefined : 'invalid-authzid'
 }

@@ -52,7 +52,7 @@ export class Binding {
   /** A stanza of the upstream's before a resource is bound: an answer to the bind request, or to a registration. */
   answer(stanza: Stanza, isBinding: boolean, domain: string): BindingAnswer {
     const { streams } = this
-    // Nobody can judge yet what others say, or what would change the roster.
+    // Stanzas of others, and roster changes, cannot be checked before a resource is bound.
     if (stanza.kind !== 'iq' || stanza.type === 'set') {
       streams.report(judgedReport('upstream', stanza, 'drop', [], undefined))
       return none
@@ -86,7 +86,7 @@ export class Binding {
     return false
   }
 
-  /** RFC 6120 section 7.6.2.1. The upstream has bound a resource by then, which goes with its stream. */
+  /** RFC 6120 section 7.6.2.1. The upstream has bound a resource by then; it ends with its stream. */
   private refuse(answer: Stanza, domain: string): void {
     this.streams.report(judgedReport('upstream', answer, 'close', [], undefined))
     const error = { condition: 'resource-constraint', text: crowded } as const

@@ -1,6 +1,7 @@
 /**
- * A session whose resource is bound: every stanza is judged, counted for stream management, watched for what it says of the roster,
- * and passed on, answered or left out. It survives its stream when stream management lets it be resumed.
+ * A session whose resource is bound. Every stanza is judged by the rules, counted for stream management, read for what it says of
+ * the roster, and then passed on, answered or left out. The session can outlive its stream when stream management allows a
+ * resumption.
  */
 
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
@@ -18,7 +19,7 @@ import { PendingIqs } from './pending-iqs.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import type { Repeated, StanzaCounts } from './stanza-counts.ts'
 
-/** Read anew for each stanza: a reload may change them while sessions are there. */
+/** Read for each stanza, because a reload may change them while sessions exist. */
 export interface BoundOptions {
   readonly rules: readonly ActiveRule[]
   /** Folded domains whose notifications are believed unasked. */
@@ -27,10 +28,10 @@ export interface BoundOptions {
   readonly foreignFrom?: ForeignFrom
 }
 
-/** What the session has seen and a rule may ask for. */
+/** The facts that the session remembers for the rules. */
 type KnownFacts = Pick<Facts, 'roster' | 'asked'>
 
-/** What a stanza that was forwarded before is judged by: what was believed then is believed again. */
+/** The facts for a stanza that was forwarded before and comes again: everything is believed again. */
 const believing: KnownFacts = {
   roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
   asked: () => 'accept',
@@ -48,7 +49,7 @@ export class BoundSession implements ResumableSession {
   private readonly requests: PendingIqs
   private readonly known: KnownFacts
 
-  /** `domain`: the one that the client asked for, who answers in the server's place. */
+  /** `domain`: the domain that the client has asked for; the gate's answers come from it. */
   constructor(options: BoundOptions, domain: string, jid: string) {
     this.options = options
     this.domain = domain
@@ -66,13 +67,13 @@ export class BoundSession implements ResumableSession {
     for (const whole of repeat.next) output.sendElement('client', whole)
   }
 
-  /** What the rest of the session's phases forbid: answered, and nothing passed on. */
+  /** A stanza that is not allowed in this phase: it is answered and not passed on. */
   refuse(stanza: Stanza, error: StanzaError, output: BoundOutput): void {
     output.report(judgedReport('client', stanza, 'reject', [], this.bare))
     this.reject('client', stanza, error, [], output)
   }
 
-  /** A roster that this session has seen before its stream was resumed is told the others again. */
+  /** After a resumption the session tells the account's other sessions the roster that it has seen. */
   joined(snapshot: AccountSnapshot, output: BoundOutput): void {
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
@@ -126,7 +127,7 @@ export class BoundSession implements ResumableSession {
       output.fail('policy-violation', `${from}-error`, 'too much is not acknowledged')
   }
 
-  /** RFC 6121 has no word on it; XEP-0198 has the server repeat what it was not told to have arrived. */
+  /** XEP-0198: the server repeats the stanzas that it was not told to have arrived. */
   private repeated(stanza: Stanza, how: Repeated, lang: string | undefined, output: BoundOutput): void {
     switch (how.repeated) {
       case 'dropped':

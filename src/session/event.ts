@@ -1,4 +1,4 @@
-/** All that can happen to a session, and all that it wants done. */
+/** What can happen to a session, and what it wants done. */
 
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
@@ -10,7 +10,7 @@ import type { ResumableSession } from './resumable-session.ts'
 export type SessionEvent =
   /** The transport to the upstream stands, with TLS if it was dialled with it. */
   | { readonly event: 'connected' }
-  /** It could not be made. */
+  /** The upstream could not be connected. */
   | { readonly event: 'refused'; readonly reason: ConnectFailure }
   /** TLS was negotiated on this side, after a `secure` effect. */
   | { readonly event: 'secured'; readonly side: Side }
@@ -26,7 +26,7 @@ export type SessionEvent =
   | { readonly event: 'superseded' }
   /** The gate shuts down, and waits for so many milliseconds. */
   | { readonly event: 'stop'; readonly within: number }
-  /** The gate is short of memory, and does without this session. */
+  /** The gate is short of memory and ends this session. */
   | { readonly event: 'shed' }
   /** The client has begun an element and does not end it. */
   | { readonly event: 'late' }
@@ -40,9 +40,9 @@ export type Effect =
   | { readonly effect: 'send'; readonly to: Side; readonly item: StreamItem }
   /** A new stream begins on this side: the next byte read is its first. */
   | { readonly effect: 'restart'; readonly side: Side }
-  /** Negotiate TLS on this side; what was read and not used belongs to TLS or to nobody (RFC 6120 section 5.4.3.3). */
+  /** Negotiate TLS on this side. Bytes that were read and not used belong to TLS or are dropped (RFC 6120 section 5.4.3.3). */
   | { readonly effect: 'secure'; readonly side: Side }
-  /** The client has authenticated: the limits of clients that have apply from now on. */
+  /** The client has authenticated: the limits of authenticated clients apply from now on. */
   | { readonly effect: 'admit' }
   /** Negotiation is over: both sides may be read in bulk. */
   | { readonly effect: 'settle' }
@@ -65,7 +65,7 @@ export type Effect =
   | { readonly effect: 'find-resumable'; readonly key: string }
   /** That session goes on here. */
   | { readonly effect: 'take-over'; readonly key: string }
-  /** The stream is lost, and can be resumed; or it was closed, and cannot. */
+  /** `suspend`: the stream is lost and can be resumed; `withdraw-resumption`: it was closed and cannot. */
   | { readonly effect: 'suspend' | 'withdraw-resumption' }
-  /** Asks nothing; for those who watch. */
+  /** A report for the watchers. */
   | { readonly effect: 'report'; readonly report: Report }

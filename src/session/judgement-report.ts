@@ -7,8 +7,8 @@ import type { Visible } from '../subscription/state.ts'
 import type { Report } from './report.ts'
 
 /**
- * The report of one stanza's fate. `account`: the bare JID, `undefined` before a resource is bound. `stateOf` says what the roster shows
- * of a contact before the stanza has changed anything, and is asked only where somebody may want to know.
+ * The report of what became of one stanza. `account`: the bare JID, `undefined` before a resource is bound. `stateOf` gives the
+ * contact's state before the stanza has changed anything; it is called only where the report has the state.
  */
 export function judgedReport(
   from: Side,
@@ -36,7 +36,7 @@ export function judgedReport(
   }
 }
 
-/** Which of the rules that spoke counts: the one that decided, else the first that would have, else the last that rewrote. */
+/** The outcome that a stanza is counted under: the one that decided, else the first that would have decided, else the last that rewrote. */
 export function decidingOf(said: readonly RuleOutcome[]): RuleOutcome | undefined {
   return (
     said.find(each => each.mode !== 'observe' && each.verdict !== 'forward') ??

@@ -12,9 +12,9 @@ import type { Streams } from './streams.ts'
 /** What the upstream's answer means for the login. */
 export type LoginAnswer =
   | 'success'
-  /** A step of the exchange: the client has the word. */
+  /** A step of the exchange: the client is to answer. */
   | 'step'
-  /** A step that is for somebody to do, which may take long (XEP-0388 section 2.6). */
+  /** A task for a person, which may take long (XEP-0388 section 2.6). */
   | 'task'
   /** The login has failed; `too-often`: for the last time, and the stream is over. */
   | 'failed'
@@ -29,7 +29,7 @@ export class Login {
   /** Failed logins; the last of them ends the stream (RFC 6120 section 6.4.5 has 2 to 5 retries). */
   private readonly failuresAtMost: number
   private failures = 0
-  /** Reads who wants to be whom, where the mechanism that was begun last says so in the clear. */
+  /** Reads the names in messages of the mechanism that was begun last, where they are in clear text. */
   private claims: ReturnType<typeof claimsOf>
 
   constructor(streams: Streams, failuresAtMost: number) {

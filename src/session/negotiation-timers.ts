@@ -1,6 +1,6 @@
 /**
- * How long a stream may take until its resource is bound. The client has a budget for its own part, whatever is done in how many steps,
- * and less for some of the steps; its clock stands still while the server has the word, which has a time of its own for each answer.
+ * The time limits of a stream until its resource is bound. The client has one limit for all its steps together, and shorter ones
+ * for some steps. Its time does not run while the server is to answer; the server has a limit for each answer.
  */
 
 /** Milliseconds each; `Times` of config/limits.ts. */
@@ -12,15 +12,15 @@ export interface Times {
   readonly answer: number
 }
 
-/** Who has the word, and what for. */
+/** What is waited for. */
 export type Turn = 'header' | 'tls' | 'client' | 'server'
 
 export class NegotiationTimers {
   private readonly times: Times
   private turn: Turn = 'header'
-  /** When the turn began. */
+  /** When this wait began. */
   private since: number
-  /** Of the client's budget, before this turn. */
+  /** Milliseconds of the client's limit that were used before this wait. */
   private spent = 0
   private isFilling = false
 
@@ -29,17 +29,17 @@ export class NegotiationTimers {
     this.since = now
   }
 
-  /** Whose fault it is when time is up. */
+  /** Who is late when the time is up. */
   get late(): 'client' | 'server' {
     return this.turn === 'server' ? 'server' : 'client'
   }
 
-  /** Somebody fills in a form, or does what a task asks for. */
+  /** A person fills in a form or does a task: the longer limit applies. */
   fills(): void {
     this.isFilling = true
   }
 
-  /** This is whose turn it is now; says when it has to be over. */
+  /** This is waited for now; gives the time by which it must have come. */
   until(turn: Turn, now: number): number {
     if (turn !== this.turn) {
       if (this.turn !== 'server') this.spent += now - this.since

@@ -34,7 +34,7 @@ export function isHeld(phase: Phase): boolean {
   return held.has(phase)
 }
 
-/** Elements of SASL (RFC 6120 section 6) and SASL2 (XEP-0388) after which the server has the word. */
+/** Elements of SASL (RFC 6120 section 6) and SASL2 (XEP-0388) that the server has to answer. */
 const saslRequests: Readonly<Record<string, readonly string[]>> = {
   [ns.sasl]: ['auth', 'response', 'abort'],
   [ns.sasl2]: ['authenticate', 'response', 'abort', 'next', 'task-data'],
@@ -81,7 +81,7 @@ export function nonzaOf(element: Element): ClientNonza {
 export type EarlyIq =
   /** In-band registration and its invitations: on to the server. */
   | 'registration'
-  /** XEP-0078: there is SASL. */
+  /** XEP-0078: refused, since there is SASL. */
   | 'legacy-auth'
   | 'bind'
   | 'other'

@@ -71,7 +71,7 @@ export class Opening {
     if (domain === undefined || domain === '')
       return { opened: 'wrong', error: 'improper-addressing', text: "the stream header has no 'to'" }
     const destination = parseJid(domain) === undefined ? undefined : destinationOf(domain)
-    // The domain was chosen with the first header, and the upstream with it.
+    // The first header has chosen the domain and its upstream.
     const isAgain = this.streams.hasTransport('upstream')
     if (destination === undefined || (isAgain && compareDomain(domain, before) === 'different'))
       return { opened: 'wrong', error: 'host-unknown' }
@@ -90,7 +90,7 @@ export class Opening {
     return undefined
   }
 
-  /** Sends the upstream the client's header; before its TLS one of the gate's own, which names nobody. */
+  /** Sends the upstream the client's header; before TLS a header of the gate's own that names no account. */
   sayHeader(domain: string): void {
     const header = new Map([['to', domain]])
     const names = this.upstreamPlain ? ['xml:lang'] : ['from', 'xml:lang']

@@ -1,11 +1,10 @@
 /**
- * The client's requests: who was asked, under which id (RFC 6120 section 8.2.3). They outlive the stream when stream management lets
- * it be resumed; what a server repeats then is not asked about here.
- *
- * An answer is right from the address that was asked, spelled as the server likes, and from those who speak for that address: its
- * bare JID and its domain (an error of the server, of the room for its occupant). The client's own server may answer everything: it
- * does so from nobody, the account, the session or its domain, each server in its own way, and nobody else can use these addresses.
- * Whether a request was answered before is no matter: clients exist that answer twice, and who was asked is no stranger.
+ * The client's IQ requests: the address that was asked, by id (RFC 6120 section 8.2.3). They outlive the stream when stream
+ * management allows a resumption; what a server repeats then is not checked here. An answer is accepted from the address that was
+ * asked, in any spelling of the server's, and from those who answer for it: its bare JID and its domain (an error of the server,
+ * or of a room for its occupant). The client's own server may answer everything: without `from`, from the account, from the
+ * session or from its domain; nobody else can use these addresses. It does not matter whether a request was answered before: some
+ * clients answer twice, and the one that was asked is no stranger.
  */
 
 import type { Belief } from '../rules/rule.ts'
@@ -14,7 +13,7 @@ import { compareBare, parseJid } from '../stanza/jid.ts'
 import { isOwnServer } from '../stanza/own-addresses.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 
-/** Requests that are remembered, open and answered ones apart, and UTF-16 units of what is kept of each; beyond it the oldest go. */
+/** Requests that are remembered, open and answered ones apart, and UTF-16 units of each. Beyond these numbers the oldest are forgotten. */
 const atMost = { open: { count: 2_000, size: 262_144 }, answered: { count: 500, size: 65_536 } }
 /** UTF-16 units of an id that are compared. */
 const compared = 200
@@ -32,9 +31,9 @@ export class PendingIqs {
   private readonly jid: string
   private readonly open = new Requests(atMost.open)
   private readonly answered = new Requests(atMost.answered)
-  /** Of the last answer, which is asked about and then delivered. */
+  /** The request of the last answer, which is checked first and delivered then. */
   private last = addressOf('')
-  /** An open request had to be forgotten: of an answer that fits no other it cannot be said that nobody asked. */
+  /** An open request was forgotten: an answer that fits no request may belong to it. */
   private hasForgotten = false
 
   /** `jid`: the client's full JID. */
@@ -42,17 +41,17 @@ export class PendingIqs {
     this.jid = jid
   }
 
-  /** A stanza of the client's was forwarded. What goes to the own server is not remembered: its answers pass anyway. */
+  /** A stanza of the client was forwarded. Requests to the own server are not remembered: its answers are always accepted. */
   sent({ kind, type, id, to }: Stanza): void {
-    // Servers answer a request of no known type too.
+    // Servers answer an IQ of an unknown type too.
     if (kind !== 'iq' || type === 'result' || type === 'error' || to === undefined) return
-    // One unit more than a JID has is no JID.
+    // One unit more than the longest JID is kept: that is no JID.
     const address = addressOf(copied(to.slice(0, longestJid + 1)))
     if (isOwnServer(address.text, this.jid)) return
     if (!this.open.add(copied(short(id)), address)) this.hasForgotten = true
   }
 
-  /** Whether a result or an error answers a request; `unknown`: one that was forgotten may be meant. */
+  /** Whether a result or an error answers a request; `unknown`: it may answer one that was forgotten. */
   answers({ id, from }: Stanza): Belief {
     if (from === undefined) return 'accept'
     const address = this.addressOf(from)
@@ -63,8 +62,8 @@ export class PendingIqs {
   }
 
   /**
-   * A stanza of the server's was delivered: the address that was asked has answered. Who speaks for others may have meant any of
-   * several requests with one id: those stay open.
+   * A stanza of the server was delivered: the address that was asked has answered. An answer from somebody who answers for others
+   * may belong to any of several requests with one id: those stay open.
    */
   received({ kind, type, id, from }: Stanza): void {
     if (kind !== 'iq' || (type !== 'result' && type !== 'error') || from === undefined) return
@@ -90,7 +89,7 @@ class Requests {
     this.atMost = atMost
   }
 
-  /** Says whether there was room; if there was none, the oldest are gone. */
+  /** Adds a request; `false`: the oldest ones were forgotten for it. */
   add(key: string, address: Address): boolean {
     const others = this.byId.get(key)
     if (others === undefined) this.byId.set(key, [address])
@@ -134,14 +133,14 @@ function isSame(one: Address, other: Address): boolean {
   return one.resource === other.resource && compareBare(one.text, other.text) !== 'different'
 }
 
-/** Whether who answers from this address speaks for the one that was asked. */
+/** Whether an answer from this address may stand for the address that was asked. */
 function maySpeakFor(from: Address, asked: Address): boolean {
-  // What is no JID: each server makes of it what it likes.
+  // It is no JID: servers differ in what they make of it.
   if (asked.domain === undefined) return true
-  // A domain's resources are the domain's.
+  // An address of the domain with a resource belongs to the domain.
   if (compareBare(from.text, asked.domain) !== 'different') return true
   if (compareBare(from.text, asked.text) === 'different') return false
-  // Of resources only those in ASCII are spelled alike by everyone.
+  // Servers may spell a resource otherwise unless it is ASCII.
   return from.resource === undefined || from.resource === asked.resource || !ascii.test(asked.resource ?? '')
 }
 

@@ -1,4 +1,4 @@
-/** A session whose resource is bound, as far as it can go on with another stream (XEP-0198 section 5). `bound.ts` is what there is. */
+/** A session with a bound resource, as the streams use it that it is on (XEP-0198 section 5). `BoundSession` in bound.ts implements it. */
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import type { StanzaError } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'

@@ -1,14 +1,14 @@
 /**
- * Sessions that can be resumed, by the server's SM-ID. A session is entered when the server grants resumption; when its stream is
- * lost it waits here for as long as the server does; when its stream is closed it is gone (XEP-0198 section 5).
+ * Sessions that can be resumed, by the server's SM-ID. A session is added when the server grants resumption. When its stream is
+ * lost it waits here for as long as the server does. When its stream is closed it is removed (XEP-0198 section 5).
  */
 import type { ResumableSession } from './resumable-session.ts'
 
 interface Entry<M> {
   readonly bound: ResumableSession
-  /** The session whose streams it is, as long as they last. */
+  /** The relay that the session is on; `undefined`: its stream is lost. */
   readonly holder: M | undefined
-  /** Milliseconds that it waits without a holder, and the time when it is over. */
+  /** Milliseconds that it waits without a stream, and the time when that ends. */
   readonly patience: number
   readonly until: number
 }
@@ -16,7 +16,7 @@ interface Entry<M> {
 export class ResumableSessions<M extends object> {
   private readonly entries = new Map<string, Entry<M>>()
   private readonly keys = new Map<M, string>()
-  /** Those that wait without a stream, in all and of each account; who has waited longest comes first. */
+  /** Keys of sessions without a stream, all and by account; the one that has waited longest comes first. */
   private readonly idle = new Set<string>()
   private readonly idleOf = new Map<string, Set<string>>()
   private readonly atMost: number
@@ -44,7 +44,7 @@ export class ResumableSessions<M extends object> {
     return undefined
   }
 
-  /** The session goes on with another holder; gives the one that had it, if its streams still last. */
+  /** The session goes on with another holder. Gives the one that had it, if its streams still exist. */
   takeOver(key: string, holder: M): M | undefined {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
@@ -80,7 +80,10 @@ export class ResumableSessions<M extends object> {
     this.entries.delete(key)
   }
 
-  /** Gives up those whose time is over, and whoever there are too many of. Whose time is over stays behind one whose is not: it is not found. */
+  /**
+   * Removes the sessions whose time is over, and the oldest while there are too many. One whose time is over may stay behind one
+   * whose is not; it is not found any more.
+   */
   expire(now: number): void {
     for (const key of this.idle) {
       if (now < (this.entries.get(key)?.until ?? 0) && this.waiting <= this.atMost) return
@@ -88,7 +91,7 @@ export class ResumableSessions<M extends object> {
     }
   }
 
-  /** The session that has waited longest waits no more; says whether there was one. */
+  /** Removes the session that has waited longest; says whether there was one. */
   giveUp(): boolean {
     return this.forget(first(this.idle))
   }

@@ -30,7 +30,7 @@ import { type Progress, type Resumed, StreamManagement } from './stream-manageme
 import { conditionOf, Streams } from './streams.ts'
 
 export interface SessionOptions extends BoundOptions {
-  /** STARTTLS is offered and required before anything else; otherwise the transport is as private as it gets. */
+  /** STARTTLS is offered and required before anything else; otherwise the connection has TLS or needs none. */
   readonly starttls: boolean
   /** Bytes of one element that a client may send before it has authenticated, and after. */
   readonly maxBytes: { readonly beforeLogin: number; readonly client: number }
@@ -46,7 +46,7 @@ export interface SessionOptions extends BoundOptions {
 
 /** Milliseconds that a peer has to close its side, and to take what waits for it. */
 const untilClosed = 5_000
-/** Namespaces in which a server has nothing to say to a client of the gate. */
+/** Namespaces that belong to the client's own connection, in which a server cannot say anything to the gate's client. */
 const wireOnly: ReadonlySet<string> = new Set([ns.framing, ns.tls, ns.compress])
 
 export class Session {
@@ -81,10 +81,10 @@ export class Session {
     this.streamManagement = new StreamManagement(this.streams)
   }
 
-  /** The client may not be read at present: the server has the word. */
+  /** The client is not read at present: the server is to answer first. */
   get holding(): boolean {
     if (!this.streams.isOpen) return false
-    // A new header is answered by the server's before anything else is said.
+    // The server's header answers the client's before anything else.
     const isAnswerDue =
       this.phaseNow === 'authenticated' && !this.opening.headerDue && !this.streams.isSpeakingTo('client')
     return isAnswerDue || isHeld(this.phaseNow)
@@ -103,7 +103,7 @@ export class Session {
     return this.upstreamName === '' ? undefined : this.upstreamName
   }
 
-  /** How far it has come; `closing` from the first word of its end. */
+  /** The phase; `closing` as soon as it ends. */
   get phase(): Phase | 'closing' {
     return this.streams.isOpen ? this.phaseNow : 'closing'
   }
@@ -183,7 +183,7 @@ export class Session {
         if (this.opening.headerDue) return this.fail('bad-format', 'client-error', 'a stream begins with its header')
         return this.onClientElement(item.element)
       case 'whitespace':
-        // Keepalives; before the stream is bound there is nobody to keep awake, and during SASL none is allowed.
+        // Keepalives are passed on once a resource is bound; during SASL white space is not allowed.
         return this.phaseNow === 'bound' ? this.streams.send('upstream', item) : undefined
       case 'close':
         return this.streams.close('client')
@@ -313,7 +313,7 @@ export class Session {
     if (this.over) return
     if (this.closing) {
       if (item.item === 'close') this.streams.end('upstream')
-      // What the server still says between the client's end tag and its own reaches the client.
+      // Stanzas that the server sends between the client's end tag and its own reach the client.
       else if (item.item === 'element' && this.streams.isSpeakingTo('client') && this.bound !== undefined)
         this.onUpstreamElement(item.element)
       return
@@ -350,8 +350,9 @@ export class Session {
     }
     if (received.ns === ns.sasl || received.ns === ns.sasl2) return this.onLoginAnswer(received)
     if (isStreamManagement(received)) return this.onUpstreamManagement(received)
-    // RFC 6120 section 4.8.3: what looks like a stanza in another namespace is none, and a client might take it for one. What belongs
-    // to the client's wire (RFC 7395), to TLS or to compression is between the gate and the client: `<close see-other-uri/>` leads round it.
+    // RFC 6120 section 4.8.3: an element with a stanza's name in another namespace is no stanza, but a client might take it for
+    // one. Elements of the client's connection (RFC 7395), TLS and compression are the gate's: `<close see-other-uri/>` would
+    // lead the client past it.
     if (isKind(received.name) || wireOnly.has(received.ns))
       return this.streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     this.streams.sendElement('client', received)
@@ -366,7 +367,7 @@ export class Session {
 
   private onLoginAnswer(received: Element): void {
     const { login, streams } = this
-    // An answer that nobody waits for.
+    // An answer without a request.
     if (this.phaseNow !== 'authenticating')
       return streams.report({ report: 'nonza', from: 'upstream', verdict: 'drop' })
     const answer = login.answer(received)
@@ -433,13 +434,16 @@ export class Session {
     if (this.opening.upstreamPlain || !this.streams.isSpeakingTo('client'))
       return this.fail('internal-server-error', 'upstream-error')
     if (this.streamManagement.blames()) return
-    // The other address would lead the client round the gate.
+    // The other address would lead the client past the gate.
     if (condition === 'see-other-host') return this.fail('reset', 'upstream-error')
     this.streams.sendElement('client', received)
     this.streams.close('upstream', 'upstream-error')
   }
 
-  /** The upstream was not reached, or is not what it has to be. RFC 6120 section 4.9.3.8 keeps another condition for servers of others. */
+  /**
+   * The upstream was not reached, or cannot be used for the reason given; `undefined`: nothing is wrong. (RFC 6120 section
+   * 4.9.3.8 has another condition, for servers of other domains.)
+   */
   private blame(reason: ConnectFailure | undefined): void {
     if (reason === undefined) return
     this.streams.report({ report: 'connect-failed', upstream: this.upstreamName, reason })
@@ -475,7 +479,8 @@ export class Session {
     const { streams } = this
     if (!streams.hasTransport(side)) return
     if (side === 'client' && this.opening.isSecuring) this.streams.failedAt('tls', 'handshake')
-    // An upstream that goes before it has said anything was not reached: by TLS, when it had no word after `<proceed/>`.
+    // A connection that the upstream closes before its header counts as not reached: because of TLS if it was to send its first
+    // header behind `<proceed/>`.
     const isUnreached = side === 'upstream' && this.phaseNow === 'connecting' && streams.isOpen
     const reason = streams.isSpeakingTo('upstream') ? 'lost' : 'tls'
     const wasOpen = streams.isOpen
@@ -496,7 +501,7 @@ export class Session {
   private onDeadline(): void {
     this.deadline = undefined
     if (!this.streams.isOpen) return this.streams.abort()
-    // In the middle of a handshake nothing can be said.
+    // Nothing can be sent in the middle of a handshake.
     if (this.opening.isSecuring) {
       this.streams.cut('timeout')
       return this.streams.abort()
@@ -506,7 +511,7 @@ export class Session {
     this.fail('internal-server-error', 'upstream-silent', 'the server does not answer')
   }
 
-  /** A peer takes nothing of what waits for it, and may not be waited for. */
+  /** A peer takes nothing of what waits for it, and its time is over. */
   private onStalled(side: Side): void {
     const { streams } = this
     if (side === 'client' || this.streamManagement.isResumable)

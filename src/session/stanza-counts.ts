@@ -1,6 +1,6 @@
 /**
- * The stream management of one session (XEP-0198): which counts run, what has to be said otherwise, and, after a resumption, what is
- * still owed. It survives the stream: a resumed session goes on with it.
+ * The stanza counts of one session (XEP-0198): how an acknowledgement is translated, and what is still owed after a resumption.
+ * They outlive the stream: a resumed session goes on with them.
  */
 
 import type { RuleOutcome } from '../rules/outcome.ts'
@@ -10,21 +10,21 @@ import { ns } from '../stream/namespaces.ts'
 import { type Element, element, withAttrs } from '../xml/element.ts'
 import { AckTranslator, parseCount, printOf, type Unit } from './acks.ts'
 
-/** Seconds that a stream may be away, whatever the server grants: as long as the gate keeps what it needs. */
+/** Seconds that a session waits for its resumption at most, whatever the server grants. */
 export const awayAtMost = 86_400
 
-/** How a stanza that the server sends again after a resumption is to be taken. */
+/** What became of a stanza the first time, which the server sends again after a resumption. */
 export type Repeated =
-  /** Forwarded before: it is judged by what it is, not by what was known, and teaches nothing. */
+  /** Forwarded: it is judged without the ledger, and the ledger does not change. */
   | { readonly repeated: 'forwarded' }
-  /** Forwarded before by a verdict that stands. */
+  /** Forwarded by a verdict of the ledger, which stands. */
   | { readonly repeated: 'decided' }
-  /** Left out before, by these rules. */
+  /** Left out, by these rules. */
   | { readonly repeated: 'dropped'; readonly said: readonly RuleOutcome[] }
-  /** It is not what was sent at this place before: the counts are worth nothing. */
+  /** Another stanza was sent at this place before: the counts cannot be right. */
   | { readonly repeated: 'other' }
 
-/** Answers that are remembered as given; beyond it the oldest may be given twice. */
+/** Answers that are remembered; beyond this number the oldest may be given twice. */
 const answeredAtMost = 2_000
 
 export class StanzaCounts {
@@ -34,11 +34,11 @@ export class StanzaCounts {
   private readonly outbound = new AckTranslator()
   /** The server's, counted from `<enabled/>` on. */
   private inbound: AckTranslator | undefined
-  /** Stanzas before that, which a client may count until it has taken note of `<enabled/>`. */
+  /** Stanzas before `<enabled/>`, which a client may count until it has read `<enabled/>`. */
   private before = 0
   /** What the server will send again, oldest first. */
   private repeats: Unit[] = []
-  /** Prints of the client's stanzas that were answered by the gate and may come again: one answer is enough. */
+  /** Prints of the client's stanzas that the gate has answered: if one comes again it is not answered again. */
   private answered: string[] = []
 
   constructor(uri: string) {
@@ -56,12 +56,12 @@ export class StanzaCounts {
     return this.inbound !== undefined
   }
 
-  /** Everything that a resumption needs is known. */
+  /** Whether nothing was dropped that a resumption needs. */
   get isWhole(): boolean {
     return this.inbound !== undefined && !this.inbound.overflowed && !this.outbound.overflowed
   }
 
-  /** A side acknowledges nothing, and the gate is made to keep what it leaves out and adds. */
+  /** A side acknowledges nothing, so that the gate has to keep ever more. */
   get isFlooded(): boolean {
     return this.outbound.isFlooded || this.inbound?.isFlooded === true
   }
@@ -70,7 +70,7 @@ export class StanzaCounts {
     return side === 'client' ? this.outbound : this.inbound
   }
 
-  /** A stanza of this side's was passed on. Approvals and denials are believed by what was known: that is kept. */
+  /** A stanza of this side was passed on. For `subscribed` and `unsubscribed`, which the ledger decides on, the verdict is kept. */
   passed(from: Side, stanza: Stanza): void {
     if (from === 'upstream' && isVerified(stanza)) this.inbound?.decided(printOf(stanza))
     else this.from(from)?.forwarded()
@@ -86,7 +86,7 @@ export class StanzaCounts {
     this.from(to === 'client' ? 'upstream' : 'client')?.added(whole)
   }
 
-  /** An answer of the gate's to this stanza of the client's is owed; not when it comes again and was answered before. */
+  /** Whether the gate has to answer this stanza of the client; not when it comes again and was answered before. */
   owesAnswer(stanza: Stanza): boolean {
     const at = this.answered.length === 0 ? -1 : this.answered.indexOf(printOf(stanza))
     if (at === -1) return true
@@ -97,7 +97,7 @@ export class StanzaCounts {
   /** An `<a/>` of this side's as the other side is to get it; `undefined`: it claims what was never sent. */
   acknowledgement(from: Side, nonza: Element): Element | undefined {
     const h = parseCount(nonza.attrs.get('h'))
-    // Who acknowledges is the receiver of the other side's stanzas.
+    // The side that acknowledges is the receiver of the other side's stanzas.
     const direction = from === 'client' ? this.inbound : this.outbound
     const told = h === undefined || direction === undefined ? undefined : this.acknowledged(from, direction, h)
     return told === undefined ? undefined : withAttrs(nonza, { h: String(told) })
@@ -210,14 +210,14 @@ export function handledTooHigh(nonza: Element, sent: number): Element {
   return element('handled-count-too-high', nonza.ns, { h: nonza.attrs.get('h'), 'send-count': String(sent) })
 }
 
-/** The server's `<enabled/>` as the client is to get it: `location` would lead it round the gate. */
+/** The server's `<enabled/>` as the client is to get it: without `location`, which would lead it past the gate. */
 export function enabledForClient(enabled: Element): Element {
   const max = parseCount(enabled.attrs.get('max'))
   const lowered = max !== undefined && max > awayAtMost ? { max: String(awayAtMost) } : {}
   return withAttrs(enabled, { location: undefined, ...lowered })
 }
 
-/** The gate's own answer to what it cannot do for the client. */
+/** The gate's own `<failed/>`. */
 export function refusal(uri: string, condition: 'item-not-found' | 'unexpected-request'): Element {
   return element('failed', uri, {}, [element(condition, ns.stanzaErrors)])
 }

@@ -275,7 +275,7 @@ export class StreamManagement {
     this.streams.fail('internal-server-error', 'upstream-error')
   }
 
-  /** The session goes on on another stream: this one has nothing to say any longer. */
+  /** Another stream has resumed the session: this one ends with `conflict`. */
   superseded(): void {
     if (!this.streams.isOpen) return
     this.resumable = false
@@ -293,7 +293,7 @@ export class StreamManagement {
   }
 }
 
-/** An SM-ID is the upstream's own: another upstream's means another session. */
+/** SM-IDs of different upstreams or domains are different sessions. */
 function keyOf(id: string, { upstream, domain }: Progress): string {
   return JSON.stringify([upstream, domainSkeletonOf(domain), id])
 }

@@ -1,6 +1,7 @@
 /**
- * The two streams of a session: what is open, what was said, and how they end. Whatever the ending, each side gets what RFC 6120
- * section 4.4 and 4.9 owe it: a header before an error, one error, one end tag, and then the end of its transport.
+ * The two streams of a session: which connections are open, what is sent, and how the streams end. Whatever the reason, each side
+ * gets what RFC 6120 sections 4.4 and 4.9 require: a header before an error, one error, one end tag, and then the end of its
+ * connection.
  */
 import type { AccountNews } from '../account/news.ts'
 import { isKind } from '../stanza/stanza.ts'
@@ -14,15 +15,15 @@ import type { BoundOutput } from './resumable-session.ts'
 
 /** What a stream header of the gate's own says (RFC 6120 section 4.7). */
 export interface OwnHeader {
-  /** Empty when the domain that was asked for is none of ours (RFC 6120 section 4.9.1.3). */
+  /** Empty when the domain that was asked for is not served (RFC 6120 section 4.9.1.3). */
   readonly from: string
   readonly id: string
 }
 
 export class Streams implements BoundOutput {
-  /** What the present event has brought about. */
+  /** The effects of the present event. */
   out: Effect[] = []
-  /** Why it all ends, once that is certain. */
+  /** Why the session ends, once that is known. */
   cause: Cause | undefined
   /** Stanzas that the client was sent. */
   stanzasToClient = 0
@@ -56,7 +57,7 @@ export class Streams implements BoundOutput {
     return this.speaking[side]
   }
 
-  // What is said.
+  // Sending.
 
   report(report: Report): void {
     this.out.push({ effect: 'report', report })
@@ -100,7 +101,7 @@ export class Streams implements BoundOutput {
     this.send('client', { item: 'open', header })
   }
 
-  /** What was begun with this side is over without an end tag: TLS or a new header follows (RFC 6120 section 4.3.3). */
+  /** The present stream with this side is over without an end tag: TLS or a new header follows (RFC 6120 section 4.3.3). */
   beginAnew(side: Side): void {
     this.speaking[side] = false
   }
@@ -152,7 +153,7 @@ export class Streams implements BoundOutput {
     if (!this.isOpen) return
     this.state = 'closing'
     this.cause ??= cause
-    // Without an upstream there is nobody to wait for.
+    // Without an upstream there is no end tag to wait for.
     if (side === 'client' && this.opened.upstream) return this.sayClose('upstream')
     if (side === 'upstream') this.sayClose('client')
     this.end('upstream')
@@ -168,7 +169,7 @@ export class Streams implements BoundOutput {
     for (const side of ['client', 'upstream'] as const) if (this.opened[side]) this.out.push({ effect: 'close', side })
   }
 
-  /** This side has said its last word. When it is the upstream, so has the gate to the client. */
+  /** This side has sent its end tag, or will send nothing more. If it is the upstream, the client's stream is ended too. */
   end(side: Side): void {
     this.sayClose(side)
     if (this.opened[side]) this.out.push({ effect: 'close', side })
@@ -182,7 +183,7 @@ export class Streams implements BoundOutput {
   }
 }
 
-/** The defined condition of a stream error; what a peer made up is `undefined-condition`. */
+/** The defined condition of a stream error; an unknown one is `undefined-condition`. */
 export function conditionOf(error: Element): StreamError {
   const named = elements(error).find(node => node.ns === ns.streamErrors && node.name !== 'text')?.name
   return streamErrors.find(condition => condition === named) ?? 'undefined-condition'

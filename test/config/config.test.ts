@@ -1,14 +1,21 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the file spells a variable
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { chmodSync, linkSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { generate } from 'selfsigned'
 import t from 'tap'
+import {
+  type ConfigurationSchema,
+  configurationDocument,
+  reloadedSections,
+  type SchemaPart,
+} from '../../src/config/configuration-document.ts'
 import { formats } from '../../src/config/formats.ts'
 import { defaultLimits } from '../../src/config/limits.ts'
 import { ConfigError, formatProblem, formatWarning } from '../../src/config/problem.ts'
 import { readConfig } from '../../src/config/read.ts'
+import { Settings } from '../../src/config/settings.ts'
 import { type Config, logAreas, logLevels } from '../../src/config/types.ts'
 import { modes } from '../../src/rules/mode.ts'
 import { rules } from '../../src/rules/table.ts'
@@ -1068,6 +1075,68 @@ t.test('the example tells every limit, with its default', t => {
   const keys = (schema: { properties?: Record<string, object> }, at: string): string[] =>
     Object.entries(schema.properties ?? {}).flatMap(([name, part]) => [`${at}.${name}`, ...keys(part, `${at}.${name}`)])
   for (const key of keys(limits, 'limits')) t.match(block, new RegExp(`\\b${key.replace(/.*\./, '')}:`), key)
+  t.end()
+})
+
+t.test('the schema tells every default and every meaning, and docs/configuration.md is made of it', t => {
+  const root = resolve(import.meta.dirname, '../../..')
+  const schema = JSON.parse(readFileSync(join(root, 'schemas/config.schema.json'), 'utf8')) as ConfigurationSchema
+  const defaultsOf = ({ properties = {} }: SchemaPart): object =>
+    Object.fromEntries(
+      Object.entries(properties).flatMap(([name, part]) => {
+        if (part.properties !== undefined) return [[name, defaultsOf(part)]]
+        return part.default === undefined ? [] : [[name, part.default]]
+      }),
+    )
+  const limits = schema.properties?.limits as SchemaPart
+  t.strictSame(read(fileWith({ more: `limits: ${JSON.stringify(defaultsOf(limits))}\n` })).limits, defaultLimits)
+  const silent: string[] = []
+  const resolved = (part: SchemaPart): SchemaPart => ({
+    ...schema.definitions[part.$ref?.replace('#/definitions/', '') ?? ''],
+    ...part,
+  })
+  const listen = (path: string, part: SchemaPart) => {
+    for (const [name, child] of Object.entries(part.properties ?? {})) {
+      if (resolved(child).title === undefined) silent.push(`${path}.${name}`)
+      listen(`${path}.${name}`, resolved(child))
+    }
+    for (const each of part.oneOf ?? []) listen(path, each)
+    if (part.items !== undefined) listen(`${path}[]`, resolved(part.items))
+  }
+  listen('', schema)
+  t.strictSame(silent, [], 'every key says what it means')
+  const onDisk = readFileSync(join(root, 'docs/configuration.md'), 'utf8')
+  const names = rules.map(rule => rule.name)
+  t.equal(onDisk, configurationDocument(schema, names), 'node scripts/configuration.mjs')
+  t.end()
+})
+
+t.test('the sections that a reload takes are those that the documents name', t => {
+  const config = read(fileWith({}))
+  const settings = new Settings(
+    config,
+    () => [...config.upstreams.keys()],
+    () => {},
+  )
+  for (const [section, key] of Object.entries({ routes: 'routes', rules: 'rules.default', limits: 'limits.buffer' }))
+    t.equal(
+      settings.parts.some(part => part.changed([key]).length > 0),
+      reloadedSections.includes(section),
+      section,
+    )
+  t.end()
+})
+
+t.test('shipped configurations name their schema for editors', t => {
+  const root = resolve(import.meta.dirname, '../../..')
+  const schema = JSON.parse(readFileSync(join(root, 'schemas/config.schema.json'), 'utf8')) as { $id: string }
+  const line = `# yaml-language-server: $schema=${schema.$id}`
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    file => /(?:^|\/)stanzagate[\w.-]*\.yaml$/.test(file) && !/node_modules|^dist|^\.|grafana/.test(file),
+  )
+  t.ok(files.includes('stanzagate.example.yaml'))
+  for (const file of files) t.equal(readFileSync(join(root, file), 'utf8').split('\n')[0], line, file)
+  t.ok(readFileSync(join(root, 'docs/configuration.md'), 'utf8').includes(line), 'the page shows the line')
   t.end()
 })
 

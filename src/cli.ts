@@ -23,7 +23,7 @@ const help = `stanzagate ${version}: a stanza-validating proxy in front of an XM
   stanzagate --version
   stanzagate --help
 
-FILE is YAML or JSON; see stanzagate.example.yaml and the README.
+FILE is YAML or JSON; see stanzagate.example.yaml and docs/configuration.md.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `
 

@@ -211,16 +211,16 @@ t.test('no files import each other in a circle, be it for types alone; nor do fo
 /** A list of names and nothing else. */
 const exempt: ReadonlySet<string> = new Set(['stream/namespaces.ts', 'listener/labels.ts'])
 
-t.test('every rule: a file named as it is, a row in the table, in the README and in the tests', async t => {
+t.test('every rule: a file named as it is, a row in the table, in docs/rules.md and in the tests', async t => {
   const parts = ['rule.ts', 'judge.ts', 'mode.ts', 'outcome.ts', 'table.ts']
   const inFiles = files
     .filter(file => file.startsWith('rules/') && !parts.includes(file.slice(6)))
     .map(file => file.slice(6, -3))
   t.same(inFiles.toSorted(), rules.map(rule => rule.name).toSorted())
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const page = readFileSync(join(root, 'docs/rules.md'), 'utf8')
   const tests = readFileSync(join(root, 'test/rules/rules.test.ts'), 'utf8')
   for (const { name, clause } of rules) {
-    t.ok(readme.includes(`| \`${name}\` | ${clause} |`), `${name} has its row in the README`)
+    t.ok(page.includes(`| \`${name}\` | ${clause} |`), `${name} has its row in docs/rules.md`)
     t.ok(
       tests.includes(name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())),
       `${name} has its table of tests`,

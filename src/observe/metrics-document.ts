@@ -1,4 +1,4 @@
-/** The metrics' table in words: docs/metrics.md and the README's rows. `node scripts/metrics.mjs` writes the one and shows the other. */
+/** The metrics' table in words: docs/metrics.md, which `node scripts/metrics.mjs` writes. */
 
 import { eventMeanings, type LabelValues, type MetricInfo, metrics } from './metric-definitions.ts'
 import { processMetrics } from './process-metrics.ts'
@@ -45,6 +45,10 @@ scrape_configs:
     static_configs: [{ targets: ['127.0.0.1:9464'] }]
 \`\`\`
 
+## All metrics
+
+${metricsTable()}
+
 ## Events of subscriptions
 
 | \`event\` | Counted when |
@@ -67,8 +71,8 @@ ${Object.values(processMetrics).map(processRow).join('\n')}
 `
 }
 
-/** The README's table. */
-export function metricsTable(): string {
+/** All metrics in one table. */
+function metricsTable(): string {
   const rows = Object.values(metrics).map(
     ({ name, labels, help }: MetricInfo) => `| \`${name}\` | ${coded(Object.keys(labels))} | ${help} |`,
   )

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { ruleOutcomes } from '../../src/observe/initial-series.ts'
 import { metrics, verdicts } from '../../src/observe/metric-definitions.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
-import { metricsDocument, metricsTable } from '../../src/observe/metrics-document.ts'
+import { metricsDocument } from '../../src/observe/metrics-document.ts'
 import type { About, StreamState } from '../../src/relay/watcher.ts'
 import type { RuleOutcome } from '../../src/rules/outcome.ts'
 import { activeRules, rules } from '../../src/rules/table.ts'
@@ -472,7 +472,6 @@ t.test('the process is watched from the first scrape to the stop', async t => {
 
 t.test('the documents are up to date', async t => {
   t.equal(readFileSync(new URL('docs/metrics.md', root), 'utf8'), metricsDocument(), 'node scripts/metrics.mjs')
-  t.ok(readFileSync(new URL('README.md', root), 'utf8').includes(metricsTable()), 'the README has the table')
 })
 
 function made(t: Test, routes: readonly string[] = [], listeners = ['tcp-5222']): Metrics {

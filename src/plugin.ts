@@ -5,6 +5,7 @@ import type { PluginFile } from './config/schema.ts'
 import { pluginConfig } from './embed.ts'
 import { Gate } from './gate.ts'
 import { websocketPlugin } from './listener/websocket.ts'
+import type { Rule } from './rules/rule.ts'
 
 /** `upstreams`, `routes`, `rules`, `limits` and `audit` as in the configuration file, and: */
 export interface StanzagateOptions extends PluginFile {
@@ -14,12 +15,14 @@ export interface StanzagateOptions extends PluginFile {
   readonly origins?: readonly string[]
   /** Where the metrics are served; left out: nowhere. Whoever reaches the application reads them. */
   readonly metricsPath?: string
+  /** Rules of the program's own, asked after the built-in ones; left out: none. */
+  readonly ownRules?: readonly Rule[]
 }
 
 /** `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. Rejects with `ConfigError`. */
 export async function stanzagate(app: FastifyInstance, options: StanzagateOptions): Promise<void> {
   // Options that Fastify itself adds.
-  const { prefix, logLevel, logSerializers, ...own } = options as StanzagateOptions & RegisterOptions
+  const { prefix, logLevel, logSerializers, ownRules, ...own } = options as StanzagateOptions & RegisterOptions
   const {
     upstreams,
     routes,
@@ -29,7 +32,7 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
     path = '/xmpp-websocket',
     origins,
     metricsPath,
-  } = pluginConfig(own)
+  } = pluginConfig(own, ownRules)
   const gate = new Gate({ upstreams, routes, rules, limits, audit }, app.log)
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)

@@ -50,7 +50,10 @@ t.test('the README’s Fastify program, outside the repository, from the tarball
   const example =
     /## In a program\n\n```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1] ?? ''
   t.match(example, /app\.listen\(/)
-  t.ok(readFileSync(join(root, 'docs/embedding.md'), 'utf8').includes(example), 'docs/embedding.md has the same program')
+  t.ok(
+    readFileSync(join(root, 'docs/embedding.md'), 'utf8').includes(example),
+    'docs/embedding.md has the same program',
+  )
   const here = example
     .replace('port: 15222', `port: ${prosody.port}`)
     .replace('im.example', 'localhost')

@@ -3,7 +3,7 @@ import type { Mode } from '../rules/mode.ts'
 import { check } from './cross-checks.ts'
 import { limitsOf } from './limits.ts'
 import { ConfigError, type Problem } from './problem.ts'
-import { type AuditFile, type ConfigFile, type PluginFile, validate, validatePlugin } from './schema.ts'
+import { type AuditFile, type ConfigFile, type PluginFile, type RuleKey, validate, validatePlugin } from './schema.ts'
 import type { Source } from './source.ts'
 import { objectSource, readSource } from './source-text.ts'
 import type { AuditConfig, CertificateFiles, Config, Listener } from './types.ts'
@@ -11,16 +11,16 @@ import { warningsOf } from './warnings.ts'
 
 /**
  * Reads and checks a configuration file, YAML or JSON, with the PEM files that it names. A text that is `${NAME}` as a whole stands
- * for that variable of the environment. `ruleNames` are those that may have a mode of their own. Throws `ConfigError` with all that
+ * for that variable of the environment. `ruleKeys` are those that may have a mode of their own. Throws `ConfigError` with all that
  * is wrong. `warn` is told what is not wrong yet, as of `now`, in milliseconds since 1970.
  */
 export function readConfig(
   path: string,
-  ruleNames: readonly string[],
+  ruleKeys: readonly RuleKey[],
   warn: (warning: Problem) => void = () => {},
   now: number = Date.now(),
 ): Config {
-  const { config, warnings } = readWith(path, ruleNames, now)
+  const { config, warnings } = readWith(path, ruleKeys, now)
   for (const warning of warnings) warn(warning)
   return config
 }
@@ -36,24 +36,24 @@ export interface Reading {
 }
 
 /** Reads a configuration file, for callers that may find more problems in it. */
-export function readWith(path: string, ruleNames: readonly string[], now: number = Date.now()): Reading {
-  return readingOf(readSource(path, process.env), dirname(resolve(path)), ruleNames, now)
+export function readWith(path: string, ruleKeys: readonly RuleKey[], now: number = Date.now()): Reading {
+  return readingOf(readSource(path, process.env), dirname(resolve(path)), ruleKeys, now)
 }
 
 /** Reads what a program gives in the file's shape; relative paths start at the working folder. */
-export function configFrom(value: unknown, ruleNames: readonly string[], now: number = Date.now()): Reading {
-  return readingOf(objectSource(value, process.env), process.cwd(), ruleNames, now)
+export function configFrom(value: unknown, ruleKeys: readonly RuleKey[], now: number = Date.now()): Reading {
+  return readingOf(objectSource(value, process.env), process.cwd(), ruleKeys, now)
 }
 
 /** The plugin's options: the part that a gate needs without listeners, and the others as they are. Throws `ConfigError`. */
-export function pluginConfigFrom<Options extends PluginFile>(value: Options, ruleNames: readonly string[]) {
+export function pluginConfigFrom<Options extends PluginFile>(value: Options, ruleKeys: readonly RuleKey[]) {
   const source = objectSource(value, process.env)
-  const options = checked(source, process.cwd(), () => validatePlugin<Options>(source, ruleNames))
+  const options = checked(source, process.cwd(), () => validatePlugin<Options>(source, ruleKeys))
   return { ...options, ...partsOf(options, process.cwd()) }
 }
 
-function readingOf(source: Source, folder: string, ruleNames: readonly string[], now: number): Reading {
-  const file = checked(source, folder, () => validate(source, ruleNames))
+function readingOf(source: Source, folder: string, ruleKeys: readonly RuleKey[], now: number): Reading {
+  const file = checked(source, folder, () => validate(source, ruleKeys))
   return {
     file: withPaths(file, folder),
     config: configOf(file, folder),

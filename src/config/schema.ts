@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
 import type { ForeignFrom, Mode } from '../rules/mode.ts'
+import type { Rule } from '../rules/rule.ts'
 import { rules as allRules, modesOf } from '../rules/table.ts'
 import type { ProxyVersion } from '../transport/proxy-protocol.ts'
 import { formats } from './formats.ts'
@@ -69,17 +70,20 @@ export interface RulesFile {
   readonly [rule: string]: Mode | readonly string[] | ForeignFrom | undefined
 }
 
+/** A rule that may have a mode of its own: the name of a built-in one, or a rule of the program's own. */
+export type RuleKey = string | Pick<Rule, 'name' | 'repair'>
+
 /** Reports what is wrong; `undefined` if anything is. */
-export function validate(source: Source, ruleNames: readonly string[]): ConfigFile | undefined {
-  return validated<ConfigFile>(source, schemaWith(ruleNames))
+export function validate(source: Source, ruleKeys: readonly RuleKey[]): ConfigFile | undefined {
+  return validated<ConfigFile>(source, schemaWith(ruleKeys))
 }
 
 /** The same of the options of the plugin: the application has the listeners, the log and what an admin listener would serve. */
 export function validatePlugin<Options extends PluginFile>(
   source: Source,
-  ruleNames: readonly string[],
+  ruleKeys: readonly RuleKey[],
 ): Options | undefined {
-  const schema = schemaWith(ruleNames)
+  const schema = schemaWith(ruleKeys)
   const { upstreams, routes, rules, limits, audit } = schema.properties
   const { path, origins } = websocketOf(schema)
   const metricsPath = { ...path, description: 'a path that starts with a slash, as /metrics', examples: ['/metrics'] }
@@ -118,13 +122,16 @@ function websocketOf({ definitions }: RootSchema): Readonly<Record<string, Annot
 }
 
 /** The schema with the names of the rules added: a misspelt rule is then an unknown key. */
-function schemaWith(ruleNames: readonly string[]): RootSchema {
+function schemaWith(ruleKeys: readonly RuleKey[]): RootSchema {
   // From dist/src/config, in the repository as in an installed package.
   const path = new URL('../../../schemas/config.schema.json', import.meta.url)
   const schema: RootSchema = JSON.parse(readFileSync(path, 'utf8'))
   const { rules } = schema.properties
-  for (const name of ruleNames)
-    rules.properties[name] = { $ref: `#/definitions/${repairing.has(name) ? 'mode' : 'modeWithoutRepair'}` }
+  for (const key of ruleKeys) {
+    const name = typeof key === 'string' ? key : key.name
+    const isRepairing = typeof key === 'string' ? repairing.has(key) : key.repair !== undefined
+    rules.properties[name] = { $ref: `#/definitions/${isRepairing ? 'mode' : 'modeWithoutRepair'}` }
+  }
   rules.additionalProperties = false
   return schema
 }

@@ -1,5 +1,6 @@
 /** The configuration as the parts of the program have it: every default is put in. Imports nothing but the words of rules and limits. */
 import type { ForeignFrom, Mode } from '../rules/mode.ts'
+import type { Rule } from '../rules/rule.ts'
 import type { Limits } from './limits.ts'
 
 /** A certificate chain and its key, as paths of PEM files resolved against the configuration file's folder. */
@@ -89,6 +90,8 @@ export interface RulesConfig {
   readonly trustedDomains: readonly string[]
   /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
   readonly foreignFrom?: ForeignFrom | undefined
+  /** Rules that a program has added, asked after the built-in ones; left out: none. */
+  readonly own?: readonly Rule[] | undefined
 }
 
 /** The file to which decisions are written. */

@@ -5,7 +5,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { SessionView } from '../relay/watcher.ts'
 import type { Mode } from '../rules/mode.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
-import { modeIn, rules } from '../rules/table.ts'
+import { modeIn, rulesOf as rulesIn } from '../rules/table.ts'
 import { version } from '../version.ts'
 import type { Reached, UpstreamReachability } from './upstream-reachability.ts'
 
@@ -102,7 +102,7 @@ function kindOf({ listeners }: OverviewSource['config'], name: string): { kind: 
 
 async function rulesOf({ config, metrics: numbers }: OverviewSource): Promise<Overview['rules']> {
   const series = await seriesOf(numbers, metrics.rules.name)
-  return rules.map(rule => {
+  return rulesIn(config.rules).map(rule => {
     const { name, clause, about } = rule
     const decisions = noCounts()
     for (const { labels, value } of series) if (labels.rule === name) add(decisions, labels.verdict, value)

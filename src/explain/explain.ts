@@ -10,7 +10,7 @@ import { type Decision, type Judgement, judge } from '../rules/judge.ts'
 import type { Mode } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import type { Facts, Rule } from '../rules/rule.ts'
-import { activeRules, modeIn, rules } from '../rules/table.ts'
+import { activeRules, modeIn, rules, rulesOf } from '../rules/table.ts'
 import { isTrusted } from '../session/bound.ts'
 import { decidingOf } from '../session/judgement-report.ts'
 import { PendingIqs } from '../session/pending-iqs.ts'
@@ -93,7 +93,7 @@ export function explainStanza(question: Question): Explanation {
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? null : bareOf(address)
   const type = typeLabel(stanza.kind, stanza.type)
-  const path = rules.map((rule): Step => {
+  const path = rulesOf(settings).map((rule): Step => {
     const decision = decisions.find(each => each.rule === rule)
     const mode = decision?.mode ?? modeIn(settings, rule)
     const texts = { error: decision ? (ruleOutcomeOf(decision).error ?? null) : null, text: textOf(decision) }

@@ -34,6 +34,13 @@ export const rules: readonly Rule[] = [
 export interface ModeSettings {
   readonly default: Mode
   readonly modes: ReadonlyMap<string, Mode>
+  /** Rules that a program has added. They are asked after the built-in ones. Left out: none. */
+  readonly own?: readonly Rule[] | undefined
+}
+
+/** All rules, the built-in ones and those of the program, in the order of asking. */
+export function rulesOf({ own = [] }: Pick<ModeSettings, 'own'>): readonly Rule[] {
+  return own.length === 0 ? rules : [...rules, ...own]
 }
 
 /** The modes that a rule has. */
@@ -50,7 +57,7 @@ export function modeIn(settings: ModeSettings, rule: Rule): Mode {
 
 /** The rules that the operator has not switched off, with their modes. */
 export function activeRules(settings: ModeSettings): ActiveRule[] {
-  return rules.flatMap(rule => {
+  return rulesOf(settings).flatMap(rule => {
     const mode = modeIn(settings, rule)
     return mode === 'off' ? [] : [{ rule, mode }]
   })

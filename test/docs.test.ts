@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SaxesParser } from 'saxes'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -79,4 +80,29 @@ t.test('every npm script and every stanzagate command that a page names exists',
       if (!new RegExp(`\\b${command}\\b`).test(cli)) unknown.push(`${page}: stanzagate ${command}`)
   }
   t.same(unknown, [])
+})
+
+t.test('stanzagate.doap is XML, and names every extension that the source names', async t => {
+  const parser = new SaxesParser({ xmlns: true })
+  const roots: string[] = []
+  parser.on('error', error => t.fail(error.message))
+  parser.on('opentag', ({ uri, local }) => roots.push(`{${uri}}${local}`))
+  parser.write(text('stanzagate.doap')).close()
+  t.same(roots.slice(0, 2), [
+    '{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF',
+    '{http://usefulinc.com/ns/doap#}Project',
+  ])
+  const named = new Set([...text('stanzagate.doap').matchAll(/xep-(\d{4})\.html/g)].map(([, number]) => number))
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(file =>
+    file.endsWith('.ts'),
+  )
+  const used = new Set(
+    sources.flatMap(file => [...text(`src/${file}`).matchAll(/XEP-(\d{4})/g)].map(([, number]) => number)),
+  )
+  const onlyMentioned = new Map([
+    ['0078', 'refused: there is SASL'],
+    ['0321', 'a roster of another account is passed on and not read'],
+  ])
+  for (const number of used) t.ok(named.has(number) !== onlyMentioned.has(number ?? ''), `XEP-${number}`)
+  for (const number of named) t.ok(used.has(number), `XEP-${number} is in the source`)
 })

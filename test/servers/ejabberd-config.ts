@@ -27,6 +27,8 @@ export interface EjabberdOptions {
   readonly componentSecret?: string
   /** Opens a second c2s port, without TLS, where every connection has to begin with a PROXY protocol header. */
   readonly proxyProtocol?: boolean
+  /** Settings of that second port, in the place of the usual ones; its port and address are the test's. */
+  readonly proxiedListener?: Readonly<Record<string, Setting>>
 }
 
 /** `undefined`: not opened. */
@@ -117,7 +119,7 @@ function listeners(ports: EjabberdPorts, options: EjabberdOptions): Setting[] {
   return [
     ...listener(ports.c2s, 'ejabberd_c2s', starttls),
     ...listener(ports.directTls, 'ejabberd_c2s', { tls: true }),
-    ...listener(ports.proxied, 'ejabberd_c2s', { use_proxy_protocol: true }),
+    ...listener(ports.proxied, 'ejabberd_c2s', options.proxiedListener ?? { use_proxy_protocol: true }),
     ...listener(ports.http, 'ejabberd_http', {
       request_handlers: { '/xmpp-websocket': 'ejabberd_http_ws', '/http-bind': 'mod_bosh' },
     }),

@@ -40,6 +40,18 @@ export interface Haproxy {
   stop(): Promise<void>
 }
 
+/** Starts an HAProxy with this configuration; resolves when every port listens. Throws, with HAProxy's log, if it does not come to that. */
+export async function startHaproxyWith(configuration: string): Promise<Pick<Haproxy, 'log' | 'stop'>> {
+  const folder = await mkdtemp(join(tmpdir(), 'stanzagate-haproxy-'))
+  const config = join(folder, 'haproxy.cfg')
+  await writeFile(config, configuration)
+  const child = new Child(config, folder)
+  if (await child.started()) return { log: () => child.log, stop: () => child.stop() }
+  const failure = child.log
+  await child.stop()
+  throw new Error(failure)
+}
+
 /** Starts an HAProxy; resolves when every port listens. Throws, with HAProxy's log, if it does not come to that. */
 export async function startHaproxy(frontends: readonly Frontend[]): Promise<Haproxy> {
   let reason = ''

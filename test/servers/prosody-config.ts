@@ -24,6 +24,8 @@ export interface ProsodyOptions {
   readonly stanzaSizeLimit?: number
   /** Modules besides the usual ones; Debian's package prosody-modules has the community's. */
   readonly modules?: readonly string[]
+  /** Lines for the global section, behind the others; `{c2s}` stands for the c2s port. */
+  readonly settings?: string
   /** Opens a component port (XEP-0114) where `stranger.localhost` may connect with this secret. */
   readonly componentSecret?: string
 }
@@ -118,6 +120,7 @@ function configuration(data: string, ports: ProsodyPorts, options: ProsodyOption
     }),
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${lua(value)}`)
+  if (options.settings !== undefined) lines.push(options.settings.replace('{c2s}', String(ports.c2s)))
   for (const host of options.hosts ?? ['localhost']) {
     lines.push(`VirtualHost ${lua(host)}`, `Component ${lua(`conference.${host}`)} "muc"`)
   }

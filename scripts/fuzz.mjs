@@ -78,7 +78,7 @@ async function many({ seed, documents, workers, json }) {
   return findingsOf(result) > 0 ? 1 : 0
 }
 
-/** A line on a terminal, drawn anew a few times a second. */
+/** A line on a terminal, drawn again a few times a second. */
 function progressOf(title, whole) {
   if (!process.stderr.isTTY) return { at: () => {}, end: () => {} }
   const begun = Date.now()

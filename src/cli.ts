@@ -13,9 +13,9 @@ import { version } from './version.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
 
-  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read anew (rules, trusted domains, routes and log
+  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read again (rules, trusted domains, routes and log
                                    levels are taken, if all of FILE is good; the rest is named and needs a restart), certificates
-                                   read and the audit's file opened anew; no session ends
+                                   read and the audit's file opened again; no session ends
   stanzagate check --config FILE   read the configuration, say what is wrong with it and what may be soon, start nothing
   stanzagate doctor --help         ask your server what it makes of the rules, and whether its settings suit the gate
   stanzagate explain --help        what the gate makes of a stanza, and why; what became of one that is on record
@@ -36,8 +36,8 @@ const helps: Readonly<Record<string, string>> = {
 
 Warnings of the configuration, and upstreams that are not reached, are logged; the gate starts all the same.
 SIGTERM, SIGINT: streams end with system-shutdown (limits.drain), exit status 0; a second one ends the process at once.
-SIGHUP: FILE is read anew (rules, trusted domains, routes and log levels are put to use, all or nothing; the log names what needs a
-restart), and so are certificates; the audit's file is opened anew.
+SIGHUP: FILE is read again (rules, trusted domains, routes and log levels are put to use, all or nothing; the log names what needs a
+restart), and so are certificates; the audit's file is opened again.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `,
   check: `stanzagate check: read the configuration, say what is wrong with it and what may be soon; start nothing
@@ -111,7 +111,7 @@ const unreachedRemedy = 'start the server, or correct address, port and tls; the
 
 const ends = ['SIGTERM', 'SIGINT'] as const
 
-/** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files read anew. */
+/** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files read again. */
 async function serve(config: Config, warnings: readonly Problem[], read: () => Reading): Promise<number> {
   const stopped = new Promise<NodeJS.Signals>(resolve => {
     const stop = (signal: NodeJS.Signals) => {
@@ -133,7 +133,7 @@ async function serve(config: Config, warnings: readonly Problem[], read: () => R
       proxy.log.warn(fields, `upstream ${each.upstream}: ${probeWords(each)}`)
     })
   reload = () => {
-    proxy.log.info("SIGHUP: the configuration and certificates are read, and the audit's file is opened anew")
+    proxy.log.info("SIGHUP: the configuration and certificates are read, and the audit's file is opened again")
     void proxy.reload()
   }
   proxy.log.info({ signal: await stopped }, 'stopping: streams end with system-shutdown')

@@ -56,7 +56,7 @@ export interface Proxy {
 
 /**
  * Starts the gate; `watchers` are told all that the metrics and the log are told. `read` is asked for the configuration when it is to be
- * read anew, and throws `ConfigError`; left out: it stays what it is. Rejects, with everything closed again, when a listener cannot be bound.
+ * read again, and throws `ConfigError`; left out: it stays what it is. Rejects, with everything closed again, when a listener cannot be bound.
  */
 export async function startProxy(
   config: Config,

@@ -101,7 +101,7 @@ t.test('all that is optional may be left out, and Fastify’s own options are no
   t.equal((await app.inject('/chat/metrics')).statusCode, 200)
 })
 
-t.test('the whole gate of a file, read and started, and told to read anew', async t => {
+t.test('the whole gate of a file, read and started, and told to read again', async t => {
   const folder = t.testdir({
     'gate.yaml': `listeners: [{ kind: tcp, address: 127.0.0.1, port: 0, tls: { mode: none } }]
 upstreams: { main: { address: 127.0.0.1, port: 15222, tls: { mode: none } } }

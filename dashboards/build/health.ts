@@ -140,7 +140,7 @@ export const health: DashboardInfo = {
     'Certificates and audit': [
       {
         title: 'Certificates expire',
-        description: 'When the certificate in use at a listener expires; it is read anew when its files change.',
+        description: 'When the certificate in use at a listener expires; it is read again when its files change.',
         unit: 's',
         as: 'numbers',
         alarm: { below: 14 * 86_400 },
@@ -150,7 +150,7 @@ export const health: DashboardInfo = {
         alert: 'StanzagateCertificateExpires',
       },
       {
-        title: 'Certificates read anew',
+        title: 'Certificates read again',
         description:
           'Certificates whose files have changed; refused: the one before stays in use, and the log says why.',
         unit: 'short',
@@ -169,7 +169,7 @@ export const health: DashboardInfo = {
         alert: 'StanzagateCertificateRefused',
       },
       {
-        title: 'Configurations read anew',
+        title: 'Configurations read again',
         description:
           'On SIGHUP or by POST /api/reload; refused: nothing of it was taken, and the log names file, line and key.',
         unit: 'short',

@@ -50,7 +50,7 @@ export function readPair(certFile: string, keyFile: string): Pair | BadFile {
     createSecureContext(serverTls({ cert: cert.text, key: key.text }))
     return { cert: cert.text, key: key.text, certificates: cert.value }
   } catch (error) {
-    return bad([`is refused by OpenSSL (${reasonOf(error)})`, 'have key and certificate made anew'])
+    return bad([`is refused by OpenSSL (${reasonOf(error)})`, 'have key and certificate made again'])
   }
 }
 
@@ -99,7 +99,7 @@ function certificatesOf(text: string): readonly X509Certificate[] | Flaw {
       certificates.push(new X509Certificate(block))
     } catch {
       // OpenSSL's message is about ASN.1 and helps nobody.
-      return [`cannot be read: certificate ${certificates.length + 1} in it is damaged`, 'copy it anew']
+      return [`cannot be read: certificate ${certificates.length + 1} in it is damaged`, 'copy it again']
     }
   }
   return certificates
@@ -118,7 +118,7 @@ function keyOf(text: string): KeyObject | Flaw {
   try {
     return createPrivateKey(text)
   } catch {
-    return ['cannot be read: the key in it is damaged', 'copy it anew']
+    return ['cannot be read: the key in it is damaged', 'copy it again']
   }
 }
 

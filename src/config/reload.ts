@@ -105,13 +105,13 @@ export class Reload {
     const { log } = this.options
     for (const { file, line, key, message, remedy } of problems)
       log.error({ file, line, key, problem: message, remedy }, refusal)
-    if (outcome === 'applied') log.info({ changed }, 'configuration read anew, and in use')
-    if (outcome === 'unchanged') log.info('configuration read anew: nothing to be taken is new')
+    if (outcome === 'applied') log.info({ changed }, 'configuration read again, and in use')
+    if (outcome === 'unchanged') log.info('configuration read again: nothing to be taken is new')
     if (needsRestart.length > 0) log.warn({ needsRestart }, 'the configuration differs in what needs a restart')
   }
 }
 
-const refusal = 'configuration read anew and refused; the one before stays in use'
+const refusal = 'configuration read again and refused; the one before stays in use'
 
 function refused(problems: readonly Problem[]): ReloadResult {
   return { outcome: 'refused', changed: [], needsRestart: [], problems }

@@ -110,7 +110,7 @@ export function ageFlaw(certificate: X509Certificate, index: number, now: number
   if (to <= now) return [`expired on ${dateOf(to)}${which}`, 'renew it: clients refuse it']
   if (from > now) return [`is not valid before ${dateOf(from)}${which}`, "correct this machine's clock, or wait"]
   if (to - now > daysBefore * day) return undefined
-  return [`expires on ${dateOf(to)}${which}`, 'renew it: the gate reads it anew by itself']
+  return [`expires on ${dateOf(to)}${which}`, 'renew it: the gate reads it again by itself']
 }
 
 const groupWrite = 0o020

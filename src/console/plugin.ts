@@ -72,7 +72,7 @@ function servePage(app: FastifyInstance, access: Access): void {
 const complaints = {
   wrong: 'That is not the token.',
   later: 'Too many wrong tokens: wait a minute.',
-  over: 'Your login has ended: the gate was started anew since, or you were logged out elsewhere. Log in again.',
+  over: 'Your login has ended: the gate was restarted since, or you were logged out elsewhere. Log in again.',
   foreign: 'The token was not sent from this page.',
 } as const
 

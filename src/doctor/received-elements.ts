@@ -4,7 +4,7 @@
  */
 import type { Element } from '../xml/element.ts'
 
-/** The time that is left for what is being done; set anew for each probe. */
+/** The time that is left for what is being done; set again for each probe. */
 export class Deadline {
   private end = Number.POSITIVE_INFINITY
 

@@ -106,7 +106,7 @@ export class Audit implements Watcher {
 
   refused(): void {}
 
-  /** The file is opened anew, wherever its path leads now. */
+  /** The file is opened again, wherever its path leads now. */
   reopen(): void {
     this.file.reopen()
   }

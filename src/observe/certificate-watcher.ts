@@ -30,16 +30,16 @@ export function certificateWatcher(
       if (isFirst) return
       const fields = { ...holder, expires: new Date(expires).toISOString() }
       const wasRefused = refused.delete(name)
-      if (wasRefused) logger.info(fields, 'certificate mended: read anew, and in use')
-      else if (isSame) logger.debug(fields, 'certificate read anew: it is the one in use')
-      else logger.info(fields, 'certificate read anew, and in use')
+      if (wasRefused) logger.info(fields, 'certificate mended: read again, and in use')
+      else if (isSame) logger.debug(fields, 'certificate read again: it is the one in use')
+      else logger.info(fields, 'certificate read again, and in use')
       const flaw = ageFlaw(certificate, 0, Date.now())
       if (flaw !== undefined) logger.warn(holder, `the certificate ${flaw[0]}; ${flaw[1]}`)
     },
     refused: (holder, file, reason) => {
       refused.add(nameOf(holder))
       if ('listener' in holder) metrics.reloaded(holder.listener, 'refused')
-      logger.error({ ...holder, file, reason }, 'certificate read anew and refused; the one before stays in use')
+      logger.error({ ...holder, file, reason }, 'certificate read again and refused; the one before stays in use')
     },
   }
 }

@@ -96,7 +96,7 @@ export class Metrics implements Watcher {
     this.tallies.get('refusedCertificate')?.set([listener], 0)
   }
 
-  /** What became of a listener's certificate that was read anew. */
+  /** What became of a listener's certificate that was read again. */
   reloaded(listener: string, outcome: (typeof certificateOutcomes)[number]): void {
     this.add('reloads', [listener, outcome])
     if (outcome === 'refused') this.tallies.get('refusedCertificate')?.set([listener], 1)
@@ -113,7 +113,7 @@ export class Metrics implements Watcher {
       for (const outcome of metrics.decision.labels.outcome) this.decision.zero({ outcome, route })
   }
 
-  /** What became of a configuration that was read anew. */
+  /** What became of a configuration that was read again. */
   reloadedConfig(outcome: ReloadOutcome): void {
     this.add('configReloads', [outcome])
   }

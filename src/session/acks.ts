@@ -125,7 +125,7 @@ export class AckTranslator {
     return this.units
   }
 
-  /** The sender will send again all that is outstanding: it is counted anew as it comes. */
+  /** The sender will send again all that is outstanding: it is counted again as it comes. */
   forget(): void {
     this.units = []
     this.kept = 0

@@ -150,7 +150,7 @@ export class Opening {
     return undefined
   }
 
-  /** RFC 6120 section 6.4.6: after a login both sides begin anew on the same connection. */
+  /** RFC 6120 section 6.4.6: after a login both sides begin again on the same connection. */
   restart(): void {
     this.headerDue = true
     for (const side of ['client', 'upstream'] as const) {

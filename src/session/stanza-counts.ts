@@ -104,7 +104,7 @@ export class StanzaCounts {
   }
 
   /**
-   * What the other side is told of this count. @xmpp/client counts all stanzas of its stream, and begins anew at `<enabled/>` only when
+   * What the other side is told of this count. @xmpp/client counts all stanzas of its stream, and begins again at `<enabled/>` only when
    * all that came in one piece with it is read: an `<r/>` in that piece is answered with the old count. Such an answer acknowledges nothing.
    */
   private acknowledged(from: Side, direction: AckTranslator, h: number): number | undefined {

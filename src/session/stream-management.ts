@@ -196,7 +196,7 @@ export class StreamManagement {
   }
 
   /**
-   * What the gate has of the session that is to be resumed; without it there can be no true count, and the client binds anew. Gives the
+   * What the gate has of the session that is to be resumed; without it there can be no true count, and the client binds again. Gives the
    * phase that follows; `undefined`: nobody asks any longer.
    */
   found(session: ResumableSession | undefined): Phase | undefined {

@@ -118,7 +118,7 @@ export class XmlReader {
   private elements = 0
   /** The sum of the depths of these elements. */
   private nesting = 0
-  /** UTF-16 units by which namespaces make this element longer when it is written anew. */
+  /** UTF-16 units by which namespaces make this element longer when it is written again. */
   private grown = 0
   private readonly growth = new RewriteGrowth()
   private attributes = 0

@@ -127,7 +127,7 @@ export class RawClient {
     const result = await this.withId('bind')
     const bound = child(result, 'bind', 'urn:ietf:params:xml:ns:xmpp-bind')
     this.jid = text(child(bound ?? result, 'jid', 'urn:ietf:params:xml:ns:xmpp-bind') ?? element('', ''))
-    // Nothing begins anew after this: what comes may be read in bulk.
+    // Nothing begins again after this: what comes may be read in bulk.
     this.framing.settle()
     return this
   }

@@ -23,7 +23,7 @@ export interface Session {
 }
 
 export interface TestClient {
-  /** Logs in and binds; after cut() it resumes, or else binds anew, also at another target. No presence is sent. */
+  /** Logs in and binds; after cut() it resumes, or else binds again, also at another target. No presence is sent. */
   connect(target: Target): Promise<Session>
   /** Sends one stanza in the client's own words, counted by its stream management. Throws if it is no one stanza. */
   send(xml: string): Promise<void>

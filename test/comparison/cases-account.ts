@@ -28,7 +28,7 @@ export const rosterCase: Case = {
     if (version === undefined) throw new Error(`a roster without a version: ${whole}`)
     await romeo.ask('version-at-once', 'get', versioned(version))
     for (const where of ['elsewhere', 'here'] as const) {
-      await romeo.anew(where)
+      await romeo.again(where)
       await romeo.ask(`version-${where}`, 'get', versioned(version))
     }
   },

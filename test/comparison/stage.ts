@@ -61,7 +61,7 @@ export class Actor {
   }
 
   /** Logs out, and in again with a client that knows nothing of the session before. */
-  async anew(where: 'here' | 'elsewhere' = 'here'): Promise<Session> {
+  async again(where: 'here' | 'elsewhere' = 'here'): Promise<Session> {
     await this.client.stop()
     this.earlier.push(...this.client.received())
     this.client = this.#make()

@@ -326,12 +326,12 @@ t.test('values that are refused', t => {
     ],
     [
       pem('damaged.pem', 'damaged-key.pem'),
-      "2: listeners[0].tls.cert: 'damaged.pem' cannot be read: certificate 1 in it is damaged; copy it anew",
-      "2: listeners[0].tls.key: 'damaged-key.pem' cannot be read: the key in it is damaged; copy it anew",
+      "2: listeners[0].tls.cert: 'damaged.pem' cannot be read: certificate 1 in it is damaged; copy it again",
+      "2: listeners[0].tls.key: 'damaged-key.pem' cannot be read: the key in it is damaged; copy it again",
     ],
     [
       pem('damaged-second.pem', 'locked-key.pem'),
-      "2: listeners[0].tls.cert: 'damaged-second.pem' cannot be read: certificate 2 in it is damaged; copy it anew",
+      "2: listeners[0].tls.cert: 'damaged-second.pem' cannot be read: certificate 2 in it is damaged; copy it again",
       "2: listeners[0].tls.key: 'locked-key.pem' is encrypted; write it without a passphrase: openssl pkey -in key.pem -out plain.pem",
     ],
     [
@@ -348,7 +348,7 @@ t.test('values that are refused', t => {
     ],
     [
       pem('weak.pem', 'weak-key.pem'),
-      "2: listeners[0].tls.key: 'weak-key.pem' is refused by OpenSSL (SSL routines::ee key too small); have key and certificate made anew",
+      "2: listeners[0].tls.key: 'weak-key.pem' is refused by OpenSSL (SSL routines::ee key too small); have key and certificate made again",
     ],
     // Admin
     [
@@ -692,7 +692,7 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
     [{ rules: '{ default: off, subscribed-needs-request: observe, roster-version-held: observe }' }],
     [
       pem('ending.pem', 'ending-key.pem'),
-      "2: warning: listeners[0].tls.cert: 'ending.pem' expires on 2030-01-15; renew it: the gate reads it anew by itself",
+      "2: warning: listeners[0].tls.cert: 'ending.pem' expires on 2030-01-15; renew it: the gate reads it again by itself",
     ],
     [
       pem('past.pem', 'past-key.pem'),

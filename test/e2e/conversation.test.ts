@@ -129,7 +129,7 @@ const messages: readonly (readonly [what: string, sent: string, arriving: string
     `<a:x xmlns:a='urn:a' a:k='1' k='2' xmlns:b='urn:b' b:k='3'><a:y/><b:z a:k='4'/><y xmlns=''/></a:x>`,
     '{urn:a}x(k=2 {urn:a}k=1 {urn:b}k=3)[{urn:a}y {urn:b}z({urn:a}k=4) {}y]',
   ],
-  ['a prefix bound anew', `<a:x xmlns:a='urn:a'><a:x xmlns:a='urn:b'/><a:x/></a:x>`, '{urn:a}x[{urn:b}x {urn:a}x]'],
+  ['a prefix bound again', `<a:x xmlns:a='urn:a'><a:x xmlns:a='urn:b'/><a:x/></a:x>`, '{urn:a}x[{urn:b}x {urn:a}x]'],
   [
     'a message within a message',
     `<f xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='a@b/c'><body>in</body><e xmlns='urn:e'/></message></f>`,

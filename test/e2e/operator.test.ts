@@ -95,11 +95,11 @@ t.test(
     const refused = async () => (await gate.metrics()).sum('certificate_refused')
     writeFileSync(file, 'broken')
     gate.child.kill('SIGHUP')
-    await gate.line(/^certificate read anew and refused/)
+    await gate.line(/^certificate read again and refused/)
     t.equal(await refused(), 1)
     writeFileSync(file, good)
     gate.child.kill('SIGHUP')
-    await gate.line(/^certificate mended: read anew, and in use$/)
+    await gate.line(/^certificate mended: read again, and in use$/)
     t.equal(await refused(), 0)
     t.equal(await gate.readyz(), 200, 'readiness does not look at the server unless it is told to')
 

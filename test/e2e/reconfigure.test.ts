@@ -125,7 +125,7 @@ t.test(
     t.equal(await decided('reject', 'enforce'), 0)
 
     gate.hup({ rules: 'default: observe, presence-type: enforce' })
-    const line = await gate.logged('configuration read anew, and in use')
+    const line = await gate.logged('configuration read again, and in use')
     t.strictSame(line.changed, ['rules.presence-type'])
     await all('b')
     t.equal(await decided('reject', 'enforce'), crowd, 'enforced for the sessions that are there')
@@ -172,11 +172,11 @@ t.test('what cannot be taken changes nothing, and is told with file, line and ke
     t.match(answer.headers.get('content-type'), 'application/problem+json')
     const { problems } = (await answer.json()) as { problems: Record<string, unknown>[] }
     t.match(problems[0], { file: 'gate.yaml', line, key, message })
-    const logged = await gate.logged('configuration read anew and refused; the one before stays in use')
+    const logged = await gate.logged('configuration read again and refused; the one before stays in use')
     t.match(logged, { level: 50, file: 'gate.yaml', line, key })
   }
   gate.hup({ rules: 'presence-type: enforc' })
-  await gate.logged('configuration read anew and refused; the one before stays in use')
+  await gate.logged('configuration read again and refused; the one before stays in use')
   await bogus(client, 'still')
   const counts = await gate.counts()
   t.equal(counts.sum('rule_decisions_total', { rule: 'presence-type', mode: 'observe' }), 1, 'the mode is what it was')

@@ -142,7 +142,7 @@ t.test('sessions stay up while new handshakes see the new certificate', async t 
   t.notMatch(counts.text, /certificate_\w+\{listener="(plain|ws)"/, 'no series for who has none')
 })
 
-t.test("an upstream's authorities are read anew too", async t => {
+t.test("an upstream's authorities are read again too", async t => {
   const folder = t.testdir({ gate: {}, server: {}, other: {} })
   const own = await writeCertificate(join(folder, 'gate'), ['localhost'])
   const theirs = await writeCertificate(join(folder, 'server'), ['localhost'])
@@ -303,7 +303,7 @@ routes: [{ domain: localhost, upstream: main }]
 
   await writeCertificate(folder, ['localhost'])
   child.kill('SIGHUP')
-  const read = await heard('certificate read anew, and in use', 3)
+  const read = await heard('certificate read again, and in use', 3)
   t.strictSame(
     read.map(({ listener }) => listener),
     [...secureWires],
@@ -316,7 +316,7 @@ routes: [{ domain: localhost, upstream: main }]
   const good = serialOf(certificate)
   writeFileSync(certificate.cert, cert)
   child.kill('SIGHUP')
-  const refused = await heard('certificate read anew and refused; the one before stays in use', 3)
+  const refused = await heard('certificate read again and refused; the one before stays in use', 3)
   for (const line of refused)
     t.match(line, { level: 50, file: certificate.key, reason: 'is not the key of the first certificate in cert' })
   for (const wire of secureWires) t.equal(await serialShown(wire, port(wire)), good, `${wire}: the old one stays`)

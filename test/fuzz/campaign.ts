@@ -97,7 +97,7 @@ export function report(result: Result): string[] {
   return [
     `seed ${seed}, ${documents} documents, ${seconds.toFixed(1)} s (${rate} a second, ${workers} threads)`,
     `Node ${versions.node}, ${versions.expat}`,
-    `${elements} elements were forwarded, written anew, and read again by both`,
+    `${elements} elements were forwarded, written again, and read again by both`,
     row('', names),
     ...classNames.map(each =>
       row(

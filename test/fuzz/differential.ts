@@ -153,7 +153,7 @@ export class Differential {
     return least
   }
 
-  /** The documents whose elements, written anew, are read otherwise: first all together, then one by one if something is wrong. */
+  /** The documents whose elements, written again, are read otherwise: first all together, then one by one if something is wrong. */
   private async misread(cases: readonly Case[]): Promise<Map<number, Class>> {
     const wrong = new Map<number, Class>()
     const accepted = cases.filter(({ elements }) => elements.length > 0)

@@ -1,4 +1,4 @@
-/** The ways through the gate: whose bytes are read on which wire, and on which wire they are written anew. */
+/** The ways through the gate: whose bytes are read on which wire, and on which wire they are written again. */
 import type { Wire } from '../../src/stream/framing.ts'
 import type { Side } from '../../src/stream/item.ts'
 

@@ -192,7 +192,7 @@ t.test('Debian packages: asked for, and what cannot be had is said', async t => 
   }
 })
 
-t.test('the build leaves nothing of a source that is gone, and writes anew what is missing', async t => {
+t.test('the build leaves nothing of a source that is gone, and writes again what is missing', async t => {
   const one = copy(t.testdir())
   one.write('node_modules/.bin/tsc', `#!/bin/sh\nexit $(/bin/cat ${one.folder}/status)\n`, 0o755)
   const has = (path: string) => existsSync(join(one.folder, path))

@@ -22,7 +22,7 @@ export interface Frontend {
   readonly send?: 'send-proxy' | 'send-proxy-v2'
   /** The loopback address that HAProxy connects from. */
   readonly source: string
-  /** HTTP is read and written anew; default: bytes are passed on. */
+  /** HTTP is read and written again; default: bytes are passed on. */
   readonly http?: boolean
   /** The server's health is checked every so many milliseconds; default: never. */
   readonly checkEvery?: number

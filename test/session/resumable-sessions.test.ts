@@ -114,7 +114,7 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
     ],
   ],
   [
-    'taken, and lost again: its patience is the same, and begins anew',
+    'taken, and lost again: its patience is the same, and begins again',
     10,
     [
       ['enter k A 10'],

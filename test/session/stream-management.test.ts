@@ -961,7 +961,7 @@ for (const wire of wires) {
     -> client ~ not-authorized`,
   )
   book(
-    'SASL2: not resumed, but bound, and enabled anew',
+    'SASL2: not resumed, but bound, and enabled again',
     `${busy}
     ${lost()}`,
     `${authenticate(

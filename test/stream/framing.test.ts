@@ -223,7 +223,7 @@ t.test('what came behind <starttls/> is given away whole and never read', t => {
     t.equal(framing.next(), undefined)
     framing.restart()
     framing.push(Buffer.from(header))
-    t.equal(framing.next()?.item, 'open', 'the stream inside TLS begins anew')
+    t.equal(framing.next()?.item, 'open', 'the stream inside TLS begins again')
   }
   t.end()
 })

@@ -253,12 +253,12 @@ inStream(
   [
     ['the attributes', "<a b='' xmlns:p='p'/>", 'a(b=)'],
     ['an attribute more', "<a b='' xmlns:p='p' c=''/>", 'error limit'],
-    ['attributes are counted anew', "<a b='' c=''><d e='' f=''/></a>", 'a(b= c=)[d(e= f=)]'],
+    ['attributes are counted again', "<a b='' c=''><d e='' f=''/></a>", 'a(b= c=)[d(e= f=)]'],
     ['the depth', '<a><b/></a>', 'a[b]'],
     ['one deeper, at its start tag', '<a><b><c>', 'error limit'],
     ['depth is not breadth', '<a><b/><c/></a>', 'a[bc]'],
     ['an element more, at its start tag', '<a><b/><c/><d>', 'error limit'],
-    ['elements are counted anew', '<a><b/><c/></a><a><b/><c/></a>', 'a[bc]', 'a[bc]'],
+    ['elements are counted again', '<a><b/><c/></a><a><b/><c/></a>', 'a[bc]', 'a[bc]'],
     ['the start tag', `<a b='${'x'.repeat(91)}'/>`, `a(b=${'x'.repeat(91)})`],
     ['a start tag longer by a character', `<a b='${'x'.repeat(92)}'/>`, 'error limit'],
     ['longer by white space', `<a b='${'x'.repeat(91)}' />`, 'error limit'],
@@ -302,7 +302,7 @@ inStream(
       `a(${letters.map(letter => `{x}${letter}=`).join(' ')})`,
     ],
     [
-      'counted anew',
+      'counted again',
       `<a xmlns='${long}'><b/></a><a xmlns='${long}'/><a xmlns='${long}'/><a xmlns='${long}'/><a xmlns='${long}'/>`,
       ...Array.from({ length: 5 }, (_, i) => (i === 0 ? `{${long}}a[{${long}}b]` : `{${long}}a`)),
     ],
@@ -319,7 +319,7 @@ fromTheStart(
     ['a character of three bytes more', `<s><a>${'€'.repeat(12)}</a>`, 'open {}s without default', 'error limit'],
     ['at the byte, not at the end', `<s><a>${'x'.repeat(38)}`, 'open {}s without default', 'error limit'],
     [
-      'counted anew',
+      'counted again',
       `<s>${`<a>${'x'.repeat(33)}</a>`.repeat(2)}`,
       'open {}s without default',
       ...Array(2).fill(`{}a["${'x'.repeat(33)}"]`),

@@ -4,7 +4,7 @@ import { announce, changed, eventsAtMost, state } from './store.js'
 let source
 let again
 
-/** Begins anew with the filters as they are. */
+/** Begins again with the filters as they are. */
 export function listen() {
   source?.close()
   clearTimeout(again)

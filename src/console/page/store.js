@@ -1,4 +1,4 @@
-/** All that the page knows, in one place. Whoever changes it says so, and the page is drawn anew with the next frame. */
+/** All that the page knows, in one place. Whoever changes it says so, and the page is drawn again with the next frame. */
 export const eventsAtMost = 500
 
 export const state = {

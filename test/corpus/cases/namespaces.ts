@@ -100,7 +100,7 @@ const stanzas: Case[] = kinds.flatMap(kind => [
     { wires: tcp },
   ),
   namespaces(
-    `${kind} under that prefix, declared anew`,
+    `${kind} under that prefix, declared again`,
     stanza(kind, " xmlns:stream='jabber:client'", `stream:${kind}`),
     ends('bad-namespace-prefix', 'unsupported-stanza-type'),
   ),

@@ -34,7 +34,7 @@ local function inject(jid, xml)
 	local sessions = sessions_of(jid)
 	if #sessions == 0 then return nil, "no session of " .. jid end
 	for _, session in ipairs(sessions) do
-		-- Parsed anew for each session: its filters may write to what they are given.
+		-- Parsed again for each session: its filters may write to what they are given.
 		local stanza, reason = parse_xml(xml)
 		if not stanza then return nil, "no well-formed element: " .. tostring(reason) end
 		if stanza.attr.xmlns == "jabber:client" then stanza.attr.xmlns = nil end -- as Prosody keeps its own stanzas

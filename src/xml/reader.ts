@@ -10,8 +10,9 @@
  * declaration. The result does not depend on how the bytes were cut, except for the number of `whitespace` items in a row or
  * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
-import { SaxesParser, type SaxesTagNS } from 'saxes'
+import type { SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
+import { EventParser } from './event-parser.ts'
 import {
   checkDeclaration,
   checkName,
@@ -82,15 +83,6 @@ const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const between = 'there is text between the elements of the stream'
 
-type Parser = SaxesParser<{ xmlns: true }>
-/** Private members of saxes: whether it is reading a reference, what it has of it, and what it makes of a whole one. */
-interface References {
-  entity: string
-  readonly state: number
-  readonly stateTable: readonly unknown[]
-  readonly sEntity: unknown
-  parseEntity(reference: string): string
-}
 interface Growing extends Element {
   readonly children: Node[]
 }
@@ -108,7 +100,7 @@ export class XmlReader {
   private readonly scopes: Scope[] = []
   private readonly utf8 = new Utf8()
   private readonly queue: XmlItem[] = []
-  private parser: Parser | undefined = this.makeParser()
+  private parser: EventParser | undefined = this.makeParser()
 
   /** The default namespace that the root declares. */
   private content: string | undefined
@@ -243,7 +235,7 @@ export class XmlReader {
     return piece.slice(0, end)
   }
 
-  private attempt(action: (parser: Parser) => void, piece = ''): void {
+  private attempt(action: (parser: EventParser) => void, piece = ''): void {
     if (this.parser === undefined) return
     this.start += this.piece.length
     this.piece = piece
@@ -263,9 +255,9 @@ export class XmlReader {
   }
 
   /** The fault of an unfinished reference, when a later character was refused: the reference came first. */
-  private cutReference(parser: Parser): unknown {
-    const { entity, state, stateTable, sEntity } = parser as unknown as References
-    if (stateTable[state] !== sEntity) return undefined
+  private cutReference(parser: EventParser): unknown {
+    if (!parser.isInReference) return undefined
+    const entity = parser.pendingReference
     const end = parser.position - 1
     const read = this.piece.slice(0, end - this.start)
     try {
@@ -296,10 +288,13 @@ export class XmlReader {
   private afterPiece(): void {
     const end = this.start + this.piece.length
     // saxes does not refuse a bare '&' before the next ';', which may be in a later stanza.
-    const references = this.parser as unknown as References
-    checkReference(references.entity, end)
-    // Shortened, so that the next piece does not go through all of its zeros again.
-    references.entity = unpadded(references.entity)
+    const parser = this.parser as EventParser
+    const reference = parser.pendingReference
+    if (reference !== '') {
+      checkReference(reference, end)
+      // Shortened, so that the next piece does not go through all of its zeros again.
+      parser.pendingReference = unpadded(reference)
+    }
     if (this.boundary >= end) return
     // Reported now, not when saxes reports the text at the next '<'.
     if (this.isBetween()) this.checkBetween(end)
@@ -329,36 +324,26 @@ export class XmlReader {
     return true
   }
 
-  private makeParser(): Parser {
-    const parser: Parser = new SaxesParser({
-      xmlns: true,
-      fragment: false,
-      position: false,
-      defaultXMLVersion: '1.0',
-      forceXMLVersion: true,
-    })
+  private makeParser(): EventParser {
     const refuse = (fault: XmlFault, text: string) => () => {
       throw new Refused(fault, text)
     }
-    parser.on('error', error => {
-      throw error
+    const parser: EventParser = new EventParser({
+      error: error => {
+        throw error
+      },
+      comment: refuse('restricted', 'a comment'),
+      processingInstruction: refuse('restricted', 'a processing instruction'),
+      doctype: refuse('restricted', 'a document type declaration'),
+      declaration: checkDeclaration,
+      tagStart: tag => this.onStart(tag.name, parser.position),
+      attribute: attribute => this.onAttribute(attribute, parser.position),
+      tagOpen: tag => this.onOpen(tag, parser.position),
+      text: text => this.onText(text, parser.position),
+      cdata: text => this.onCharacters(text),
+      tagClose: tag => this.onClose(tag.prefix, parser.position),
+      reference: reference => checkReference(reference, parser.position - 1),
     })
-    parser.on('comment', refuse('restricted', 'a comment'))
-    parser.on('processinginstruction', refuse('restricted', 'a processing instruction'))
-    parser.on('doctype', refuse('restricted', 'a document type declaration'))
-    parser.on('xmldecl', checkDeclaration)
-    parser.on('opentagstart', tag => this.onStart(tag.name, parser.position))
-    parser.on('attribute', attribute => this.onAttribute(attribute, parser.position))
-    parser.on('opentag', tag => this.onOpen(tag, parser.position))
-    parser.on('text', text => this.onText(text, parser.position))
-    parser.on('cdata', text => this.onCharacters(text))
-    parser.on('closetag', tag => this.onClose(tag.prefix, parser.position))
-    const references = parser as unknown as References
-    const parse = references.parseEntity
-    references.parseEntity = reference => {
-      checkReference(reference, parser.position - 1)
-      return parse.call(parser, reference)
-    }
     return parser
   }
 

@@ -13,7 +13,8 @@ export interface XmlEvents {
   readonly declaration: (declaration: XMLDecl) => void
   /** A start tag's name was read. */
   readonly tagStart: (tag: { readonly name: string }) => void
-  readonly attribute: (attribute: Attribute) => void
+  /** An attribute was read, namespace declarations included. `colon`: its place in the name; -1: there is none. */
+  readonly attribute: (name: string, colon: number, value: string) => void
   /** A start tag was read. */
   readonly tagOpen: (tag: SaxesTagNS) => void
   readonly tagClose: (tag: SaxesTagNS) => void
@@ -21,13 +22,6 @@ export interface XmlEvents {
   readonly cdata: (text: string) => void
   /** What stands between `&` and `;`, before it is replaced. */
   readonly reference: (reference: string) => void
-}
-
-export interface Attribute {
-  readonly name: string
-  readonly prefix: string
-  readonly local: string
-  readonly value: string
 }
 
 /** Private members of saxes that are set or read here. */
@@ -38,7 +32,9 @@ interface Internals {
   doctypeHandler: unknown
   xmldeclHandler: unknown
   openTagStartHandler: unknown
-  attributeHandler: unknown
+  pushAttrib: unknown
+  pushAttribNS(name: string, value: string): void
+  qname(name: string): unknown
   openTagHandler: unknown
   closeTagHandler: unknown
   textHandler: unknown
@@ -58,7 +54,7 @@ const options = {
   defaultXMLVersion: '1.0',
   forceXMLVersion: true,
 } as const
-const parseEntity = (SaxesParser.prototype as unknown as Internals).parseEntity
+const { parseEntity, pushAttribNS } = SaxesParser.prototype as unknown as Internals
 
 export class EventParser extends SaxesParser<typeof options> {
   constructor(events: XmlEvents) {
@@ -70,7 +66,15 @@ export class EventParser extends SaxesParser<typeof options> {
     parser.doctypeHandler = events.doctype
     parser.xmldeclHandler = events.declaration
     parser.openTagStartHandler = events.tagStart
-    parser.attributeHandler = events.attribute
+    // saxes would make an object of each attribute, and a set of their names: the reader keeps them in its own map. It only has to
+    // know namespace declarations.
+    parser.pushAttrib = (name: string, value: string) => {
+      const colon = name.indexOf(':')
+      events.attribute(name, colon, value)
+      if (colon === -1 ? name === 'xmlns' : name.startsWith('xmlns:')) pushAttribNS.call(parser, name, value)
+      // A name such as `:a` or `a:b:c` is refused by it.
+      else if (colon !== -1) parser.qname(name)
+    }
     parser.openTagHandler = events.tagOpen
     parser.closeTagHandler = events.tagClose
     parser.textHandler = events.text

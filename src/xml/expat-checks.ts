@@ -20,7 +20,16 @@ const plainName = /^[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?$/
 
 /** Of an element or an attribute, prefix included. */
 export function checkName(name: string): void {
-  if (!plainName.test(name)) throw new Refused('malformed', 'a name outside the ASCII names')
+  if (!isPlain(name)) throw new Refused('malformed', 'a name outside the ASCII names')
+}
+
+/** What `plainName` says, of a name that saxes has accepted: then only characters beyond ASCII and colons can be wrong. */
+function isPlain(name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const code = name.charCodeAt(at)
+    if (code > 0x7f || code === 0x3a) return plainName.test(name)
+  }
+  return name !== ''
 }
 
 const start =
@@ -30,7 +39,7 @@ const anyName = new RegExp(`^${part}(?::${part})?$`, 'u')
 
 /** A name in what a server relays: any name of XML 1.0. saxes does not check what follows a colon. */
 export function checkRelayedName(name: string): void {
-  if (!plainName.test(name) && !anyName.test(name)) throw new Refused('malformed', 'no name of XML')
+  if (!isPlain(name) && !anyName.test(name)) throw new Refused('malformed', 'no name of XML')
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for

@@ -81,6 +81,7 @@ const prologLength = 10_000
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
 /** Something other than white space stands before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
+const noAttributes: ReadonlyMap<string, string> = new Map()
 const between = 'there is text between the elements of the stream'
 
 interface Growing extends Element {
@@ -97,6 +98,11 @@ export class XmlReader {
   private readonly relayed: boolean
   /** State of the start tag that is being read. */
   private untrimmed = new Map<string, string>()
+  private attrs = new Map<string, string>()
+  /** One of them has a prefix other than `xml`. */
+  private hasPrefixed = false
+  /** One of them came twice. */
+  private duplicate = false
   private readonly scopes: Scope[] = []
   private readonly utf8 = new Utf8()
   private readonly queue: XmlItem[] = []
@@ -121,10 +127,13 @@ export class XmlReader {
 
   /** Decoded text that was not yet given to saxes. */
   private text = ''
+  /** All of it is ASCII, so that its length is also its bytes. */
+  private isAscii = true
   /** UTF-16 units read before the root's start tag ended, and the last of them; `undefined` after it. */
   private prolog: { readonly length: number; readonly last: string } | undefined = { length: 0, last: '' }
   /** What saxes is reading, and the position it begins at. Positions are UTF-16 units since the beginning. */
   private piece = ''
+  private isPieceAscii = true
   private start = 0
   /** The position after the last item, and the bytes read since then in earlier pieces. */
   private boundary = 0
@@ -142,7 +151,12 @@ export class XmlReader {
   }
 
   push(bytes: Uint8Array): void {
-    if (this.parser !== undefined) this.text += this.utf8.decode(bytes)
+    if (this.parser === undefined) return
+    const isWhole = !this.utf8.unfinished
+    const text = this.utf8.decode(bytes)
+    // As many UTF-16 units as bytes: all are ASCII.
+    this.isAscii = (this.isAscii || this.text === '') && isWhole && text.length === bytes.length
+    this.text = this.text === '' ? text : this.text + text
   }
 
   /** The next item, or `undefined` when more bytes are needed. */
@@ -239,6 +253,7 @@ export class XmlReader {
     if (this.parser === undefined) return
     this.start += this.piece.length
     this.piece = piece
+    this.isPieceAscii = this.isAscii
     try {
       action(this.parser)
       this.afterPiece()
@@ -274,7 +289,7 @@ export class XmlReader {
     // Text outside the root is a fault from its first character on; saxes reports it at its end.
     const at = message.includes('outside of root') ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
-    else if (this.bytes + Buffer.byteLength(this.since(at)) > this.limits.bytes) this.fail('limit', this.tooLong())
+    else if (this.bytes + this.bytesUpTo(at) > this.limits.bytes) this.fail('limit', this.tooLong())
     // Text of the peer, such as names of any length, is not repeated to it.
     else this.fail(error instanceof Refused ? error.fault : faultOf(message), message.replace(/: .*/s, ''))
   }
@@ -299,7 +314,7 @@ export class XmlReader {
     // Reported now, not when saxes reports the text at the next '<'.
     if (this.isBetween()) this.checkBetween(end)
     this.checkSize(end)
-    this.bytes += Buffer.byteLength(this.since(end))
+    this.bytes += this.bytesUpTo(end)
   }
 
   /** Whether an element of the stream has ended in this piece and no other has begun before the next `<`. */
@@ -310,6 +325,12 @@ export class XmlReader {
   /** The bytes of the present item in this piece, up to a position. */
   private since(position: number): string {
     return this.piece.slice(Math.max(this.boundary - this.start, 0), Math.max(position - this.start, 0))
+  }
+
+  private bytesUpTo(position: number): number {
+    if (!this.isPieceAscii) return Buffer.byteLength(this.since(position))
+    const from = Math.max(this.boundary - this.start, 0)
+    return Math.max(Math.min(position - this.start, this.piece.length) - from, 0)
   }
 
   private commit(): void {
@@ -337,7 +358,7 @@ export class XmlReader {
       doctype: refuse('restricted', 'a document type declaration'),
       declaration: checkDeclaration,
       tagStart: tag => this.onStart(tag.name, parser.position),
-      attribute: attribute => this.onAttribute(attribute, parser.position),
+      attribute: (name, colon, value) => this.onAttribute(name, colon, value, parser.position),
       tagOpen: tag => this.onOpen(tag, parser.position),
       text: text => this.onText(text, parser.position),
       cdata: text => this.onCharacters(text),
@@ -363,6 +384,9 @@ export class XmlReader {
     if (depth >= this.limits.depth) throw new Refused('limit', `deeper than ${this.limits.depth} elements`)
     this.checkNesting()
     this.growth.begin()
+    this.hasPrefixed = false
+    this.duplicate = false
+    if (this.attrs.size > 0) this.attrs = new Map()
     this.checkName(name)
   }
 
@@ -380,19 +404,25 @@ export class XmlReader {
     else checkName(name)
   }
 
-  private onAttribute(
-    attribute: { name: string; prefix: string; local: string; value: string },
-    position: number,
-  ): void {
+  private onAttribute(name: string, colon: number, value: string, position: number): void {
     if (++this.attributes > this.limits.attributes)
       throw new Refused('limit', `more than ${this.limits.attributes} attributes`)
     this.checkTag(position)
-    this.checkName(attribute.name)
-    if (attribute.prefix !== '' && attribute.prefix !== 'xmlns') this.checkNesting()
-    if (attribute.prefix !== 'xmlns' && attribute.name !== 'xmlns') return
-    if (!this.relayed) checkNamespace(attribute.value)
-    else if (attribute.value !== attribute.value.trim())
-      this.untrimmed.set(attribute.prefix === 'xmlns' ? attribute.local : '', attribute.value)
+    this.checkName(name)
+    const isDeclaration = colon === -1 ? name === 'xmlns' : name.startsWith('xmlns:')
+    if (isDeclaration) return this.onDeclaration(name, colon, value)
+    if (colon !== -1 && !name.startsWith('xml:')) {
+      this.checkNesting()
+      this.hasPrefixed = true
+    }
+    if (this.attrs.has(name)) this.duplicate = true
+    else this.attrs.set(name, value)
+  }
+
+  private onDeclaration(name: string, colon: number, value: string): void {
+    this.growth.declared(name, value)
+    if (!this.relayed) checkNamespace(value)
+    else if (value !== value.trim()) this.untrimmed.set(colon === -1 ? '' : name.slice(colon + 1), value)
   }
 
   private onOpen(tag: SaxesTagNS, position: number): void {
@@ -401,31 +431,53 @@ export class XmlReader {
       throw new Refused('malformed', 'an element in the namespace of xml:lang')
     if (this.relayed) this.enterScope(tag)
     const ns = this.resolve(tag.prefix, tag.uri)
-    const attrs = new Map<string, string>()
-    for (const { name, prefix, local, uri: trimmed, value } of Object.values(tag.attributes)) {
-      if (prefix === 'xmlns' || name === 'xmlns') {
-        this.growth.declared(name, value)
-        continue
-      }
-      const uri = prefix === '' || prefix === 'xml' ? trimmed : this.resolve(prefix, trimmed)
-      attrs.set(prefix === '' ? local : prefix === 'xml' ? name : `{${uri}}${local}`, value)
-      if (prefix !== '' && prefix !== 'xml') this.growth.attribute(prefix, uri)
-    }
-    const parent = this.stack.at(-1)
+    const attrs = this.takeAttributes()
+    const { stack } = this
+    const parent = stack[stack.length - 1]
+    const isFirstLevel = this.level === 1 && stack.length === 1
     // Everything that follows would be inside it, and would never be complete.
-    if (this.level === 1 && this.stack.length === 1 && tag.local === parent?.name && ns === parent.ns)
+    if (isFirstLevel && tag.local === parent?.name && ns === parent.ns)
       throw new Refused('nested', 'a second stream header')
-    const outside = this.level === 1 && this.stack.length === 1 ? this.content : parent?.ns
+    const outside = isFirstLevel ? this.content : parent?.ns
     if (ns !== (outside ?? '')) this.growth.element(ns)
     this.checkGrowth()
-    this.stack.push({ name: tag.local, ns, attrs, children: [] })
-    if (this.stack.length !== 1) return
+    stack.push({ name: tag.local, ns, attrs, children: [] })
+    if (stack.length !== 1) return
     this.prolog = undefined
     if (this.level === 0) return
     this.content = tag.ns['']
     this.checkSize(position)
     this.endItem(position)
     this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: this.content })
+  }
+
+  /** The attributes of the present start tag, with the namespaces of prefixes in their keys. */
+  private takeAttributes(): ReadonlyMap<string, string> {
+    const { attrs } = this
+    if (this.duplicate) throw new Refused('malformed', 'duplicate attribute')
+    if (attrs.size === 0) return noAttributes
+    this.attrs = new Map()
+    return this.hasPrefixed ? this.resolved(attrs) : attrs
+  }
+
+  private resolved(attrs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const resolved = new Map<string, string>()
+    for (const [name, value] of attrs) {
+      const colon = name.indexOf(':')
+      if (colon === -1 || name.startsWith('xml:')) {
+        resolved.set(name, value)
+        continue
+      }
+      const prefix = name.slice(0, colon)
+      const trimmed = this.parser?.resolve(prefix)
+      if (trimmed === undefined) throw new Refused('malformed', 'unbound namespace prefix')
+      const uri = this.resolve(prefix, trimmed)
+      const key = `{${uri}}${name.slice(colon + 1)}`
+      if (resolved.has(key)) throw new Refused('malformed', 'duplicate attribute')
+      resolved.set(key, value)
+      this.growth.attribute(prefix, uri)
+    }
+    return resolved
   }
 
   private checkTag(position: number): void {
@@ -498,8 +550,7 @@ export class XmlReader {
   }
 
   private checkSize(position: number): void {
-    if (this.bytes + Buffer.byteLength(this.since(position)) > this.limits.bytes)
-      throw new Refused('limit', this.tooLong())
+    if (this.bytes + this.bytesUpTo(position) > this.limits.bytes) throw new Refused('limit', this.tooLong())
   }
 
   private tooBlank(): string {

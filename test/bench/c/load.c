@@ -1,0 +1,394 @@
+// The load generator: pairs of clients that log in (SASL PLAIN, bind, roster, presence) and then exchange stanzas, each with its sender and a sequence
+// number. Anything lost, repeated, out of order or from somebody else, any error and any closed stream ends it with status 1.
+//
+//   load PORT SCENARIO PAIRS COUNT [WINDOW] [RATE]
+//
+// SCENARIO: chat, presence, subscription (six steps for each pair, one after the other), login (COUNT logins), idle (log in and stay). WINDOW: stanzas
+// of one sender in flight. RATE: stanzas a second of all, sent by the clock whatever comes back. When everything is ready, and when it is measured,
+// it prints a line and waits for one, so that whoever watches can read what others have used until then. One thread, epoll.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "xml.h"
+
+enum { CONNECTING, AUTHENTICATING, BINDING, ROSTER, READY, CLOSING };
+
+typedef struct {
+  int fd, user, state, blocked;
+  char *in, *out;
+  size_t in_length, in_size, out_length, out_size;
+  uint32_t sent, received;
+  int step;
+} Client;
+
+static const char *scenario;
+static int port, pairs, window = 1, epoll, connected, ready, closed;
+static long count, delivered, started, rate;
+static Client *clients;
+static uint64_t *latencies;
+static long latency_count;
+
+static void fail(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fprintf(stderr, "load: ");
+  vfprintf(stderr, format, args);
+  fprintf(stderr, "\n");
+  exit(1);
+}
+
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void flush(Client *c) {
+  size_t done = 0;
+  while (done < c->out_length) {
+    ssize_t n = write(c->fd, c->out + done, c->out_length - done);
+    if (n <= 0) {
+      if (errno != EAGAIN) fail("u%d cannot write: %s", c->user, strerror(errno));
+      break;
+    }
+    done += n;
+  }
+  memmove(c->out, c->out + done, c->out_length - done);
+  c->out_length -= done;
+  int blocked = c->out_length > 0;
+  if (blocked != c->blocked) {
+    struct epoll_event event = {.events = EPOLLIN | (blocked ? EPOLLOUT : 0), .data.ptr = c};
+    epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+  }
+  c->blocked = blocked;
+}
+
+static void put(Client *c, const char *text, size_t length) {
+  if (c->out_length + length > c->out_size) c->out = realloc(c->out, c->out_size = (c->out_length + length) * 2);
+  memcpy(c->out + c->out_length, text, length);
+  c->out_length += length;
+}
+
+static void say(Client *c, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  put(c, text, n);
+}
+
+static void header(Client *c) {
+  say(c, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>");
+}
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void authenticate(Client *c) {
+  unsigned char plain[64];
+  char text[128];
+  int length = snprintf((char *)plain, sizeof plain, "%cu%d%csecret", 0, c->user, 0), n = 0;
+  for (int i = 0; i < length; i += 3) {
+    unsigned bits = plain[i] << 16 | (i + 1 < length ? plain[i + 1] : 0) << 8 | (i + 2 < length ? plain[i + 2] : 0);
+    for (int j = 0; j < 4; j++) text[n++] = i + j <= length ? digits[bits >> (18 - 6 * j) & 63] : '=';
+  }
+  say(c, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%.*s</auth>", n, text);
+}
+
+static void open_client(Client *c) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int one = 1;
+  c->fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address)) fail("u%d cannot connect: %s", c->user, strerror(errno));
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  int flags = fcntl(c->fd, F_GETFL);
+  fcntl(c->fd, F_SETFL, flags | O_NONBLOCK);
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
+  c->state = CONNECTING;
+  c->blocked = 0;
+  c->in_length = c->out_length = 0;
+  header(c);
+  flush(c);
+  connected++;
+}
+
+static void chat(Client *c) {
+  say(c, "<message to='u%d@localhost/r' type='chat' id='m%u'><body>%d %u %llu Wherefore art thou, Romeo? Deny thy father.</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+      c->user ^ 1, c->sent, c->user, c->sent, rate ? (unsigned long long)now() : 0ull);
+  c->sent++;
+}
+
+static void presence(Client *c) {
+  say(c, "<presence id='p%u'><show>away</show><status>%d %u in the orchard</status><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='http://example.org/client' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>",
+      c->sent, c->user, c->sent);
+  c->sent++;
+}
+
+static const char *steps[] = {"subscribe", "subscribed", "unsubscribe", "subscribe", "subscribed", "unsubscribed"};
+
+// Which of the pair takes the step: the first asks, gives up and asks again; the second approves and cancels.
+static void step(Client *first) {
+  Client *sender = first->step == 1 || first->step == 4 || first->step == 5 ? first + 1 : first;
+  say(sender, "<presence to='u%d@localhost' type='%s' id='s%u'/>", sender->user ^ 1, steps[first->step], ++first->sent);
+  flush(sender);
+}
+
+static void send_next(Client *c) {
+  if (!strcmp(scenario, "chat")) chat(c);
+  else presence(c);
+}
+
+static void stanza(Client *c, const char *p, size_t length) {
+  const char *value;
+  int n = attribute(p, p + length, "type", &value);
+  if (n == 5 && !memcmp(value, "error", 5)) fail("u%d got an error: %.*s", c->user, (int)length, p);
+  if (is_named(p, length, "iq")) {
+    if (n == 3 && !memcmp(value, "set", 3)) {
+      const char *id;
+      int id_length = attribute(p, p + length, "id", &id);
+      say(c, "<iq type='result' id='%.*s'/>", id_length, id);
+    }
+    return;
+  }
+  if (!strcmp(scenario, "subscription")) {
+    if (n < 9) return;
+    Client *first = c->user % 2 ? c - 1 : c;
+    const char *expected = steps[first->step];
+    if (n != (int)strlen(expected) || memcmp(value, expected, n)) fail("u%d got %.*s instead of %s", c->user, n, value, expected);
+    delivered++;
+    first->step = (first->step + 1) % 6;
+    if (delivered + pairs <= count || first->step != 0) step(first);
+    return;
+  }
+  const char *text = memmem(p, length, strcmp(scenario, "chat") ? "<status>" : "<body>", strcmp(scenario, "chat") ? 8 : 6);
+  int sender;
+  unsigned sequence;
+  unsigned long long at = 0;
+  if (!text) return;
+  text = memchr(text, '>', length) + 1;
+  if (sscanf(text, "%d %u %llu", &sender, &sequence, &at) < 2) return;
+  if (sender != (c->user ^ 1)) fail("u%d got a stanza of u%d", c->user, sender);
+  if (sequence != c->received) fail("u%d got stanza %u instead of %u", c->user, sequence, c->received);
+  c->received++;
+  delivered++;
+  if (rate) {
+    if (at) latencies[latency_count++] = now() - at;
+    return;
+  }
+  Client *from = clients + sender;
+  if (started < count) {
+    started++;
+    send_next(from);
+    if (from != c) flush(from);
+  }
+}
+
+static void unit(Client *c, const char *p, size_t length) {
+  if (p[1] == '?' || !memcmp(p, "<stream:stream", 14)) return;
+  if (!memcmp(p, "</stream:strea", 14)) {
+    if (c->state != CLOSING) fail("the stream of u%d was closed", c->user);
+    closed++;
+    return;
+  }
+  if (is_named(p, length, "stream:error") || is_named(p, length, "failure")) fail("u%d: %.*s", c->user, (int)length, p);
+  switch (c->state) {
+  case CONNECTING:
+    if (!is_named(p, length, "stream:features")) return;
+    authenticate(c);
+    c->state = AUTHENTICATING;
+    break;
+  case AUTHENTICATING:
+    if (is_named(p, length, "success")) header(c);
+    else if (is_named(p, length, "stream:features")) {
+      say(c, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>");
+      c->state = BINDING;
+    }
+    break;
+  case BINDING:
+    if (!is_named(p, length, "iq")) return;
+    say(c, "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq><presence/><iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
+    c->state = ROSTER;
+    break;
+  case ROSTER: {
+    const char *id;
+    if (attribute(p, p + length, "id", &id) != 4 || memcmp(id, "ping", 4)) return;
+    c->state = READY;
+    ready++;
+    if (!strcmp(scenario, "login")) {
+      c->state = CLOSING;
+      say(c, "</stream:stream>");
+    }
+    break;
+  }
+  case READY:
+    stanza(c, p, length);
+  }
+}
+
+static void readable(Client *c) {
+  if (c->in_size - c->in_length < 16384) c->in = realloc(c->in, c->in_size = c->in_length + 65536);
+  ssize_t n = read(c->fd, c->in + c->in_length, c->in_size - c->in_length);
+  if (n == 0) {
+    if (c->state != CLOSING) fail("the connection of u%d was closed", c->user);
+    close(c->fd);
+    c->fd = -1;
+    connected--;
+    return;
+  }
+  if (n < 0) {
+    if (errno == EAGAIN) return;
+    fail("u%d cannot read: %s", c->user, strerror(errno));
+  }
+  c->in_length += n;
+  const char *p = c->in, *end = c->in + c->in_length;
+  while (p < end) {
+    if (*p == ' ' || *p == '\n') {
+      p++;
+      continue;
+    }
+    size_t length = unit_length(p, end);
+    if (length == 0) break;
+    unit(c, p, length);
+    p += length;
+  }
+  c->in_length = end - p;
+  memmove(c->in, p, c->in_length);
+  if (c->out_length > 0) flush(c);
+}
+
+static void turn(int timeout) {
+  struct epoll_event events[256];
+  int n = epoll_wait(epoll, events, 256, timeout);
+  for (int i = 0; i < n; i++) {
+    Client *c = events[i].data.ptr;
+    if (c->fd >= 0 && events[i].events & EPOLLOUT) flush(c);
+    if (c->fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) readable(c);
+  }
+}
+
+// Whoever watches looks now, and says when it goes on.
+static void pause_at(const char *what) {
+  char line[64];
+  printf("%s\n", what);
+  fflush(stdout);
+  if (!fgets(line, sizeof line, stdin)) exit(1);
+}
+
+static int ascending(const void *one, const void *other) {
+  uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+  return a < b ? -1 : a > b;
+}
+
+static void exchange(long more) {
+  count = started + more;
+  if (rate) {
+    uint64_t began = now();
+    for (long sent = 0; delivered < count;) {
+      uint64_t elapsed = now() - began;
+      if (elapsed > 60000000000ull) fail("only %ld of %ld were delivered in a minute", delivered, count);
+      for (long due = elapsed * rate / 1000000000ull; sent < more && sent < due; sent++, started++) {
+        Client *c = clients + started % (2 * pairs);
+        send_next(c);
+        flush(c);
+      }
+      turn(sent < more ? 1 : 100);
+    }
+    return;
+  }
+  for (int i = 0; i < 2 * pairs; i++)
+    for (int j = 0; j < window && started < count; j++, started++) {
+      send_next(clients + i);
+      flush(clients + i);
+    }
+  while (delivered < count) turn(1000);
+}
+
+static void cycles(long more) {
+  count = delivered + more;
+  for (int i = 0; i < pairs; i++) step(clients + 2 * i);
+  while (1) {
+    int done = 0;
+    for (int i = 0; i < pairs; i++) done += clients[2 * i].step == 0;
+    if (delivered + pairs > count && done == pairs) break;
+    turn(1000);
+  }
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
+  if (argc < 5) return fprintf(stderr, "load PORT SCENARIO PAIRS COUNT [WINDOW] [RATE]\n"), 2;
+  port = atoi(argv[1]);
+  scenario = argv[2];
+  pairs = atoi(argv[3]);
+  long wanted = atol(argv[4]);
+  if (argc > 5) window = atoi(argv[5]);
+  if (argc > 6) rate = atol(argv[6]);
+  epoll = epoll_create1(0);
+  clients = calloc(2 * pairs, sizeof *clients);
+  latencies = calloc(wanted + wanted / 5 + 1, sizeof *latencies);
+  for (int i = 0; i < 2 * pairs; i++) {
+    clients[i].user = i;
+    clients[i].fd = -1;
+  }
+  uint64_t began;
+  long measured;
+  if (!strcmp(scenario, "login")) {
+    // So many at a time as there are clients.
+    long begun = 0, target = wanted / 5;
+    for (int phase = 0; phase < 2; phase++) {
+      if (phase == 1) {
+        pause_at("ready");
+        target = begun + wanted;
+      }
+      began = now();
+      while (begun < target || connected > 0) {
+        for (int i = 0; i < 2 * pairs && begun < target; i++)
+          if (clients[i].fd < 0) {
+            open_client(clients + i);
+            begun++;
+          }
+        turn(1000);
+      }
+    }
+    measured = wanted;
+  } else {
+    for (int i = 0; i < 2 * pairs; i++) {
+      open_client(clients + i);
+      while (i + 1 - ready > 50) turn(1000);
+    }
+    while (ready < 2 * pairs) turn(1000);
+    if (!strcmp(scenario, "idle")) {
+      pause_at("ready");
+      return 0;
+    }
+    int is_cycle = !strcmp(scenario, "subscription");
+    if (is_cycle) cycles(wanted / 5);
+    else exchange(wanted / 5);
+    pause_at("ready");
+    latency_count = 0;
+    long before = delivered;
+    began = now();
+    if (is_cycle) cycles(wanted);
+    else exchange(wanted);
+    measured = delivered - before;
+  }
+  double seconds = (now() - began) / 1e9;
+  qsort(latencies, latency_count, sizeof *latencies, ascending);
+  char text[256];
+  snprintf(text, sizeof text, "{\"delivered\":%ld,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f}", measured, seconds,
+           latency_count ? latencies[latency_count / 2] / 1e3 : 0, latency_count ? latencies[latency_count * 99 / 100] / 1e3 : 0);
+  pause_at(text);
+  return 0;
+}

@@ -1,21 +1,30 @@
-// `npm run bench`: what a scrape costs a gate with many sessions. See test/bench/scrape.ts; --sessions N, --scrapes N, --json.
+// `npm run bench`: what a stanza costs, side by side with HAProxy, nginx and a bare pipe (test/bench/compare.ts). `npm run bench:core`: what
+// reading, judging and writing cost in one process (core.ts). `npm run bench:scrape`: what a scrape costs a gate with many sessions (scrape.ts).
 import { join } from 'node:path'
-import { readOptions, root, run, runMain } from './command.mjs'
-import { build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
+import { root, run, runMain, SetupError } from './command.mjs'
+import { benchPackages, build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
+
+const help = {
+  compare: `npm run bench -- [--quick] [--rounds N] [--only KEY]... [--json FILE]
+
+  --quick       three rounds of a quarter of the stanzas, in some two minutes; otherwise five rounds
+  --only KEY    one of chat, chat8, presence, subscription, login, rate, idle; may be given more than once
+  --json FILE   every figure of every round is written there
+`,
+  core: 'npm run bench:core -- [--rounds N] [--count N] [--json]',
+  scrape: 'npm run bench:scrape -- [--sessions N] [--scrapes N] [--json]',
+}
+const packages = { compare: benchPackages, core: [], scrape: demonstrationPackages }
 
 await runMain(async () => {
-  const { values } = readOptions({
-    sessions: { type: 'string' },
-    scrapes: { type: 'string' },
-    json: { type: 'boolean' },
-    help: { type: 'boolean' },
-  })
-  if (values.help) {
-    console.log('npm run bench -- [--sessions N] [--scrapes N] [--json]')
+  const [name = 'compare', ...args] = process.argv.slice(2)
+  if (!Object.hasOwn(help, name)) throw new SetupError(`there is no benchmark '${name}'`, 2)
+  if (args.includes('--help')) {
+    console.log(help[name])
     return 0
   }
   await ensureNodeModules()
-  await ensureDebian(demonstrationPackages)
+  await ensureDebian(packages[name])
   await build()
-  return run(process.execPath, [join(root, 'dist/test/bench/scrape.js'), ...process.argv.slice(2)])
+  return run(process.execPath, [join(root, 'dist/test/bench', `${name}.js`), ...args])
 })

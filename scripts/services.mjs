@@ -16,6 +16,8 @@ const daemons = new Set([
   'haproxy',
   'prometheus',
   'prometheus-node-exporter',
+  'nginx',
+  'nginx-common', // its unit
   'redis',
   'redis-server',
 ])

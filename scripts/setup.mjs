@@ -13,7 +13,10 @@ import { withoutServices } from './services.mjs'
 /** The Debian packages that the demonstration needs. */
 export const demonstrationPackages = ['prosody']
 
-/** Those that the tests need: servers, clients, a browser, and promtool, which comes with Prometheus. */
+/** Those that the benchmark needs: a compiler, and the proxies beside the gate. */
+export const benchPackages = ['gcc', 'libc6-dev', 'haproxy', 'nginx-light', 'libnginx-mod-stream']
+
+/** Those that the tests need: servers, clients, a browser, promtool, which comes with Prometheus, and a compiler for the benchmark. */
 export const testPackages = [
   ...demonstrationPackages,
   'ejabberd',
@@ -23,6 +26,8 @@ export const testPackages = [
   'go-sendxmpp',
   'prometheus',
   'chromium',
+  'gcc',
+  'libc6-dev',
 ]
 
 /** Installs node_modules with `npm ci` unless it holds what package-lock.json asks for. */

@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: what a scrape costs a gate that carries many sessions, before a real Prosody: how long it takes, how large it is, and
+ * `npm run bench:scrape`: what a scrape costs a gate that carries many sessions, before a real Prosody: how long it takes, how large it is, and
  * whether those who talk meanwhile feel it. Ratios side by side; nothing passes or fails.
  */
 import { readFileSync } from 'node:fs'

@@ -29,7 +29,8 @@ typedef struct {
   char *in, *out;
   size_t in_length, in_size, out_length, out_size;
   uint32_t sent, received;
-  int step;
+  // Of a subscription cycle: the step that is under way, and whether the pair has stopped.
+  int step, resting;
 } Client;
 
 static const char *scenario;
@@ -170,6 +171,7 @@ static void stanza(Client *c, const char *p, size_t length) {
     delivered++;
     first->step = (first->step + 1) % 6;
     if (delivered + pairs <= count || first->step != 0) step(first);
+    else first->resting = 1;
     return;
   }
   const char *text = memmem(p, length, strcmp(scenario, "chat") ? "<status>" : "<body>", strcmp(scenario, "chat") ? 8 : 6);
@@ -317,11 +319,14 @@ static void exchange(long more) {
 
 static void cycles(long more) {
   count = delivered + more;
-  for (int i = 0; i < pairs; i++) step(clients + 2 * i);
+  for (int i = 0; i < pairs; i++) {
+    clients[2 * i].resting = 0;
+    step(clients + 2 * i);
+  }
   while (1) {
     int done = 0;
-    for (int i = 0; i < pairs; i++) done += clients[2 * i].step == 0;
-    if (delivered + pairs > count && done == pairs) break;
+    for (int i = 0; i < pairs; i++) done += clients[2 * i].resting;
+    if (done == pairs) break;
     turn(1000);
   }
 }

@@ -1,0 +1,28 @@
+/** The benchmarks run, on a hundredth of their work: figures are not looked at, only that there is one for each. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const run = promisify(execFile)
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+
+t.test('side by side', async t => {
+  const json = join(t.testdir({}), 'figures.json')
+  const { stdout } = await run(process.execPath, [script('compare.js'), '--smoke', '--json', json])
+  const { figures } = JSON.parse(readFileSync(json, 'utf8')) as { figures: Record<string, Record<string, number[]>> }
+  t.same(Object.keys(figures), ['chat', 'chat8', 'presence', 'subscription', 'login', 'rate', 'idle'])
+  for (const [key, bySubject] of Object.entries(figures)) {
+    for (const name of ['direct', 'haproxy', 'pipe', 'gate']) t.equal(bySubject[name]?.length, 1, `${key}: ${name}`)
+  }
+  t.match(stdout, /^\| chat, one in flight \|/m)
+})
+
+t.test('the pure path', async t => {
+  const { stdout } = await run(process.execPath, [script('core.js'), '--rounds', '1', '--count', '100', '--json'])
+  const rows = JSON.parse(stdout) as readonly { name: string; read: number; judge: number; write: number }[]
+  t.ok(rows.length >= 6)
+  for (const { name, read, judge, write } of rows) t.ok(read > 0 && judge > 0 && write > 0, name)
+})

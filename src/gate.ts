@@ -161,7 +161,7 @@ export class Gate {
     this.metrics.guards(listener)
     return new ProxyHeaderReader({
       trusts: trustOf(trusted),
-      refused: (reason, address) => this.watcher.refused(reason, listener, address),
+      refused: (reason, address) => this.watcher.refused?.(reason, listener, address),
     })
   }
 
@@ -175,7 +175,7 @@ export class Gate {
       admission: this.admission,
       proxyHeaders,
       forwards: trustOf(forwards),
-      refused: (reason, address) => this.watcher.refused(reason, listener, address),
+      refused: (reason, address) => this.watcher.refused?.(reason, listener, address),
     })
   }
 

@@ -4,11 +4,10 @@
  */
 
 import type { Parameter, Query } from '../admin/query.ts'
-import { isDecision, isSubscription, type Judged } from '../observe/decision-ids.ts'
 import { metrics, stateLabel, verdicts } from '../observe/metric-definitions.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
-import { decidingOf } from '../session/judgement-report.ts'
+import { decidingOf, isDecision, isSubscription, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
 
@@ -69,6 +68,7 @@ export interface Viewer {
 }
 
 export class Feed implements Watcher {
+  readonly stanzas = 'decisions'
   private readonly time: () => number
   private readonly kept: FeedEvent[] = []
   private readonly viewers = new Set<Viewer>()
@@ -105,14 +105,6 @@ export class Feed implements Watcher {
       viewer.see(event.id, json)
     }
   }
-
-  bytes(): void {}
-
-  took(): void {}
-
-  fault(): void {}
-
-  refused(): void {}
 }
 
 function eventOf(report: Judged, about: About, id: string, time: number): FeedEvent {

@@ -11,6 +11,7 @@ export interface Reached {
 }
 
 export class UpstreamReachability implements Watcher {
+  readonly stanzas = 'decisions'
   private readonly time: () => number
   private readonly upstreams = new Map<string, Reached>()
 
@@ -32,12 +33,4 @@ export class UpstreamReachability implements Watcher {
       this.upstreams.set(report.upstream, { state: 'down', lastError })
     }
   }
-
-  bytes(): void {}
-
-  took(): void {}
-
-  fault(): void {}
-
-  refused(): void {}
 }

@@ -8,13 +8,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { AuditConfig } from '../config/types.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
-import { decidingOf } from '../session/judgement-report.ts'
+import { decidingOf, isDecision, isSubscription, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
 import type { Clock } from '../transport/clock.ts'
 import { AuditFile, type AuditOutcome } from './audit-file.ts'
-import { isDecision, isSubscription, type Judged } from './decision-ids.ts'
 import { oneLine } from './log.ts'
 import { stateLabel } from './metric-definitions.ts'
 
@@ -74,6 +73,7 @@ export interface AuditOptions {
 }
 
 export class Audit implements Watcher {
+  readonly stanzas = 'decisions'
   private readonly options: AuditOptions
   private readonly file: AuditFile
   private readonly name: (jid: string) => string
@@ -97,14 +97,6 @@ export class Audit implements Watcher {
     const time = (this.options.time ?? Date.now)()
     this.file.add(oneLine(JSON.stringify(recordOf(report, about, time, this.name))))
   }
-
-  bytes(): void {}
-
-  took(): void {}
-
-  fault(): void {}
-
-  refused(): void {}
 
   /** The file is opened again, wherever its path leads now. */
   reopen(): void {

@@ -1,18 +1,5 @@
 /** Ids of decisions: the same in the log, the audit, the console and OpenMetrics. */
 import { randomInt } from 'node:crypto'
-import type { Report } from '../session/report.ts'
-import { subscriptionTypes } from '../stanza/stanza.ts'
-
-export type Judged = Extract<Report, { report: 'judged' }>
-
-/** Whether a stanza did not just go on: a rule or the session's phase has decided on it. */
-export function isDecision({ said, verdict }: Judged): boolean {
-  return said.length > 0 || verdict !== 'forward'
-}
-
-export function isSubscription({ kind, type }: Judged): boolean {
-  return kind === 'presence' && (subscriptionTypes as readonly string[]).includes(type)
-}
 
 /** Crockford's base 32: digits sort before letters as in ASCII, so ids sort as their numbers do, and no character looks like another. */
 const digits = '0123456789abcdefghjkmnpqrstvwxyz'

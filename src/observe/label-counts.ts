@@ -33,6 +33,13 @@ export class LabelCounts {
 
   /** `values` in the order of the metric's labels. Adding 0 lets a series be there before anything has happened. */
   add(values: readonly string[], amount: number, exemplar?: Exemplar): void {
+    const series = this.of(values)
+    series.count += amount
+    if (exemplar !== undefined) series.exemplar = exemplar
+  }
+
+  /** The series of these values, which exists from now on. */
+  of(values: readonly string[]): Series {
     let branch = this.root
     for (const value of values) {
       let next = branch.next.get(value)
@@ -46,8 +53,7 @@ export class LabelCounts {
       branch.series = { values, count: 0 }
       this.all.push(branch.series)
     }
-    branch.series.count += amount
-    if (exemplar !== undefined) branch.series.exemplar = exemplar
+    return branch.series
   }
 
   /** For what is no count of events. */

@@ -4,9 +4,9 @@ import { type LogArea, type LogConfig, type LogLevel, logAreas } from '../config
 import type { Refusal } from '../listener/labels.ts'
 import { type Rejection, rejections } from '../listener/labels.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
+import { isDecision } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { bareOf } from '../stanza/jid.ts'
-import { isDecision } from './decision-ids.ts'
 import { oneLine } from './one-line.ts'
 import { prettyLine, styleFor } from './terminal-log.ts'
 
@@ -88,6 +88,7 @@ export function relevel(logger: FastifyBaseLogger, loggers: Loggers, { level, ar
 }
 
 export class Log implements Watcher {
+  readonly stanzas = 'decisions'
   private readonly to: Loggers
   private readonly seldom: LogThrottle
   private readonly now: () => number
@@ -142,10 +143,6 @@ export class Log implements Watcher {
         return sessions.debug({ stream, ...report }, 'seen')
     }
   }
-
-  bytes(): void {}
-
-  took(): void {}
 
   fault(error: unknown, about: About): void {
     this.to.sessions.error(

@@ -82,6 +82,7 @@ export class Sketch {
 }
 
 export class Offenders implements Watcher {
+  readonly stanzas = 'decisions'
   private readonly sketches: Readonly<Record<OffenderKind, Sketch>> = {
     account: new Sketch(),
     contact: new Sketch(),
@@ -106,12 +107,6 @@ export class Offenders implements Watcher {
     this.add('account', report.account, rule, mode)
     this.add('address', about.client, rule, mode)
   }
-
-  bytes(): void {}
-
-  took(): void {}
-
-  fault(): void {}
 
   refused(_reason: string, _listener: string, address: string | undefined): void {
     this.add('address', address, 'none', 'enforce')

@@ -49,21 +49,21 @@ export class RelaySide {
     this.bytes = new TokenBucket(limits.rate.bytes, clock.now())
   }
 
-  push(bytes: Uint8Array): void {
-    const now = this.options.clock.now()
-    this.lastRead = now
-    this.bytes?.take(bytes.byteLength, now)
+  /** `at`: the time, on the clock of the options. */
+  push(bytes: Uint8Array, at: number): void {
+    this.lastRead = at
+    this.bytes?.take(bytes.byteLength, at)
     this.framing.push(bytes)
   }
 
   /** The next item; `undefined`: more bytes are needed, or the rate is used up. */
-  next(): StreamItem | undefined {
+  next(at: number): StreamItem | undefined {
     if (this.securing) return undefined
-    this.isSpent = this.wait > 0
+    this.isSpent = this.wait(at) > 0
     if (this.isSpent) return undefined
     const item = this.framing.next()
     if (item !== undefined) this.ended = true
-    if (item?.item === 'element') this.stanzas?.take(1, this.options.clock.now())
+    if (item?.item === 'element') this.stanzas?.take(1, at)
     return item
   }
 
@@ -74,10 +74,9 @@ export class RelaySide {
   }
 
   /** Milliseconds until more may be read; 0: now. */
-  get wait(): number {
+  wait(at: number): number {
     if (this.stanzas === undefined || this.bytes === undefined) return 0
-    const now = this.options.clock.now()
-    return Math.max(this.stanzas.wait(now), this.bytes.wait(now))
+    return Math.max(this.stanzas.wait(at), this.bytes.wait(at))
   }
 
   /** Milliseconds since bytes came from it; 0 while it is not read. */

@@ -12,6 +12,7 @@ import type { Accounts } from '../account/accounts.ts'
 import type { AccountNews } from '../account/news.ts'
 import type { Limits } from '../config/limits.ts'
 import type { Effect, SessionEvent } from '../session/event.ts'
+import { isPlain, type Judged } from '../session/judgement-report.ts'
 import type { ConnectFailure } from '../session/labels.ts'
 import type { Report } from '../session/report.ts'
 import type { ResumableSessions } from '../session/resumable-sessions.ts'
@@ -149,10 +150,11 @@ export class Relay {
     this.open.add(side)
     const handlers = {
       data: (bytes: Uint8Array) => {
-        watcher.bytes(side, 'received', bytes.byteLength)
+        watcher.bytes?.(side, 'received', bytes.byteLength)
         if (side === 'client') this.traffic.bytesFromClient += bytes.byteLength
-        this.sides[side]?.push(bytes)
-        this.pump(side)
+        const at = now()
+        this.sides[side]?.push(bytes, at)
+        this.pump(side, at)
       },
       partly: () => this.sides[side]?.rest(),
       drained: () => this.regulate(),
@@ -178,7 +180,7 @@ export class Relay {
         this.flush()
       },
       wrote: (count: number) => {
-        watcher.bytes(side, 'sent', count)
+        watcher.bytes?.(side, 'sent', count)
         if (side === 'client') this.traffic.bytesToClient += count
       },
     }
@@ -186,23 +188,33 @@ export class Relay {
   }
 
   /** Reads what has come from this side, then what the client has sent while the session waited for the server. */
-  private pump(side: Side): void {
-    this.read(side)
-    if (side === 'upstream') this.read('client')
+  private pump(side: Side, at = now()): void {
+    this.read(side, at)
+    if (side === 'upstream') this.read('client', at)
     this.sides[side]?.rest()
-    this.flush()
+    this.flush(at)
   }
 
-  private read(side: Side): void {
+  /** `at`: the time of the read, which is the time of all events in it. Of those the first one is timed. */
+  private read(side: Side, at: number): void {
+    let events = 0
+    let seconds = 0
     for (;;) {
       const end = this.sides[side]
-      if (end === undefined || this.broken || (side === 'client' && this.session.holding)) return
-      if (this.quota[side] === 0) return this.yield()
-      const item = this.next(end)
-      if (item === undefined) return
+      if (end === undefined || this.broken || (side === 'client' && this.session.holding)) break
+      if (this.quota[side] === 0) {
+        this.yield()
+        break
+      }
+      const item = this.next(end, at)
+      if (item === undefined) break
       this.quota[side] -= 1
-      this.receive({ event: 'item', from: side, item })
+      const began = events === 0 ? now() : 0
+      const effects = this.ask({ event: 'item', from: side, item }, at)
+      if (events++ === 0) seconds = (now() - began) / 1_000
+      this.carryOut(effects)
     }
+    if (events > 0) this.context.watcher.took?.(seconds, events)
   }
 
   /** Lets other connections have their turn, then goes on. */
@@ -218,12 +230,12 @@ export class Relay {
   private readToTheEnd(side: Side): void {
     this.quota[side] = Number.POSITIVE_INFINITY
     this.sides[side]?.release()
-    this.read(side)
+    this.read(side, now())
   }
 
-  private next(end: RelaySide): StreamItem | undefined {
+  private next(end: RelaySide, at: number): StreamItem | undefined {
     try {
-      return end.next()
+      return end.next(at)
     } catch (error) {
       this.fail(error)
       return undefined
@@ -231,11 +243,30 @@ export class Relay {
   }
 
   private receive(event: SessionEvent): void {
-    if (this.broken) return event.event === 'closed' ? this.bury(event.side) : undefined
+    const began = now()
+    const effects = this.ask(event, began)
+    if (effects === undefined) return
+    this.context.watcher.took?.((now() - began) / 1_000, 1)
+    this.carryOut(effects)
+  }
+
+  /** What the session wants done; `undefined`: it has thrown, now or before. */
+  private ask(event: SessionEvent, at: number): readonly Effect[] | undefined {
+    if (this.broken) {
+      if (event.event === 'closed') this.bury(event.side)
+      return undefined
+    }
     try {
-      const began = now()
-      const effects = this.session.receive(event, began)
-      this.context.watcher.took((now() - began) / 1_000)
+      return this.session.receive(event, at)
+    } catch (error) {
+      this.fail(error)
+      return undefined
+    }
+  }
+
+  private carryOut(effects: readonly Effect[] | undefined): void {
+    if (effects === undefined) return
+    try {
       for (const effect of effects) this.perform(effect)
     } catch (error) {
       return this.fail(error)
@@ -326,21 +357,23 @@ export class Relay {
     for (const [relay, news] of tell) relay.told(news)
   }
 
-  private flush(): void {
+  private flush(at = now()): void {
     this.sides.client.flush()
     this.sides.upstream?.flush()
-    this.regulate()
+    this.regulate(at)
   }
 
   /** Backpressure: a side is read while the session wants its items and the other side takes what is written to it. */
-  private regulate(): void {
+  private regulate(at = now()): void {
     const { client, upstream } = this.sides
     const { buffer } = this.context.limits
-    const isFull = (end: RelaySide | undefined) => end !== undefined && end.connection.waiting > buffer
-    const wait = client.wait
+    const wait = client.wait(at)
+    const isClientFull = client.connection.waiting > buffer
+    const isUpstreamFull = upstream !== undefined && upstream.connection.waiting > buffer
+    const isYielding = this.turn !== undefined
     // A client that does not take the gate's answers is not read: each stanza of it might need another answer.
-    client.hold(wait > 0 || this.turn !== undefined || this.session.holding || isFull(client) || isFull(upstream))
-    upstream?.hold(this.turn !== undefined || isFull(client))
+    client.hold(wait > 0 || isYielding || isClientFull || isUpstreamFull || this.session.holding)
+    upstream?.hold(isYielding || isClientFull)
     if ((wait === 0 && !client.isSpent) || this.rateTimer !== undefined || this.finished) return
     this.rateTimer = setTimeout(() => {
       this.rateTimer = undefined
@@ -365,11 +398,15 @@ export class Relay {
   }
 
   private watch(report: Report): void {
-    if (report.report === 'judged') this.count(report)
-    this.context.watcher.report(report, this.about)
+    const { watcher } = this.context
+    if (report.report === 'judged') {
+      this.count(report)
+      if (watcher.plain !== undefined && isPlain(report)) return watcher.plain(report, this.session.route)
+    }
+    watcher.report(report, this.about)
   }
 
-  private count({ from, said, verdict }: Extract<Report, { report: 'judged' }>): void {
+  private count({ from, said, verdict }: Judged): void {
     const { traffic } = this
     if (from === 'client') traffic.stanzasFromClient++
     if (verdict !== 'forward' || said.some(each => each.verdict !== 'forward')) traffic.decisions++
@@ -387,7 +424,7 @@ export class Relay {
   /** The session has thrown: its streams end, and nothing else is affected. */
   private fail(error: unknown): void {
     this.broken = true
-    this.context.watcher.fault(error, this.about)
+    this.context.watcher.fault?.(error, this.about)
     this.sides.client.write({ item: 'error', condition: 'internal-server-error' })
     this.sides.client.write({ item: 'close' })
     this.flush()

@@ -1,5 +1,6 @@
 /** What watchers are told of a gate's sessions. Metrics, log, audit, offenders and console are watchers. */
 import type { Refusal, Rejection } from '../listener/labels.ts'
+import type { Judged } from '../session/judgement-report.ts'
 import type { Phase } from '../session/negotiation.ts'
 import type { Report } from '../session/report.ts'
 import type { Kind } from '../stanza/stanza.ts'
@@ -66,14 +67,18 @@ export interface SessionView extends StreamState {
 /** Is told what happens. A watcher decides nothing. */
 export interface Watcher {
   report(report: Report, about: About): void
+  /** `decisions`: of stanzas that just go on (`isPlain`) it need not be told. Left out: it is told of every stanza. */
+  readonly stanzas?: 'decisions'
+  /** Is told of stanzas that just go on, in the place of `report`: all that can be counted, without what it costs to say more. */
+  plain?(report: Judged, route: string | undefined): void
   /** Bytes that were received from or sent to that side. */
-  bytes(side: Side, way: 'received' | 'sent', count: number): void
+  bytes?(side: Side, way: 'received' | 'sent', count: number): void
   /** The gate has written a stanza to this side, one that it forwards or one of its own. */
   sent?(to: Side, kind: Kind, route: string | undefined): void
-  /** The time that the session took for one event. Seconds. */
-  took(seconds: number): void
+  /** The time that the session took for one event, in seconds; so many more are taken to be alike. */
+  took?(seconds: number, events: number): void
   /** The session has thrown: a bug of the gate. */
-  fault(error: unknown, about: About): void
+  fault?(error: unknown, about: About): void
   /** A connection was not served: for its PROXY header (`address` is the peer's own), or for what `Admission` says (the client's). */
-  refused(reason: Refusal | Rejection, listener: string, address: string | undefined): void
+  refused?(reason: Refusal | Rejection, listener: string, address: string | undefined): void
 }

@@ -1,6 +1,6 @@
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { bareOf } from '../stanza/jid.ts'
-import { type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { type Stanza, subscriptionTypeOf, subscriptionTypes } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import type { Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
@@ -43,4 +43,20 @@ export function decidingOf(said: readonly RuleOutcome[]): RuleOutcome | undefine
     said.find(each => each.mode === 'observe' && each.verdict !== 'forward') ??
     said.at(-1)
   )
+}
+
+export type Judged = Extract<Report, { report: 'judged' }>
+
+/** Whether a stanza did not just go on: a rule or the session's phase has decided on it. */
+export function isDecision({ said, verdict }: Judged): boolean {
+  return said.length > 0 || verdict !== 'forward'
+}
+
+export function isSubscription({ kind, type }: Judged): boolean {
+  return kind === 'presence' && (subscriptionTypes as readonly string[]).includes(type)
+}
+
+/** A stanza that just goes on: no rule has anything against it, and it is about no subscription. */
+export function isPlain(report: Judged): boolean {
+  return !isDecision(report) && !isSubscription(report)
 }

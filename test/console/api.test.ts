@@ -662,7 +662,7 @@ t.test('after a restart the login page says why one is there', async t => {
   const [before, after] = [await made(t), await made(t)]
   const set = String((await before.app.inject(enter(token))).headers['set-cookie'])
   const cookie = set.split(';')[0] as string
-  t.match((await after.app.inject({ url: '/console/login', headers: { cookie } })).body, 'the gate was started again')
+  t.match((await after.app.inject({ url: '/console/login', headers: { cookie } })).body, 'the gate was restarted')
   t.notMatch((await before.app.inject({ url: '/console/login', headers: { cookie } })).body, 'started again')
   t.notMatch((await after.app.inject('/console/login')).body, 'started again')
 })

@@ -82,27 +82,81 @@ t.test('every npm script and every stanzagate command that a page names exists',
   t.same(unknown, [])
 })
 
-t.test('stanzagate.doap is XML, and names every extension that the source names', async t => {
+/** An element of an XML file, with its text and what stands in it. */
+interface Node {
+  /** `{namespace}local-name`. */
+  readonly name: string
+  /** The attribute `rdf:resource`. */
+  readonly resource: string | undefined
+  readonly children: Node[]
+  text: string
+}
+
+function treeOf(xml: string): Node {
+  const top: Node = { name: '', resource: undefined, children: [], text: '' }
+  const open = [top]
   const parser = new SaxesParser({ xmlns: true })
-  const roots: string[] = []
-  parser.on('error', error => t.fail(error.message))
-  parser.on('opentag', ({ uri, local }) => roots.push(`{${uri}}${local}`))
-  parser.write(text('stanzagate.doap')).close()
-  t.same(roots.slice(0, 2), [
-    '{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF',
-    '{http://usefulinc.com/ns/doap#}Project',
-  ])
-  const named = new Set([...text('stanzagate.doap').matchAll(/xep-(\d{4})\.html/g)].map(([, number]) => number))
+  parser.on('error', error => {
+    throw error
+  })
+  parser.on('opentag', ({ uri, local, attributes }) => {
+    const node = { name: `{${uri}}${local}`, resource: attributes['rdf:resource']?.value, children: [], text: '' }
+    open.at(-1)?.children.push(node)
+    open.push(node)
+  })
+  parser.on('text', text => {
+    for (const node of open.slice(-1)) node.text += text
+  })
+  parser.on('closetag', () => open.pop())
+  parser.write(xml).close()
+  return top
+}
+
+const rdf = '{http://www.w3.org/1999/02/22-rdf-syntax-ns#}'
+const doap = '{http://usefulinc.com/ns/doap#}'
+const xmpp = '{https://linkmauve.fr/ns/xmpp-doap#}'
+const all = (node: Node | undefined, name: string) => node?.children.filter(child => child.name === name) ?? []
+const one = (node: Node | undefined, name: string) => all(node, name)[0]
+
+/** XEPs that the source names and the gate does nothing for. */
+const onlyMentioned: ReadonlyMap<string, string> = new Map([
+  ['0078', 'refused: there is SASL'],
+  ['0321', 'a roster of another account is passed on and not read'],
+])
+
+t.test('stanzagate.doap describes the project as package.json does', async t => {
+  const { homepage, bugs, repository, license } = JSON.parse(text('package.json'))
+  const project = one(one(treeOf(text('stanzagate.doap')), `${rdf}RDF`), `${doap}Project`)
+  for (const name of ['name', 'shortdesc', 'description', 'programming-language', 'os'])
+    t.not(one(project, doap + name)?.text ?? '', '', name)
+  t.equal(one(project, `${doap}homepage`)?.resource, homepage.replace(/#.*/, ''))
+  t.equal(one(project, `${doap}bug-database`)?.resource, bugs.url)
+  const git = one(one(project, `${doap}repository`), `${doap}GitRepository`)
+  t.equal(`git+${one(git, `${doap}location`)?.resource}`, repository.url)
+  t.match(one(project, `${doap}license`)?.resource, new RegExp(`/${license}$`))
+  const rfcs = all(project, `${doap}implements`).flatMap(({ resource }) => /rfc(\d+)$/.exec(resource ?? '')?.[1] ?? [])
+  t.same(rfcs, ['3921', '6120', '6121', '7395', '7590', '7622'])
+})
+
+t.test('stanzagate.doap has every XEP that the source names, and no other', async t => {
+  const project = one(one(treeOf(text('stanzagate.doap')), `${rdf}RDF`), `${doap}Project`)
+  const supported = all(project, `${doap}implements`).flatMap(each => all(each, `${xmpp}SupportedXep`))
+  const numbers = supported.map(xep => {
+    const url = one(xep, `${xmpp}xep`)?.resource ?? ''
+    const number = /^https:\/\/xmpp\.org\/extensions\/xep-(\d{4})\.html$/.exec(url)?.[1] ?? ''
+    const status = one(xep, `${xmpp}status`)?.text ?? ''
+    t.match(status, /^(?:complete|partial)$/, `${url}: its status`)
+    if (status === 'partial') t.not(one(xep, `${xmpp}note`)?.text ?? '', '', `${url}: what is done of it`)
+    // A version that is not known is left out.
+    t.match(one(xep, `${xmpp}version`)?.text ?? '0.0', /^\d+(?:\.\d+){1,2}$/, `${url}: its version`)
+    return number
+  })
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(file =>
     file.endsWith('.ts'),
   )
   const used = new Set(
-    sources.flatMap(file => [...text(`src/${file}`).matchAll(/XEP-(\d{4})/g)].map(([, number]) => number)),
+    sources.flatMap(file => [...text(`src/${file}`).matchAll(/XEP-(\d{4})/g)].map(([, number = '']) => number)),
   )
-  const onlyMentioned = new Map([
-    ['0078', 'refused: there is SASL'],
-    ['0321', 'a roster of another account is passed on and not read'],
-  ])
-  for (const number of used) t.ok(named.has(number) !== onlyMentioned.has(number ?? ''), `XEP-${number}`)
-  for (const number of named) t.ok(used.has(number), `XEP-${number} is in the source`)
+  t.same(numbers, [...used].filter(number => !onlyMentioned.has(number)).toSorted())
+  for (const [number, reason] of onlyMentioned) t.ok(used.has(number), `XEP-${number} is only mentioned: ${reason}`)
 })

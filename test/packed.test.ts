@@ -58,6 +58,10 @@ t.test('its types are found as its code is', async t => {
   t.same(checked.types === false ? [] : checked.problems.filter(problem => !isOfOthers(problem)), [])
 })
 
+t.test('the lockfile names no registry: each machine takes the packages from its own', async t => {
+  t.notMatch(readFileSync(join(root, 'package-lock.json'), 'utf8'), /"resolved"/)
+})
+
 t.test('a CycloneDX list of what it depends on', async t => {
   const { stdout } = await run('npm', ['run', '--silent', 'sbom'], { cwd: root, maxBuffer: 64 * 1024 * 1024 })
   const sbom = JSON.parse(stdout) as {

@@ -21,7 +21,7 @@ export const fromIsBoundJid: Rule = {
         error: 'invalid-from',
         text: "the stanza's 'from' is not the JID that this stream is bound to",
       }
-    const isRoutine = stanza.from === '' || (isOwn && namesSameResource(stanza.from, stanza, facts))
+    const isRoutine = isOwn && namesSameResource(stanza.from, stanza, facts)
     return { verdict: 'forward', stanza: overridden(stanza, facts), isRoutine }
   },
   repair: overridden,

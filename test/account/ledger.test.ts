@@ -189,6 +189,38 @@ for (const [name, rows] of Object.entries(tables))
     }
   })
 
+t.test('whether it is known what the first push has changed', async t => {
+  const rows: readonly (readonly [steps: string, isUnjudged: boolean])[] = [
+    ['', false],
+    ['>subscribe', false],
+    ['roster:to', false],
+    ['roster:- [to]', false],
+    ['[to]', true],
+    ['[none]', true],
+    ['[-]', true],
+    ['[none?]', false],
+    ['subscribed [none?]', true],
+    ['[to] subscribed', false],
+    ['[to] unsubscribed', true],
+    ['[none] subscribed', true],
+    ['[none] unsubscribed', false],
+    ['[to] [none]', false],
+    ['[none] [to]', false],
+    ['[none] [none?]', false],
+    ['[to] [both]', true],
+    ['[none] [from]', true],
+    ['[to] roster:to', true],
+    ['[to] roster:-', false],
+    ['[none] roster:none', true],
+  ]
+  for (const [steps, isUnjudged] of rows) {
+    const ledger = new Ledger()
+    for (const step of steps.match(/\S+/g) ?? []) play(ledger, step)
+    t.equal(ledger.isUnjudged(juliet), isUnjudged, steps)
+    t.equal(ledger.isUnjudged('nurse@im.example'), false, `${steps}: of somebody else nothing was said`)
+  }
+})
+
 t.test('which stanza begins a request', async t => {
   const rows: readonly (readonly [steps: string, begins: boolean])[] = [
     ['', true],

@@ -12,6 +12,7 @@ import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from '../../src/rules/iq-answer-needs-request.ts'
 import { iqRequestOnePayload } from '../../src/rules/iq-request-one-payload.ts'
 import { judge } from '../../src/rules/judge.ts'
+import { ruleOutcomeOf } from '../../src/rules/outcome.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
 import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.ts'
@@ -20,7 +21,7 @@ import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
 import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
-import { activeRules, modesOf, rules } from '../../src/rules/table.ts'
+import { activeRules, type ModeSettings, modesOf, rules, rulesOf } from '../../src/rules/table.ts'
 import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
 import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { makeFraming } from '../../src/stream/framing.ts'
@@ -582,6 +583,20 @@ t.test('judge: the rules in order', async t => {
     said: string[],
   ][] = [
     ['no rules', [], '<presence/>', 'forward <presence/>', []],
+    [
+      'a rule that cannot repair observes',
+      [[refuses, 'repair']],
+      '<presence/>',
+      'forward <presence/>',
+      ['observe refuses reject'],
+    ],
+    [
+      'what is needed to observe is done there too',
+      [[rosterVersionHeld, 'observe']],
+      get(` ver='other'`),
+      emptied().replace('routine', 'forward'),
+      [],
+    ],
     ['nothing to say', [[silent, 'enforce']], '<presence/>', 'forward <presence/>', []],
     [
       'rewrites are handed on',
@@ -791,8 +806,15 @@ t.test('repair: what each rule makes of a stanza that it has something against',
     ],
     [rosterSetOneItem, set(`<item jid='a@im.example'/><item jid='b@im.example'/>`), undefined],
     [rosterSetOneItem, set(`<item jid='a@im.example' ask='subscribe'><group/></item>`), undefined],
+    [
+      rosterSetOneItem,
+      `<iq id='1' type='set'>a<query xmlns='jabber:iq:roster'><item jid='a@im.example' ask='subscribe'/></query></iq>`,
+      '<iq id="1" type="set">a<query xmlns="jabber:iq:roster"><item jid="a@im.example"/></query></iq>',
+    ],
+    [rosterVersionHeld, get(` ver='other'`), emptied().replace('routine ', '')],
     [subscriptionBareJids, `<presence type='subscribe'/>`, undefined],
   ]
+  t.equal(rosterVersionHeld.repair?.(read(get(` ver='held'`)), usual), undefined, 'what is right needs no repair')
   for (const [rule, xml, repaired] of rows) {
     const stanza = read(xml)
     t.not(rule.judge(stanza, usual), undefined, `${rule.name} has something against ${xml}`)
@@ -818,6 +840,41 @@ t.test('modes: which a rule has, and what the default is worth to it', async t =
   ])
   for (const { rule, mode } of activeRules({ default: 'repair', modes: new Map([['presence-type', 'enforce']]) }))
     t.equal(mode, rule === presenceType ? 'enforce' : repairing.includes(rule.name) ? 'repair' : 'observe', rule.name)
+})
+
+t.test('modes: a rule of the program is asked last, in the mode that the operator gave it', async t => {
+  const settings: ModeSettings = { default: 'observe', modes: new Map([['mends', 'repair']]), own: [mends, silent] }
+  t.same(
+    rulesOf(settings).map(({ name }) => name),
+    [...rules.map(({ name }) => name), 'mends', 'silent'],
+  )
+  t.same(
+    activeRules(settings)
+      .slice(-2)
+      .map(({ rule, mode }) => `${rule.name} ${mode}`),
+    ['mends repair', 'silent observe'],
+  )
+  t.equal(rulesOf({}), rules)
+  t.equal(rulesOf({ own: [] }), rules, 'none added: no new list')
+  t.same(modesOf(mends), ['enforce', 'repair', 'observe', 'off'])
+  t.same(modesOf(silent), ['enforce', 'observe', 'off'])
+})
+
+t.test('the outcome of a rule as watchers are told it', async t => {
+  const rows: [Rule, told: object][] = [
+    [refuses, { verdict: 'reject', error: 'bad-request' }],
+    [closes, { verdict: 'close', error: 'invalid-from' }],
+    [drops, { verdict: 'drop' }],
+    [marks('a'), { verdict: 'forward' }],
+  ]
+  for (const [rule, told] of rows) {
+    const [decision] = judge([{ rule, mode: 'enforce' }], read('<presence/>'), usual).decisions
+    t.strictSame(
+      decision && ruleOutcomeOf(decision),
+      { rule: rule.name, clause: 'RFC 6121', mode: 'enforce', ...told },
+      rule.name,
+    )
+  }
 })
 
 t.test('modes: the default, and one by one', async t => {

@@ -96,10 +96,10 @@ export class RelaySide {
     this.outbox.push(this.framing.write(item))
   }
 
-  flush(): void {
+  flush(at = this.options.clock.now()): void {
     if (this.outbox.length === 0) return
     this.connection.write(this.outbox)
-    this.reparseFlush?.wrote(this.outbox)
+    this.reparseFlush?.wrote(this.outbox, at)
     this.outbox.length = 0
   }
 

@@ -358,8 +358,8 @@ export class Relay {
   }
 
   private flush(at = now()): void {
-    this.sides.client.flush()
-    this.sides.upstream?.flush()
+    this.sides.client.flush(at)
+    this.sides.upstream?.flush(at)
     this.regulate(at)
   }
 

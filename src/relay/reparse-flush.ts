@@ -26,9 +26,8 @@ export class ReparseFlush {
     this.write = write
   }
 
-  /** These texts were written, in one write. */
-  wrote(texts: readonly string[]): void {
-    const now = this.clock.now()
+  /** These texts were written at `now`, on the clock, in one write. */
+  wrote(texts: readonly string[], now: number): void {
     if (this.cancel === undefined && now - this.last > quiet) this.burst = 0
     this.last = now
     for (const text of texts) this.burst += text.length

@@ -37,6 +37,8 @@ const believing: KnownFacts = {
   asked: () => 'accept',
 }
 
+const saidNothing: readonly RuleOutcome[] = []
+
 export class BoundSession implements ResumableSession {
   /** The full JID, in the server's spelling. */
   readonly jid: string
@@ -48,6 +50,7 @@ export class BoundSession implements ResumableSession {
   private readonly domain: string
   private readonly requests: PendingIqs
   private readonly known: KnownFacts
+  private readonly trusts: Facts['trusts']
 
   /** `domain`: the domain that the client has asked for; the gate's answers come from it. */
   constructor(options: BoundOptions, domain: string, jid: string) {
@@ -57,6 +60,7 @@ export class BoundSession implements ResumableSession {
     this.bare = bareOf(jid)
     this.watch = new RosterWatch(jid)
     this.requests = new PendingIqs(jid)
+    this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
 
@@ -150,25 +154,17 @@ export class BoundSession implements ResumableSession {
     lang: string | undefined,
     known: KnownFacts,
     output: BoundOutput,
-  ): { verdict: Judgement['verdict']; said: RuleOutcome[] } {
+  ): { verdict: Judgement['verdict']; said: readonly RuleOutcome[] } {
     const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, lang, known))
-    const said = decisions.map(ruleOutcomeOf)
+    const said = decisions.length === 0 ? saidNothing : decisions.map(ruleOutcomeOf)
     output.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))
     return { verdict, said }
   }
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
-    const { jid, bare } = this
-    const trusts = (contact: string) => isTrusted(contact, this.options.trustedDomains)
-    return {
-      from,
-      jid,
-      bare,
-      foreignFrom: this.options.foreignFrom ?? 'override',
-      lang,
-      ...known,
-      trusts,
-    }
+    const { jid, bare, trusts } = this
+    const foreignFrom = this.options.foreignFrom ?? 'override'
+    return { from, jid, bare, foreignFrom, lang, roster: known.roster, asked: known.asked, trusts }
   }
 
   private spread({ news, reports }: Observed, output: BoundOutput): void {

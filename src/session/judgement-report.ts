@@ -20,20 +20,12 @@ export function judgedReport(
 ): Report {
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? undefined : bareOf(address)
-  const isAskedFor = contact !== undefined && (said.length > 0 || subscriptionTypeOf(stanza) !== undefined)
   const type = typeLabel(stanza.kind, stanza.type)
-  return {
-    report: 'judged',
-    from,
-    kind: stanza.kind,
-    type,
-    ...(type === 'other' && stanza.type !== undefined ? { spelled: stanza.type } : undefined),
-    verdict,
-    said,
-    account,
-    contact,
-    ...(isAskedFor && stateOf !== undefined ? { state: stateOf(contact) ?? 'unknown' } : undefined),
-  }
+  const report: WritableJudged = { report: 'judged', from, kind: stanza.kind, type, verdict, said, account, contact }
+  if (type === 'other' && stanza.type !== undefined) report.spelled = stanza.type
+  const isAskedFor = contact !== undefined && (said.length > 0 || subscriptionTypeOf(stanza) !== undefined)
+  if (isAskedFor && stateOf !== undefined) report.state = stateOf(contact) ?? 'unknown'
+  return report
 }
 
 /** The outcome that a stanza is counted under: the one that decided, else the first that would have decided, else the last that rewrote. */
@@ -46,6 +38,7 @@ export function decidingOf(said: readonly RuleOutcome[]): RuleOutcome | undefine
 }
 
 export type Judged = Extract<Report, { report: 'judged' }>
+type WritableJudged = { -readonly [key in keyof Judged]: Judged[key] }
 
 /** Whether a stanza did not just go on: a rule or the session's phase has decided on it. */
 export function isDecision({ said, verdict }: Judged): boolean {

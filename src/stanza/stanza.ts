@@ -42,9 +42,12 @@ export function readdressed(stanza: Stanza, changes: Readonly<Record<string, str
   return stanzaOf(withAttrs(stanza.element, changes)) as Stanza
 }
 
-export function subscriptionTypeOf(stanza: Stanza): SubscriptionType | undefined {
-  if (stanza.kind !== 'presence') return undefined
-  return subscriptionTypes.find(type => type === stanza.type)
+export function subscriptionTypeOf({ kind, type }: Stanza): SubscriptionType | undefined {
+  return kind === 'presence' && isSubscriptionType(type) ? type : undefined
+}
+
+function isSubscriptionType(type: string | undefined): type is SubscriptionType {
+  return type !== undefined && (subscriptionTypes as readonly string[]).includes(type)
 }
 
 /** Whether an element's name is one of a stanza's, whatever its namespace. */

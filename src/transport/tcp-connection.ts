@@ -48,9 +48,12 @@ export class TcpConnection implements Connection {
 
   write(texts: readonly string[]): void {
     if (this.over || texts.length === 0 || !this.socket.writable) return
-    const bytes = Buffer.from(texts.length === 1 ? (texts[0] as string) : texts.join(''))
-    this.socket.write(bytes)
-    this.handlers?.wrote(bytes.length)
+    const text = texts.length === 1 ? (texts[0] as string) : texts.join('')
+    const length = Buffer.byteLength(text)
+    // ASCII goes to the kernel without a buffer of its own. A string in the queue counts as its UTF-16 units, which are bytes only there.
+    if (length === text.length) this.socket.write(text, 'latin1')
+    else this.socket.write(Buffer.from(text))
+    this.handlers?.wrote(length)
   }
 
   pause(): void {

@@ -30,7 +30,10 @@ export function elements(parent: Element): Element[] {
 
 /** The first child of that name and namespace, or `undefined`. */
 export function child(parent: Element, name: string, ns: string): Element | undefined {
-  return elements(parent).find(node => node.name === name && node.ns === ns)
+  for (const node of parent.children) {
+    if (typeof node !== 'string' && node.name === name && node.ns === ns) return node
+  }
+  return undefined
 }
 
 /** The text directly inside an element, children's text left out. */

@@ -78,11 +78,14 @@ const references: Readonly<Record<string, string>> = {
 const inText = /[&<\r]|(?<=\]\])>/
 /** For text that follows text: the brackets may be at the end of the text before. */
 const inLaterText = /[&<\r]|(?<=^|^\]|\]\])>/
+/** Text without any of these needs nothing; looking behind each `>` would cost more than this. */
+const perhapsInText = /[&<>\r]/
 const everyInText = new RegExp(inText, 'g')
 const everyInLaterText = new RegExp(inLaterText, 'g')
 const sectionLength = '<![CDATA[]]>'.length
 
 function writeText(text: string, followsText: boolean, mayHaveSections: boolean): string {
+  if (!perhapsInText.test(text)) return text
   const special = followsText ? inLaterText : inText
   if (!special.test(text)) return text
   if (!mayHaveSections) return text.replace(followsText ? everyInLaterText : everyInText, reference)

@@ -36,21 +36,21 @@ const tag = (length: number) => `<a b="${'x'.repeat(length - 9)}"/>`
 
 t.test('what arrives in one piece needs nothing', async t => {
   const { clock, written, reparseFlush } = staged()
-  reparseFlush.wrote([text(1_400)])
+  reparseFlush.wrote([text(1_400)], clock.now())
   clock.pass(100)
-  reparseFlush.wrote([text(1_400)])
+  reparseFlush.wrote([text(1_400)], clock.now())
   clock.pass(10_000)
   t.same(written, [])
 })
 
 t.test('a burst is followed by as much white space as its longest tag, once it is quiet', async t => {
   const { clock, written, reparseFlush } = staged()
-  reparseFlush.wrote([text(1_000)])
+  reparseFlush.wrote([text(1_000)], clock.now())
   clock.pass(10)
-  reparseFlush.wrote([tag(3_000), text(100)])
+  reparseFlush.wrote([tag(3_000), text(100)], clock.now())
   for (let i = 0; i < 10; i++) {
     clock.pass(40)
-    reparseFlush.wrote([text(50)])
+    reparseFlush.wrote([text(50)], clock.now())
   }
   t.same(written, [], 'not before it is quiet')
   clock.pass(50)
@@ -67,7 +67,7 @@ t.test('a tag ends behind its attributes, whatever they hold; a CDATA section is
     [`<a>${'>'.repeat(2_000)}</a>`, 1_400],
   ] as const) {
     const { clock, written, reparseFlush } = staged()
-    reparseFlush.wrote([text])
+    reparseFlush.wrote([text], clock.now())
     clock.pass(100)
     t.same(
       written.map(space => space.length),
@@ -79,15 +79,15 @@ t.test('a tag ends behind its attributes, whatever they hold; a CDATA section is
 
 t.test('what was not looked at counts as one long tag', async t => {
   const { clock, written, reparseFlush } = staged()
-  reparseFlush.wrote([tag(1_300)])
-  reparseFlush.wrote([text(200)])
+  reparseFlush.wrote([tag(1_300)], clock.now())
+  reparseFlush.wrote([text(200)], clock.now())
   clock.pass(100)
   t.same(written, [' '.repeat(1_400)])
 })
 
 t.test('nothing after the end', async t => {
   const { clock, written, reparseFlush } = staged()
-  reparseFlush.wrote([text(9_000)])
+  reparseFlush.wrote([text(9_000)], clock.now())
   reparseFlush.stop()
   clock.pass(1_000)
   t.same(written, [])

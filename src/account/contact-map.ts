@@ -7,6 +7,12 @@ interface Shown {
   readonly isShown: boolean
 }
 
+interface Similar<Value> {
+  readonly key: string
+  readonly skeleton: string
+  readonly value: Value
+}
+
 /**
  * Values by contact. A server may prepare an address otherwise than the client has spelled it (`straße`, `strasse`). Where no
  * contact has exactly this spelling, the contact is found that some profile takes for the same. Two contacts that the server
@@ -27,8 +33,7 @@ export class ContactMap<Value extends Shown> {
   }
 
   get(jid: string): Value | undefined {
-    const key = keyOf(jid)
-    return this.values.get(key) ?? this.values.get(this.similarTo(jid, key) ?? '')
+    return this.values.get(keyOf(jid)) ?? this.similarTo(jid)?.value
   }
 
   /**
@@ -36,17 +41,14 @@ export class ContactMap<Value extends Shown> {
    * gets this spelling.
    */
   getShown(jid: string): Value | undefined {
-    const key = keyOf(jid)
-    const exact = this.values.get(key)
+    const exact = this.values.get(keyOf(jid))
     if (exact !== undefined) return exact
-    const similar = this.similarTo(jid, key)
-    const value = similar === undefined ? undefined : this.values.get(similar)
+    const similar = this.similarTo(jid)
     // The server has named it before: it is another contact, which some profile would take for this one.
-    if (similar === undefined || value === undefined) return undefined
-    if (value.isShown) return undefined
+    if (similar === undefined || similar.value.isShown) return undefined
     this.remove(similar)
-    this.add(jid, value)
-    return value
+    this.add(jid, similar.value)
+    return similar.value
   }
 
   add(jid: string, value: Value): void {
@@ -57,21 +59,20 @@ export class ContactMap<Value extends Shown> {
       this.others.set(copied(skeleton), [...(this.others.get(skeleton) ?? []), key])
   }
 
-  private remove(key: string): void {
+  private remove({ key, skeleton }: Similar<Value>): void {
     this.values.delete(key)
-    const skeleton = skeletonOf(key)
-    const left = skeleton === undefined ? [] : (this.others.get(skeleton) ?? []).filter(other => other !== key)
-    if (skeleton === undefined) return
+    const left = this.others.get(skeleton)?.filter(other => other !== key) ?? []
     if (left.length > 0) this.others.set(skeleton, left)
     else this.others.delete(skeleton)
   }
 
-  /** The key of a contact that is spelled otherwise. */
-  private similarTo(jid: string, key: string): string | undefined {
+  /** A contact of another spelling, where none has this one. */
+  private similarTo(jid: string): Similar<Value> | undefined {
     const skeleton = skeletonOf(jid)
     if (skeleton === undefined) return undefined
-    if (skeleton !== key && this.values.has(skeleton)) return skeleton
-    return this.others.get(skeleton)?.[0]
+    const key = this.values.has(skeleton) ? skeleton : this.others.get(skeleton)?.[0]
+    const value = key === undefined ? undefined : this.values.get(key)
+    return key === undefined || value === undefined ? undefined : { key, skeleton, value }
   }
 }
 

@@ -83,6 +83,38 @@ t.test('of two that the client wrote, the server names one and the other stays f
   t.strictSame([...map.entries()].map(([, { name }]) => name).sort(), ['1', '2'])
 })
 
+/** Four spellings that some profile takes for one address; only the last is the folded one. */
+const [both, first, second, none] = [
+  'wei\u00dfstra\u00dfe',
+  'wei\u00dfstrasse',
+  'weissstra\u00dfe',
+  'weissstrasse',
+].map(local => `${local}@im.example`) as [string, string, string, string]
+
+t.test('renamed from one spelling to another, a contact is found by the third and by the folded one', async t => {
+  const map = mapOf([`${both}=1`])
+  t.equal(map.getShown(first)?.name, '1')
+  for (const jid of [both, first, second, none]) t.equal(map.get(jid)?.name, '1', jid)
+})
+
+t.test('of two, the renamed one goes behind the other', async t => {
+  const map = mapOf([`${both}=1`, `${first}=2`])
+  t.equal(map.get(none)?.name, '1', 'the first that was named')
+  t.equal(map.getShown(second)?.name, '1')
+  t.equal(map.get(none)?.name, '2')
+  t.equal(map.get(second)?.name, '1')
+  t.equal(map.getShown(none)?.name, '2', 'only the client has named it')
+  t.equal(map.get(both)?.name, '2', 'the folded one is found first')
+  t.equal(map.size, 2)
+})
+
+t.test('what is no JID is found by its own text alone', async t => {
+  const map = mapOf(['a b@=1', '=2'])
+  t.equal(map.get('c d@'), undefined)
+  t.equal(map.getShown('c d@'), undefined)
+  t.equal(map.get('zz@im.example'), undefined)
+})
+
 t.test('what is renamed leaves no spelling behind', async t => {
   const map = mapOf([`${street}=1`])
   map.getShown(folded)

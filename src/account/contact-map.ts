@@ -71,8 +71,7 @@ export class ContactMap<Value extends Shown> {
     const skeleton = skeletonOf(jid)
     if (skeleton === undefined) return undefined
     const key = this.values.has(skeleton) ? skeleton : this.others.get(skeleton)?.[0]
-    const value = key === undefined ? undefined : this.values.get(key)
-    return key === undefined || value === undefined ? undefined : { key, skeleton, value }
+    return key === undefined ? undefined : { key, skeleton, value: this.values.get(key) as Value }
   }
 }
 

@@ -97,6 +97,12 @@ t.test('renamed from one spelling to another, a contact is found by the third an
   for (const jid of [both, first, second, none]) t.equal(map.get(jid)?.name, '1', jid)
 })
 
+t.test('renamed from the folded spelling, a contact is found by all', async t => {
+  const map = mapOf([`${none}=1`])
+  t.equal(map.getShown(first)?.name, '1')
+  for (const jid of [both, first, second, none]) t.equal(map.get(jid)?.name, '1', jid)
+})
+
 t.test('of two, the renamed one goes behind the other', async t => {
   const map = mapOf([`${both}=1`, `${first}=2`])
   t.equal(map.get(none)?.name, '1', 'the first that was named')

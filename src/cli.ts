@@ -16,8 +16,8 @@ const help = `stanzagate ${version}: a stanza-validating proxy in front of an XM
   stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read again (rules, trusted domains, routes and log
                                    levels are taken, if all of FILE is good; the rest is named and needs a restart), certificates
                                    read and the audit's file opened again; no session ends
-  stanzagate check --config FILE   read the configuration, say what is wrong with it and what may be soon, start nothing
-  stanzagate doctor --help         ask your server what it makes of the rules, and whether its settings suit the gate
+  stanzagate check --config FILE   read the configuration, name each error and each risk, start nothing
+  stanzagate doctor --help         test how your server follows RFC 6121, and whether its settings suit the gate
   stanzagate explain --help        what the gate makes of a stanza, and why; what became of one that is on record
   stanzagate COMMAND --help        what a command does, and its options
   stanzagate --version
@@ -40,7 +40,7 @@ SIGHUP: FILE is read again (rules, trusted domains, routes and log levels are pu
 restart), and so are certificates; the audit's file is opened again.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `,
-  check: `stanzagate check: read the configuration, say what is wrong with it and what may be soon; start nothing
+  check: `stanzagate check: read the configuration, name each error and each risk; start nothing
 
   stanzagate check --config FILE
 

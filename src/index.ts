@@ -15,7 +15,7 @@ export type { Admin, LogArea, LogConfig as Log, LogLevel, Route } from './config
 export { readConfig, type StartOptions, startProxy } from './embed.ts'
 export { type Explanation, explainStanza, type Question } from './explain/explain.ts'
 export { type StanzagateOptions, stanzagate } from './plugin.ts'
-export type { Bound, Proxy } from './proxy.ts'
+export type { ListeningAddress, Proxy } from './proxy.ts'
 export { type ActiveRule, type Judgement, judge } from './rules/judge.ts'
 export { type Mode, modes } from './rules/mode.ts'
 export type { Facts, Rule, Verdict } from './rules/rule.ts'

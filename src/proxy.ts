@@ -33,7 +33,7 @@ import { forwardedFor, trustOf } from './transport/trusted-networks.ts'
 import { type Probe, probe, UpstreamWatch } from './upstream/probe.ts'
 import { targetOf } from './upstream/upstreams.ts'
 
-export interface Bound {
+export interface ListeningAddress {
   /** The listener's name. */
   readonly name: string
   readonly address: string
@@ -41,8 +41,8 @@ export interface Bound {
 }
 
 export interface Proxy {
-  readonly listeners: readonly Bound[]
-  readonly admin: Bound | undefined
+  readonly listeners: readonly ListeningAddress[]
+  readonly admin: ListeningAddress | undefined
   /** The logger, for lines of the program that has started the gate. */
   readonly log: FastifyBaseLogger
   /**
@@ -75,8 +75,8 @@ export async function startProxy(
 }
 
 class ListeningGate implements Proxy {
-  readonly listeners: Bound[] = []
-  admin: Bound | undefined
+  readonly listeners: ListeningAddress[] = []
+  admin: ListeningAddress | undefined
   private readonly config: Config
   private readonly limits: Limits
   /** Serves the admin listener. Its logger is used by all parts, also where there is no admin listener. */
@@ -141,7 +141,7 @@ class ListeningGate implements Proxy {
       // As for WebSocket listeners: a name is resolved to one address, which is the one that is shown.
       const { address: host } = await lookup(admin.address)
       await this.adminApp.listen({ host, port: admin.port, listenTextResolver: () => 'admin listener' })
-      this.admin = boundOf('admin', this.adminApp.server)
+      this.admin = listeningAddressOf('admin', this.adminApp.server)
     }
     this.ready = true
     this.adminApp.log.info({ listeners: this.listeners, admin: this.admin }, 'serving')
@@ -198,7 +198,7 @@ class ListeningGate implements Proxy {
       server.once('error', reject)
       server.listen(port, address, () => resolve())
     })
-    this.listeners.push(boundOf(name, server))
+    this.listeners.push(listeningAddressOf(name, server))
   }
 
   private direct(name: string, files: CertificateFiles, serve: (connection: Connection) => void, guard: Guard): Server {
@@ -257,7 +257,7 @@ class ListeningGate implements Proxy {
     // certificate.
     const host = (await lookup(address)).address
     await app.listen({ host, port, listenTextResolver: () => `listener ${name}` })
-    this.listeners.push(boundOf(name, app.server))
+    this.listeners.push(listeningAddressOf(name, app.server))
   }
 
   private track(server: Server): void {
@@ -312,7 +312,7 @@ function quiet(): LogController {
   return new LogController({ disableRequestLogging: true })
 }
 
-function boundOf(name: string, server: { address(): AddressInfo | string | null }): Bound {
+function listeningAddressOf(name: string, server: { address(): AddressInfo | string | null }): ListeningAddress {
   const { address, port } = server.address() as AddressInfo
   return { name, address, port }
 }

@@ -183,13 +183,13 @@ class Theatre {
         this.securing.add(effect.side)
         this.said.push(`secure ${effect.side}`)
         return
-      case 'admit':
+      case 'authenticated':
         this.framings.client.limit(clientLimits)
-        this.said.push('admit')
+        this.said.push('authenticated')
         return
-      case 'settle':
-        for (const side of ['client', 'upstream'] as const) this.framings[side].settle()
-        this.said.push('settle')
+      case 'negotiated':
+        for (const side of ['client', 'upstream'] as const) this.framings[side].readInBulk()
+        this.said.push('negotiated')
         return
       case 'close':
       case 'abort':
@@ -204,8 +204,8 @@ class Theatre {
         this.receive({ event: 'account-joined', snapshot: this.accounts.attach(effect.account, this) })
         return
       case 'offer-resumption':
-        this.resumptions.offer(effect.key, effect.bound, this, effect.patience)
-        this.said.push(`keep for ${effect.patience}`)
+        this.resumptions.offer(effect.key, effect.bound, this, effect.resumableFor)
+        this.said.push(`keep for ${effect.resumableFor}`)
         return
       case 'find-resumable':
         this.said.push('fetch')
@@ -405,7 +405,7 @@ export function authenticated(wire: Wire, attributes?: string): string {
     -> upstream ~ mechanism="PLAIN"
     upstream: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire, attributes)}
@@ -427,7 +427,7 @@ export function bound(wire: Wire, attributes?: string): string {
     -> judged forward by none
     -> client ~ <jid>romeo@im.example/orchard</jid>
     -> session-opened romeo@im.example/orchard
-    -> settle
+    -> negotiated
     -> recall romeo@im.example
   `
 }

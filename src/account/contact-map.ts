@@ -1,5 +1,5 @@
 /** A map by contact that finds a contact by every spelling that may mean it. */
-import { copied } from '../stanza/copied.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, foldBare, skeletonOf } from '../stanza/jid.ts'
 
 /** Whether the server has named the contact by this spelling; the user's client may spell it otherwise. */
@@ -52,11 +52,11 @@ export class ContactMap<Value extends Shown> {
   }
 
   add(jid: string, value: Value): void {
-    const key = copied(keyOf(jid))
+    const key = detachedString(keyOf(jid))
     this.values.set(key, value)
     const skeleton = skeletonOf(jid)
     if (skeleton !== undefined && skeleton !== key)
-      this.others.set(copied(skeleton), [...(this.others.get(skeleton) ?? []), key])
+      this.others.set(detachedString(skeleton), [...(this.others.get(skeleton) ?? []), key])
   }
 
   private remove({ key, skeleton }: Similar<Value>): void {

@@ -3,9 +3,9 @@
  * ledger of its own: a server sends presence and pushes in one order on one stream and in another order, or at another time, on
  * the next. What only another stream of the account can know is told by accounts.ts. Servers differ in which comes first, the
  * roster push or the presence. So the present state alone decides nothing:
- * - a *request episode* begins with the user's `subscribe`, or with an item that newly shows `ask`. It goes on after the push to `to` or `both`,
+ * - a request begins with the user's `subscribe`, or with an item that newly shows `ask`. It goes on after the push to `to` or `both`,
  *   makes one `subscribed` believable, and ends when the request is withdrawn or refused;
- * - a *credit* for one `unsubscribed` is given when `to` or `ask` is lost before the `unsubscribed` came.
+ * - an `unsubscribed` is due when `to` or `ask` is lost before the `unsubscribed` came; it makes one believable.
  */
 
 import type { Belief } from '../rules/rule.ts'
@@ -19,15 +19,17 @@ export interface RosterSnapshot {
   readonly items: ReadonlyMap<string, Visible>
 }
 
-export type Episode = 'none' | 'open' | 'spent'
+/** `spent`: a `subscribed` has answered it. */
+export type RequestState = 'none' | 'open' | 'spent'
 
 interface Contact {
   visible: Visible
-  episode: Episode
-  credit: boolean
+  request: RequestState
+  /** A push has shown the loss of `to` or `ask`, and its `unsubscribed` has not come yet. */
+  unsubscribedDue: boolean
   /** A loss of `to` or `ask` that no push has shown yet. `heard`: an `unsubscribed` came; `made`: the user's `unsubscribe` went out. */
   loss: 'none' | 'heard' | 'made'
-  /** The episode began after that loss: the push that shows the loss does not end the episode. */
+  /** The request was made after that loss: the push that shows the loss does not end it. */
   renewed: boolean
   /** A result or a push has shown the contact. */
   isShown: boolean
@@ -70,7 +72,7 @@ export class Ledger {
     const state = this.stateOf(jid)
     if (state === undefined) return 'unknown'
     const contact = this.contacts.get(jid)
-    if (contact?.episode === 'open' || (state.ask && contact?.episode !== 'spent')) return 'accept'
+    if (contact?.request === 'open' || (state.ask && contact?.request !== 'spent')) return 'accept'
     return contact?.unjudged === 'gain' ? 'unknown' : 'refuse'
   }
 
@@ -81,20 +83,20 @@ export class Ledger {
     if (state.ask || seesContact(state)) return 'accept'
     // An open request may be denied before the push that shows it has come.
     const contact = this.contacts.get(jid)
-    if (contact?.credit === true || contact?.episode === 'open') return 'accept'
+    if (contact?.unsubscribedDue === true || contact?.request === 'open') return 'accept'
     return contact?.unjudged === 'loss' ? 'unknown' : 'refuse'
   }
 
   /** An inbound `subscribed` was delivered: it uses up the open request, or the gain that could not be checked. */
-  tookSubscribed(jid: string): void {
+  deliveredSubscribed(jid: string): void {
     const contact = this.contact(jid)
     if (contact === undefined) return
-    contact.episode = 'spent'
+    contact.request = 'spent'
     if (contact.unjudged === 'gain') contact.unjudged = 'none'
   }
 
   /** An inbound `unsubscribed` was delivered. */
-  tookUnsubscribed(jid: string): void {
+  deliveredUnsubscribed(jid: string): void {
     const contact = this.contact(jid)
     if (contact === undefined) return
     const { visible, unjudged } = contact
@@ -103,8 +105,8 @@ export class Ledger {
       contact.unjudged = 'none'
       return
     }
-    // The credit belongs to a loss that a push has shown: an open episode is a newer request.
-    if (!visible.ask && !seesContact(visible) && contact.credit) contact.credit = false
+    // An `unsubscribed` that is due belongs to a loss that a push has shown: an open request is newer.
+    if (!visible.ask && !seesContact(visible) && contact.unsubscribedDue) contact.unsubscribedDue = false
     else contact.loss = 'heard'
   }
 
@@ -115,7 +117,7 @@ export class Ledger {
   asked(jid: string): boolean {
     const contact = this.contact(jid)
     if (contact === undefined) return false
-    if (contact.loss === 'none' && (seesContact(contact.visible) || contact.episode !== 'none')) return false
+    if (contact.loss === 'none' && (seesContact(contact.visible) || contact.request !== 'none')) return false
     begin(contact)
     return true
   }
@@ -130,7 +132,7 @@ export class Ledger {
   gaveUp(jid: string): void {
     const contact = this.contacts.get(jid)
     if (contact === undefined) return
-    contact.episode = 'none'
+    contact.request = 'none'
     contact.renewed = false
     const { visible, loss } = contact
     if (loss === 'none' && (visible.ask || seesContact(visible))) contact.loss = 'made'
@@ -191,7 +193,7 @@ export class Ledger {
   private made(jid: string): Contact | undefined {
     if (this.contacts.size >= contactsAtMost) return undefined
     const contact: Contact = {
-      ...{ visible: nothing, episode: 'none', credit: false, loss: 'none', renewed: false },
+      ...{ visible: nothing, request: 'none', unsubscribedDue: false, loss: 'none', renewed: false },
       ...{ isShown: false, unjudged: 'none' },
     }
     this.contacts.add(jid, contact)
@@ -199,15 +201,15 @@ export class Ledger {
   }
 }
 
-function unjudgedOf({ visible, episode }: Contact): Contact['unjudged'] {
+function unjudgedOf({ visible, request }: Contact): Contact['unjudged'] {
   if (seesContact(visible)) return 'gain'
   // The request that the item shows may be newer than the one that was answered.
-  if (visible.ask) return episode === 'spent' ? 'gain' : 'none'
+  if (visible.ask) return request === 'spent' ? 'gain' : 'none'
   return 'loss'
 }
 
 function begin(contact: Contact): void {
-  contact.episode = 'open'
+  contact.request = 'open'
   contact.renewed = contact.loss !== 'none' || contact.visible.ask || seesContact(contact.visible)
 }
 
@@ -217,15 +219,15 @@ function move(contact: Contact, before: Visible, item: RosterItem): void {
   const gainedAsk = !before.ask && after.ask
   const lost = (seesContact(before) && !seesContact(after)) || (before.ask && !after.ask && !gainedTo)
   if (gainedTo || gainedAsk) {
-    contact.credit = false
+    contact.unsubscribedDue = false
     contact.loss = 'none'
     contact.renewed = false
   } else if (lost || item.removed) {
-    if (!contact.renewed) contact.episode = 'none'
-    if (lost) contact.credit = contact.loss !== 'heard'
+    if (!contact.renewed) contact.request = 'none'
+    if (lost) contact.unsubscribedDue = contact.loss !== 'heard'
     contact.loss = 'none'
     contact.renewed = false
   }
   // A late `ask` belongs to the request that was answered already, unless what was granted is lost with it.
-  if (gainedAsk && (contact.episode === 'none' || (contact.episode === 'spent' && lost))) contact.episode = 'open'
+  if (gainedAsk && (contact.request === 'none' || (contact.request === 'spent' && lost))) contact.request = 'open'
 }

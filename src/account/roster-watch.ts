@@ -6,7 +6,7 @@
  */
 
 import type { Belief, RosterView } from '../rules/rule.ts'
-import { copied } from '../stanza/copied.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, compareBare } from '../stanza/jid.ts'
 import { isAccountItself, isOwnServer } from '../stanza/own-addresses.ts'
 import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
@@ -163,15 +163,15 @@ export class RosterWatch implements RosterView {
       case undefined:
         return nothing
       case 'subscribed':
-        return this.took(type, from, this.answersRequest(from), ledger => ledger.tookSubscribed(from))
+        return this.delivered(type, from, this.answersRequest(from), ledger => ledger.deliveredSubscribed(from))
       case 'unsubscribed':
-        return this.took(type, from, this.endsSubscription(from), ledger => ledger.tookUnsubscribed(from))
+        return this.delivered(type, from, this.endsSubscription(from), ledger => ledger.deliveredUnsubscribed(from))
       default:
         return { news: [passed('inbound', type, from)], reports: [] }
     }
   }
 
-  private took(
+  private delivered(
     type: 'subscribed' | 'unsubscribed',
     from: string,
     answer: Belief,
@@ -267,5 +267,5 @@ function remember<Value extends string | undefined>(map: Map<string, Value>, key
   if (key.length + (value?.length ?? 0) > rememberedLength) return
   map.delete(key)
   if (map.size >= awaitedAtMost) for (const oldest of map.keys()) if (map.delete(oldest)) break
-  map.set(copied(key), (value === undefined ? value : copied(value)) as Value)
+  map.set(detachedString(key), (value === undefined ? value : detachedString(value)) as Value)
 }

@@ -100,7 +100,7 @@ function rowsOf(schema: ConfigurationSchema, path: string, named: SchemaPart): R
 function merged(before: Row | undefined, row: Row): Row {
   if (before === undefined) return row
   const both = (one: string, other: string) =>
-    one === other || other === '' ? one : one === '' ? other : `${one}; ${other}`
+    one === other || other === '' ? one : one === '' ? other : `${one}${one.endsWith('.') ? ' ' : '; '}${other}`
   return {
     key: row.key,
     values: both(before.values, row.values),

@@ -4,7 +4,7 @@ import { Access } from '../admin/access.ts'
 import type { Admin, Config } from '../config/types.ts'
 import type { Gate } from '../gate.ts'
 import type { Watcher } from '../relay/watcher.ts'
-import { Feed } from './feed.ts'
+import { LiveEvents } from './live-events.ts'
 import { type OverviewSource, overviewOf } from './overview.ts'
 import type { ConsoleOptions } from './plugin.ts'
 import { UpstreamReachability } from './upstream-reachability.ts'
@@ -15,7 +15,7 @@ export class Console {
   config: Config
   private readonly time: () => number
   private readonly since: number
-  private readonly feed: Feed
+  private readonly liveEvents: LiveEvents
   private readonly reach: UpstreamReachability
 
   /** `time`: milliseconds since 1970. */
@@ -23,24 +23,24 @@ export class Console {
     this.config = config
     this.time = time
     this.since = time()
-    this.feed = new Feed(time)
+    this.liveEvents = new LiveEvents(time)
     this.reach = new UpstreamReachability(time)
     this.access = new Access({ token, address })
   }
 
   get watchers(): readonly Watcher[] {
-    return [this.feed, this.reach]
+    return [this.liveEvents, this.reach]
   }
 
   /** For `consolePlugin`. */
   optionsWith(gate: Gate, bound: OverviewSource['bound'], log: FastifyBaseLogger): ConsoleOptions {
-    const { access, feed, reach, since, time } = this
+    const { access, liveEvents, reach, since, time } = this
     const { metrics } = gate
     const sessions = () => gate.sessions()
     const source = { metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
     const config = () => this.config
     return {
-      ...{ access, feed, log, sessions },
+      ...{ access, liveEvents, log, sessions },
       get names() {
         const { listeners, routes } = config()
         return { listeners: listeners.map(({ name }) => name), routes: routes.map(({ domain }) => domain) }

@@ -1,7 +1,7 @@
-/** A viewer of the feed by server-sent events, as browsers and curl read them. */
+/** A viewer of the live events by server-sent events, as browsers and curl read them. */
 import type { FastifyReply } from 'fastify'
 import type { Query } from '../admin/query.ts'
-import type { Feed } from './feed.ts'
+import type { LiveEvents } from './live-events.ts'
 
 /** Bytes that may wait for a viewer, besides its first events; above it the viewer is disconnected. */
 const waitingAtMost = 1_048_576
@@ -9,7 +9,7 @@ const waitingAtMost = 1_048_576
 const retry = 2_000
 
 export interface EventsOptions {
-  readonly feed: Feed
+  readonly liveEvents: LiveEvents
   readonly query: Query
   /** The last event that this viewer has seen. */
   readonly after: string | undefined
@@ -24,7 +24,7 @@ export interface EventsOptions {
 
 /** Answers with events until the viewer leaves; `false`: there are too many viewers, and nothing was answered. */
 export function serveEvents(reply: FastifyReply, options: EventsOptions): boolean {
-  const { feed, query, after, headers, heartbeat, isAdmitted, whenEnded } = options
+  const { liveEvents, query, after, headers, heartbeat, isAdmitted, whenEnded } = options
   const { raw } = reply
   const texts: string[] = [`retry: ${retry}\n\n`]
   let room: number | undefined
@@ -33,7 +33,7 @@ export function serveEvents(reply: FastifyReply, options: EventsOptions): boolea
     raw.write(text)
     if (raw.writableLength > room) raw.destroy()
   }
-  const leave = feed.join({ query, see: (id, json) => write(`id: ${id}\ndata: ${json}\n\n`) }, after)
+  const leave = liveEvents.join({ query, see: (id, json) => write(`id: ${id}\ndata: ${json}\n\n`) }, after)
   if (leave === undefined) return false
   reply.hijack()
   raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })

@@ -13,16 +13,16 @@ import { bareOf, foldBare } from '../stanza/jid.ts'
 import { page, serveAssets } from './assets.ts'
 import { serveEvents } from './event-stream.ts'
 import { explained } from './explain-request.ts'
-import { type Feed, feedParameters } from './feed.ts'
+import { eventParameters, type LiveEvents } from './live-events.ts'
 import type { Overview } from './overview.ts'
 import { type Names, sessionPage, sessionParameters } from './sessions.ts'
 
 export interface ConsoleOptions {
   readonly access: Access
-  readonly feed: Feed
+  readonly liveEvents: LiveEvents
   readonly rules: RulesConfig
   readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
-  /** Milliseconds between two keepalives to a viewer of the feed; default: 15 s. */
+  /** Milliseconds between two keepalives to a viewer of the live events; default: 15 s. */
   readonly heartbeat?: number
   readonly names: Names
   /** For the wrong tokens of programs; milliseconds, from any beginning. */
@@ -117,7 +117,7 @@ function isForeign({ headers }: FastifyRequest): boolean {
 const explainAtMost = 65_536
 
 function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
-  const { access, feed, heartbeat = 15_000 } = options
+  const { access, liveEvents, heartbeat = 15_000 } = options
   app.get('/api/overview', async (request, reply) => {
     if (asksMore(request, reply, {})) return reply
     return options.overview()
@@ -138,12 +138,12 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
     return accountOf(account, known)
   })
   app.get('/api/events', { exposeHeadRoute: false }, async (request, reply) => {
-    const query = readQuery(request.query, feedParameters)
+    const query = readQuery(request.query, eventParameters)
     if (isProblem(query)) return sendProblem(reply, query)
     const after = request.headers['last-event-id']?.toString()
     const isAdmitted = () => access.admits(request) === 'yes'
     const whenEnded = (check: () => void) => access.whenEnded(check)
-    const viewer = { feed, query, after, headers: securityHeaders, heartbeat, isAdmitted, whenEnded }
+    const viewer = { liveEvents, query, after, headers: securityHeaders, heartbeat, isAdmitted, whenEnded }
     if (serveEvents(reply, viewer)) return reply
     return sendProblem(reply.header('retry-after', '10'), {
       status: 503,

@@ -19,7 +19,7 @@ export interface ProxyHeaderReaderOptions {
 }
 
 /** Milliseconds to wait for the header. It comes with the first packet; HAProxy itself waits 5 s. */
-const patience = 5_000
+const headerTimeout = 5_000
 
 type HeaderVerdict =
   | { readonly sentence: 'wait' }
@@ -103,7 +103,7 @@ export class ProxyHeaderReader {
       socket.destroy()
     }
     // A client that connects directly may be slow; the server has its own time limit.
-    const forget = after(patience, () => (isTrusted ? refuse('timeout') : admit(undefined, held)))
+    const forget = after(headerTimeout, () => (isTrusted ? refuse('timeout') : admit(undefined, held)))
     this.waiting.set(socket, part)
     // The 'close' event follows, and is handled.
     socket.on('error', () => {})

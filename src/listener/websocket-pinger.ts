@@ -14,7 +14,7 @@ export interface PingTarget {
 /** Milliseconds between two rounds; well below the 60 s of nginx. */
 export const pingEvery = 45_000
 /** Unanswered pings after which the client counts as gone. */
-const patience = 2
+const unansweredAtMost = 2
 
 interface PingState {
   received: number
@@ -37,7 +37,7 @@ export class WebsocketPinger {
       const { received, paused } = socket
       if (paused || received !== heard.received) heard.unanswered = 0
       heard.received = received
-      if (heard.unanswered === patience) {
+      if (heard.unanswered === unansweredAtMost) {
         socket.abort()
         continue
       }

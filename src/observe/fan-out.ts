@@ -12,15 +12,11 @@ export function fanOut(watchers: readonly Watcher[]): Watcher {
   const ids = new DecisionIds()
   const counting = watchers.filter(each => each.plain !== undefined)
   const isCounted = watchers.every(each => each.plain !== undefined || each.stanzas === 'decisions')
-  const having = (name: 'sent' | 'bytes' | 'took' | 'fault' | 'refused') =>
+  const having = (name: 'sent' | 'bytes' | 'handled' | 'fault' | 'refused') =>
     watchers.filter(each => each[name] !== undefined)
-  const [sent, bytes, took, fault, refused] = (['sent', 'bytes', 'took', 'fault', 'refused'] as const).map(having) as [
-    Watcher[],
-    Watcher[],
-    Watcher[],
-    Watcher[],
-    Watcher[],
-  ]
+  const [sent, bytes, handled, fault, refused] = (['sent', 'bytes', 'handled', 'fault', 'refused'] as const).map(
+    having,
+  ) as [Watcher[], Watcher[], Watcher[], Watcher[], Watcher[]]
   const report = (report: Report, about: About) => {
     const isNamed = report.report === 'judged' && (isDecision(report) || isSubscription(report))
     const named = isNamed ? { ...about, decision: ids.next() } : about
@@ -39,8 +35,8 @@ export function fanOut(watchers: readonly Watcher[]): Watcher {
     bytes: (side, way, count) => {
       for (const watcher of bytes) watcher.bytes?.(side, way, count)
     },
-    took: (seconds, events) => {
-      for (const watcher of took) watcher.took?.(seconds, events)
+    handled: (seconds, events) => {
+      for (const watcher of handled) watcher.handled?.(seconds, events)
     },
     fault: (error, about) => {
       for (const watcher of fault) watcher.fault?.(error, about)

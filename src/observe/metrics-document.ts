@@ -15,7 +15,7 @@ condition), all that is unknown is \`other\`.
 - **Verdicts.** A stanza is counted once in \`stanzagate_stanzas_total\`: under the rule that decided, else the first that would have
   (\`mode="observe"\`: it was forwarded all the same), else the last that rewrote it, else \`rule="none"\`.
   \`stanzagate_rule_decisions_total\` counts every rule that spoke.
-- **Four points.** \`stanzagate_stanzas_received_total\` is what clients and upstreams said and the gate took, each stanza once: the sum of
+- **Four places to count a stanza.** \`stanzagate_stanzas_received_total\` is what clients and upstreams said and the gate took, each stanza once: the sum of
   \`stanzagate_stanzas_total\` over its other labels. What comes before a stream is ready, or after its end was said, is not taken.
   \`stanzagate_stanzas_sent_total\` is what the gate wrote, forwarded or its own. So what a side said less what the other side got is
   what was rejected, dropped or ended its stream, less the gate's own stanzas to that other side (answers to what that side itself was

@@ -200,7 +200,7 @@ export class Metrics implements Watcher {
     this.byteSeries[slot].count += count
   }
 
-  took(seconds: number, events: number): void {
+  handled(seconds: number, events: number): void {
     this.receive.observeAll(seconds, events)
   }
 

@@ -104,7 +104,7 @@ export class RelaySide {
   }
 
   /** The client has authenticated: the limits of authenticated clients apply. */
-  admit(): void {
+  authenticated(): void {
     const { limits, clock } = this.options
     this.framing.limit(limits.client)
     this.stanzas = new TokenBucket(limits.rate.stanzas, clock.now())
@@ -116,8 +116,8 @@ export class RelaySide {
     this.bytes = undefined
   }
 
-  settle(): void {
-    this.framing.settle()
+  negotiated(): void {
+    this.framing.readInBulk()
     const { connection, options } = this
     if (connection.wire === 'tcp')
       this.reparseFlush = new ReparseFlush(options.clock, space => connection.write([space]))

@@ -214,7 +214,7 @@ export class Relay {
       if (events++ === 0) seconds = (now() - began) / 1_000
       this.carryOut(effects)
     }
-    if (events > 0) this.context.watcher.took?.(seconds, events)
+    if (events > 0) this.context.watcher.handled?.(seconds, events)
   }
 
   /** Lets other connections have their turn, then goes on. */
@@ -246,7 +246,7 @@ export class Relay {
     const began = now()
     const effects = this.ask(event, began)
     if (effects === undefined) return
-    this.context.watcher.took?.((now() - began) / 1_000, 1)
+    this.context.watcher.handled?.((now() - began) / 1_000, 1)
     this.carryOut(effects)
   }
 
@@ -287,10 +287,10 @@ export class Relay {
         return this.sides[effect.side]?.framing.restart()
       case 'secure':
         return this.sides[effect.side]?.secure()
-      case 'admit':
-        return this.sides.client.admit()
-      case 'settle':
-        return this.settle()
+      case 'authenticated':
+        return this.sides.client.authenticated()
+      case 'negotiated':
+        return this.negotiated()
       case 'close':
         return this.sides[effect.side]?.close()
       case 'abort':
@@ -299,7 +299,7 @@ export class Relay {
         this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
       case 'offer-resumption':
-        return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.patience)
+        return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.resumableFor)
       case 'find-resumable':
         return this.receive({ event: 'resumable-found', found: this.context.resumableSessions.find(effect.key, now()) })
       case 'take-over':
@@ -321,8 +321,8 @@ export class Relay {
     this.context.watcher.sent?.(to, kind, this.session.route)
   }
 
-  private settle(): void {
-    for (const side of ['client', 'upstream'] as const) this.sides[side]?.settle()
+  private negotiated(): void {
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.negotiated()
     this.watchSilence()
   }
 

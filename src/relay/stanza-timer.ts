@@ -50,8 +50,8 @@ export class StanzaTimer {
   private look(): void {
     this.cancel = undefined
     if (this.begun === undefined) return
-    const patience = this.allowed + (this.pending() / slowest) * 1_000
-    const left = this.begun + patience - this.clock.now()
+    const allowedNow = this.allowed + (this.pending() / slowest) * 1_000
+    const left = this.begun + allowedNow - this.clock.now()
     // While the gate does not read, the element cannot be completed.
     if (this.heldSince !== undefined) this.cancel = this.clock.after(this.allowed, () => this.look())
     else if (left > 0) this.cancel = this.clock.after(left, () => this.look())

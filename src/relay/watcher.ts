@@ -76,7 +76,7 @@ export interface Watcher {
   /** The gate has written a stanza to this side, one that it forwards or one of its own. */
   sent?(to: Side, kind: Kind, route: string | undefined): void
   /** The time that the session took for one event, in seconds; so many more are taken to be alike. */
-  took?(seconds: number, events: number): void
+  handled?(seconds: number, events: number): void
   /** The session has thrown: a bug of the gate. */
   fault?(error: unknown, about: About): void
   /** A connection was not served: for its PROXY header (`address` is the peer's own), or for what `Admission` says (the client's). */

@@ -43,9 +43,9 @@ export type Effect =
   /** Negotiate TLS on this side. Bytes that were read and not used belong to TLS or are dropped (RFC 6120 section 5.4.3.3). */
   | { readonly effect: 'secure'; readonly side: Side }
   /** The client has authenticated: the limits of authenticated clients apply from now on. */
-  | { readonly effect: 'admit' }
+  | { readonly effect: 'authenticated' }
   /** Negotiation is over: both sides may be read in bulk. */
-  | { readonly effect: 'settle' }
+  | { readonly effect: 'negotiated' }
   /** End this side's transport once everything is written. */
   | { readonly effect: 'close'; readonly side: Side }
   /** End it now. */
@@ -54,12 +54,12 @@ export type Effect =
   | { readonly effect: 'join-account'; readonly account: string }
   /** Tell the account's other sessions. */
   | { readonly effect: 'tell-account'; readonly account: string; readonly news: AccountNews }
-  /** This session can be resumed under this key while its stream lasts, and `patience` milliseconds after it is lost. */
+  /** This session can be resumed under this key while its stream lasts, and `resumableFor` milliseconds after it is lost. */
   | {
       readonly effect: 'offer-resumption'
       readonly key: string
       readonly bound: ResumableSession
-      readonly patience: number
+      readonly resumableFor: number
     }
   /** Ask for the session that can be resumed under this key; `resumable-found` answers. */
   | { readonly effect: 'find-resumable'; readonly key: string }

@@ -3,7 +3,7 @@
  * (`negotiation.ts`) and what comes next. Its parts (`opening.ts`, `login.ts`, `binding.ts`, `stream-management.ts`) are told what they
  * need, and say what they found.
  */
-import { copied } from '../stanza/copied.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { compareDomain } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -193,7 +193,7 @@ export class Negotiator implements Progress {
 
   private success(success: Element): void {
     this.streams.sendElement('client', success)
-    this.streams.out.push({ effect: 'admit' })
+    this.streams.out.push({ effect: 'authenticated' })
     this.opening.restart()
   }
 
@@ -205,7 +205,7 @@ export class Negotiator implements Progress {
     const jid = boundInlineOf(received)
     if (jid !== undefined && !this.binding.may(jid, this.domain)) return
     this.streams.sendElement('client', success)
-    this.streams.out.push({ effect: 'admit' })
+    this.streams.out.push({ effect: 'authenticated' })
     if (jid === undefined) return
     this.bind(jid)
     this.streamManagement.boundInline(received, this)
@@ -260,7 +260,7 @@ export class Negotiator implements Progress {
 
   /** The server alone says who the client is (RFC 6120 section 4.3.6). */
   private bind(jid: string): void {
-    this.begin(new BoundSession(this.options, this.domain, copied(jid)))
+    this.begin(new BoundSession(this.options, this.domain, detachedString(jid)))
   }
 
   /** The session of an earlier stream goes on here (XEP-0198 section 5). */
@@ -274,7 +274,7 @@ export class Negotiator implements Progress {
     this.bound = bound
     this.phase = 'bound'
     this.streams.report({ report: 'session-opened', jid: bound.jid })
-    this.streams.out.push({ effect: 'settle' })
+    this.streams.out.push({ effect: 'negotiated' })
     this.streams.out.push({ effect: 'join-account', account: bound.bare })
   }
 

@@ -8,7 +8,7 @@
  */
 
 import type { Belief } from '../rules/rule.ts'
-import { copied } from '../stanza/copied.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { compareBare, parseJid } from '../stanza/jid.ts'
 import { isOwnServer } from '../stanza/own-addresses.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -46,9 +46,9 @@ export class PendingIqs {
     // Servers answer an IQ of an unknown type too.
     if (kind !== 'iq' || type === 'result' || type === 'error' || to === undefined) return
     // One unit more than the longest JID is kept: that is no JID.
-    const address = addressOf(copied(to.slice(0, longestJid + 1)))
+    const address = addressOf(detachedString(to.slice(0, longestJid + 1)))
     if (isOwnServer(address.text, this.jid)) return
-    if (!this.open.add(copied(short(id)), address)) this.hasForgotten = true
+    if (!this.open.add(detachedString(short(id)), address)) this.hasForgotten = true
   }
 
   /** Whether a result or an error answers a request; `unknown`: it may answer one that was forgotten. */
@@ -69,7 +69,7 @@ export class PendingIqs {
     if (kind !== 'iq' || (type !== 'result' && type !== 'error') || from === undefined) return
     const key = short(id)
     const asked = this.open.has(key) ? this.open.take(key, this.addressOf(from)) : undefined
-    if (asked !== undefined) this.answered.add(copied(key), asked)
+    if (asked !== undefined) this.answered.add(detachedString(key), asked)
   }
 
   private addressOf(from: string): Address {

@@ -9,7 +9,7 @@ interface Entry<M> {
   /** The relay that the session is on; `undefined`: its stream is lost. */
   readonly holder: M | undefined
   /** Milliseconds that it waits without a stream, and the time when that ends. */
-  readonly patience: number
+  readonly resumableFor: number
   readonly until: number
 }
 
@@ -28,11 +28,11 @@ export class ResumableSessions<M extends object> {
     this.ofAccount = ofAccount
   }
 
-  /** The server lets this session be resumed. `patience` in milliseconds. */
-  offer(key: string, bound: ResumableSession, holder: M, patience: number): void {
+  /** The server lets this session be resumed. `resumableFor` in milliseconds. */
+  offer(key: string, bound: ResumableSession, holder: M, resumableFor: number): void {
     this.withdraw(holder)
     this.forget(key)
-    this.entries.set(key, { bound, holder, patience, until: Number.POSITIVE_INFINITY })
+    this.entries.set(key, { bound, holder, resumableFor, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
   }
 
@@ -63,7 +63,7 @@ export class ResumableSessions<M extends object> {
     const entry = key === undefined ? undefined : this.entries.get(key)
     if (key === undefined || entry === undefined) return
     this.keys.delete(holder)
-    this.entries.set(key, { ...entry, holder: undefined, until: now + entry.patience })
+    this.entries.set(key, { ...entry, holder: undefined, until: now + entry.resumableFor })
     const { bare } = entry.bound
     const own = this.idleOf.get(bare) ?? new Set()
     this.idleOf.set(bare, own.add(key))

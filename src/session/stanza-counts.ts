@@ -200,7 +200,7 @@ export function isStreamManagement(nonza: Element): boolean {
 }
 
 /** Milliseconds that the server keeps a session whose stream is lost; it need not say (XEP-0198 section 3). */
-export function patienceOf(enabled: Element): number {
+export function resumableMilliseconds(enabled: Element): number {
   const max = parseCount(enabled.attrs.get('max')) ?? 3_600
   return Math.min(max, awayAtMost) * 1_000
 }

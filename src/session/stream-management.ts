@@ -10,7 +10,7 @@ import { parseCount } from './acks.ts'
 import type { Phase } from './negotiation.ts'
 import type { ResumableSession } from './resumable-session.ts'
 import { inlineResumeOf, withInlineResume, withManagement } from './sasl2.ts'
-import { enabledForClient, handledTooHigh, patienceOf, refusal, StanzaCounts } from './stanza-counts.ts'
+import { enabledForClient, handledTooHigh, refusal, resumableMilliseconds, StanzaCounts } from './stanza-counts.ts'
 import type { Streams } from './streams.ts'
 
 /** How far a session has come. Only the session writes it. */
@@ -186,7 +186,12 @@ export class StreamManagement {
     bound?.counts?.enabled(this.streams.stanzasToClient)
     if (bound === undefined || id === undefined || (resume !== 'true' && resume !== '1')) return
     this.resumable = true
-    this.streams.out.push({ effect: 'offer-resumption', key: keyOf(id, at), bound, patience: patienceOf(nonza) })
+    this.streams.out.push({
+      effect: 'offer-resumption',
+      key: keyOf(id, at),
+      bound,
+      resumableFor: resumableMilliseconds(nonza),
+    })
   }
 
   private find(asked: Element, authenticate: Element | undefined, at: Progress): void {
@@ -259,7 +264,7 @@ export class StreamManagement {
     this.resuming = undefined
     this.resumable = true
     streams.sendElement('client', wrap(owed.answer))
-    if (resuming.authenticate !== undefined) streams.out.push({ effect: 'admit' })
+    if (resuming.authenticate !== undefined) streams.out.push({ effect: 'authenticated' })
     streams.report({ report: 'resumption', outcome: 'resumed' })
     streams.out.push({ effect: 'take-over', key: resuming.key })
     return { session: found, owed: { client: owed.client, upstream: owed.upstream } }

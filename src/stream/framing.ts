@@ -22,7 +22,7 @@ export interface Framing {
   /** Applies these limits from now on. */
   limit(limits: XmlLimits): void
   /** Reads all complete items of a piece at once from now on: no item can change any more how the next bytes are to be read. */
-  settle(): void
+  readInBulk(): void
 }
 
 export type Wire = 'tcp' | 'websocket'
@@ -77,7 +77,7 @@ export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
       limits = changed
       reader.limits = changed
     },
-    settle() {
+    readInBulk() {
       reader.stepwise = false
     },
   }
@@ -164,7 +164,7 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
     limit(changed) {
       limits = changed
     },
-    settle: () => {},
+    readInBulk: () => {},
   }
 }
 

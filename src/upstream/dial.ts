@@ -32,7 +32,7 @@ export interface TlsAtMost {
 }
 
 /** Milliseconds until a connection attempt, with its TLS handshake, is given up. */
-const patience = 10_000
+const connectTimeout = 10_000
 
 /**
  * Makes one connection attempt; the function returned gives it up. Exactly one of the two callbacks is called, and none after
@@ -66,7 +66,7 @@ export function dial(
     socket.once('error', lost)
   })
   socket.once('error', lost)
-  const timer = setTimeout(() => settle('timeout'), patience)
+  const timer = setTimeout(() => settle('timeout'), connectTimeout)
   let settled = false
   function settle(reason: ConnectFailure | undefined, error?: Error): void {
     if (settled) return

@@ -27,8 +27,8 @@ function play(ledger: Ledger, step: string): void {
   else if (step === '>subscribe') ledger.asked(juliet)
   else if (step === '>unsubscribe') ledger.gaveUp(juliet)
   else if (step === 'elsewhere') ledger.askedElsewhere(juliet)
-  else if (step === 'subscribed') ledger.tookSubscribed(juliet)
-  else if (step === 'unsubscribed') ledger.tookUnsubscribed(juliet)
+  else if (step === 'subscribed') ledger.deliveredSubscribed(juliet)
+  else if (step === 'unsubscribed') ledger.deliveredUnsubscribed(juliet)
   else throw new Error(`no step: ${step}`)
 }
 

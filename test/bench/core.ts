@@ -70,7 +70,7 @@ function reader(from: Side) {
     Buffer.from(`<?xml version='1.0'?><stream:stream xmlns='${ns.client}' xmlns:stream='${ns.stream}' version='1.0'>`),
   )
   if (framing.next()?.item !== 'open') throw new Error('the stream header was not read')
-  framing.settle()
+  framing.readInBulk()
   return framing
 }
 

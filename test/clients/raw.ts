@@ -128,7 +128,7 @@ export class RawClient {
     const bound = child(result, 'bind', 'urn:ietf:params:xml:ns:xmpp-bind')
     this.jid = text(child(bound ?? result, 'jid', 'urn:ietf:params:xml:ns:xmpp-bind') ?? element('', ''))
     // Nothing begins again after this: what comes may be read in bulk.
-    this.framing.settle()
+    this.framing.readInBulk()
     return this
   }
 

@@ -6,7 +6,7 @@ import type { AccountNews } from '../../src/account/news.ts'
 import { Access } from '../../src/admin/access.ts'
 import { isProblem, readQuery } from '../../src/admin/query.ts'
 import type { RulesConfig } from '../../src/config/types.ts'
-import { eventsAtMost, Feed, feedParameters, viewersAtMost } from '../../src/console/feed.ts'
+import { eventParameters, eventsAtMost, LiveEvents, viewersAtMost } from '../../src/console/live-events.ts'
 import { overviewOf } from '../../src/console/overview.ts'
 import { type ConsoleOptions, consolePlugin } from '../../src/console/plugin.ts'
 import { UpstreamReachability } from '../../src/console/upstream-reachability.ts'
@@ -44,7 +44,7 @@ function sessionOf(id: number, more: Partial<SessionView> = {}): SessionView {
 
 interface House {
   readonly app: FastifyInstance
-  readonly feed: Feed
+  readonly liveEvents: LiveEvents
   readonly refused: () => number
   readonly metrics: Metrics
   readonly reach: UpstreamReachability
@@ -56,8 +56,8 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
   let refused = 0
   const metrics = new Metrics()
   const reach = new UpstreamReachability(() => 5_000)
-  const feed = new Feed(() => Date.UTC(2026, 0, 2, 3, 4, 5))
-  const house = { feed, metrics, reach, refused: () => refused, now: 0 }
+  const liveEvents = new LiveEvents(() => Date.UTC(2026, 0, 2, 3, 4, 5))
+  const house = { liveEvents, metrics, reach, refused: () => refused, now: 0 }
   const access = new Access({
     ...{ token: open ? undefined : token, address: '127.0.0.1', now: () => house.now },
   })
@@ -76,7 +76,7 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
   const bound = () => [{ name: 'clients', address: '::', port: 5_222 }]
   const app = fastify()
   await app.register(consolePlugin, {
-    ...{ access, feed, sessions, rules: settings, log: app.log, refused: () => refused++, now: () => house.now },
+    ...{ access, liveEvents, sessions, rules: settings, log: app.log, refused: () => refused++, now: () => house.now },
     names: { listeners: ['clients', 'web'], routes: ['im.example'] },
     overview: () =>
       overviewOf({ config, metrics, reach, since: 1_000, guarded: !open, time: () => 62_500, sessions, bound }),
@@ -470,9 +470,9 @@ async function view(t: Test, { app }: House, query = '', headers: Record<string,
 
 t.test('events as they come, and those before', async t => {
   const house = await made(t, { heartbeat: 5 })
-  const { feed } = house
+  const { liveEvents } = house
   const tell = (decision: string | undefined, more: Partial<Judged> = {}) =>
-    feed.report(judged(more), { ...about, decision })
+    liveEvents.report(judged(more), { ...about, decision })
   tell('id1')
   tell(undefined, { verdict: 'forward', said: [] })
   const viewer = await view(t, house)
@@ -499,14 +499,14 @@ t.test('events as they come, and those before', async t => {
 
 t.test('filters', async t => {
   const house = await made(t, { open: true })
-  const { feed } = house
+  const { liveEvents } = house
   const rows: [id: string, more: Partial<Judged>][] = [
     ['a', {}],
     ['b', { account: 'romeo@im.example', from: 'client', type: 'subscribe', verdict: 'forward', said: [] }],
     ['c', { contact: 'Nurse@IM.example', type: 'unsubscribed' }],
     ['d', { kind: 'iq', type: 'set', account: undefined, contact: undefined, verdict: 'reject', said: [] }],
   ]
-  for (const [decision, more] of rows) feed.report(judged(more), { ...about, decision })
+  for (const [decision, more] of rows) liveEvents.report(judged(more), { ...about, decision })
   const seen: [query: string, ids: string][] = [
     ['', 'a b c d'],
     ['account=Romeo@im.example', 'b'],
@@ -520,15 +520,15 @@ t.test('filters', async t => {
     ['account=nobody@im.example', ''],
   ]
   for (const [query, ids] of seen) {
-    const read = readQuery(parse(query), feedParameters)
+    const read = readQuery(parse(query), eventParameters)
     if (isProblem(read)) throw new Error(read.detail)
     const got: string[] = []
-    feed.join({ query: read, see: id => got.push(id) })?.()
+    liveEvents.join({ query: read, see: id => got.push(id) })?.()
     t.equal(got.join(' '), ids, query)
   }
   const viewer = await view(t, house, 'direction=outbound&type=subscribe')
-  feed.report(judged(), { ...about, decision: 'e' })
-  feed.report(judged({ from: 'client', type: 'subscribe' }), { ...about, decision: 'f' })
+  liveEvents.report(judged(), { ...about, decision: 'e' })
+  liveEvents.report(judged({ from: 'client', type: 'subscribe' }), { ...about, decision: 'f' })
   t.same(
     [...(await viewer.until('id: f')).matchAll(/^id: (\w)$/gm)].map(([, id]) => id),
     ['b', 'f'],
@@ -537,14 +537,14 @@ t.test('filters', async t => {
 
 t.test('bounds: what is kept, who looks, and who does not read', async t => {
   const house = await made(t, { heartbeat: 5 })
-  const { feed } = house
-  for (let n = 0; n < eventsAtMost + 10; n++) feed.report(judged(), { ...about, decision: `n${1_000 + n}` })
+  const { liveEvents } = house
+  for (let n = 0; n < eventsAtMost + 10; n++) liveEvents.report(judged(), { ...about, decision: `n${1_000 + n}` })
   const ids: string[] = []
-  const leave = feed.join({ query: new Map(), see: id => ids.push(id) })
+  const leave = liveEvents.join({ query: new Map(), see: id => ids.push(id) })
   t.same([ids.length, ids[0]], [eventsAtMost, 'n1010'])
   leave?.()
 
-  const leavers = Array.from({ length: viewersAtMost - 1 }, () => feed.join({ query: new Map(), see: () => {} }))
+  const leavers = Array.from({ length: viewersAtMost - 1 }, () => liveEvents.join({ query: new Map(), see: () => {} }))
   const slow = await view(t, house)
   await slow.until('n1509')
   const refused = await view(t, house)
@@ -553,7 +553,7 @@ t.test('bounds: what is kept, who looks, and who does not read', async t => {
   t.match(await refused.until('too many'), /"status":503/)
   // It reads no more: what the kernel takes for it is not endless.
   const long = 'x'.repeat(2_000)
-  for (let n = 0; n < 20_000; n++) feed.report(judged({ contact: long }), { ...about, decision: `o${n}` })
+  for (let n = 0; n < 20_000; n++) liveEvents.report(judged({ contact: long }), { ...about, decision: `o${n}` })
   await t.rejects(slow.ended(), 'it was let go')
   const next = await view(t, house)
   t.equal(next.response.status, 200, 'and there is room again')
@@ -586,7 +586,7 @@ t.test('and so does a logout, at once', async t => {
     ...{ method: 'POST', headers: { ...form, cookie: mine }, redirect: 'manual' },
   })
   await viewer?.ended()
-  house.feed.report(judged(), { ...about, decision: 'later' })
+  house.liveEvents.report(judged(), { ...about, decision: 'later' })
   t.match(await stays?.until('later'), 'id: later')
 })
 
@@ -649,12 +649,12 @@ t.test('what is known of an account, and since when', async t => {
 })
 
 t.test('a type that is none is told as it was sent, shortened', async t => {
-  const { feed } = await made(t)
+  const { liveEvents } = await made(t)
   const seen: string[] = []
-  feed.join({ query: new Map(), see: (_id, json) => seen.push(JSON.parse(json).spelled) })
+  liveEvents.join({ query: new Map(), see: (_id, json) => seen.push(JSON.parse(json).spelled) })
   for (const spelled of ['online', `${'😀'.repeat(30)}x`, 'y'.repeat(500), ''])
-    feed.report(judged({ type: 'other', spelled }), { ...about, decision: `d${seen.length}` })
-  feed.report(judged(), { ...about, decision: 'd9' })
+    liveEvents.report(judged({ type: 'other', spelled }), { ...about, decision: `d${seen.length}` })
+  liveEvents.report(judged(), { ...about, decision: 'd9' })
   t.same(seen, ['online', `${'😀'.repeat(30)}x`, `${'y'.repeat(40)}…`, '', null])
 })
 

@@ -15,7 +15,7 @@ export class Verdicts implements Watcher {
   }
 
   bytes(): void {}
-  took(): void {}
+  handled(): void {}
   fault(): void {}
   refused(): void {}
 

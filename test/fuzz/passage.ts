@@ -32,7 +32,7 @@ export function limitsOf(way: Way): XmlLimits {
 /** Reads a document to its end or its first error. A WebSocket message is never cut. */
 export function pass(bytes: Buffer, way: Way, limits: XmlLimits, cut: Cut = whole): Passage {
   const framing = makeFraming(way.wire, way.from, limits)
-  if (!cut.stepwise) framing.settle()
+  if (!cut.stepwise) framing.readInBulk()
   const items: StreamItem[] = []
   const events: string[] = []
   let said = ''

@@ -173,7 +173,7 @@ t.test('what else is told', async t => {
   gate.sent('client', 'iq', 'im.example')
   gate.sent('client', 'iq')
   gate.handshakeFailed('tcp-5223')
-  for (const microseconds of [1, 4, 4, 300, 2e6]) gate.took(microseconds / 1e6, 1)
+  for (const microseconds of [1, 4, 4, 300, 2e6]) gate.handled(microseconds / 1e6, 1)
   gate.report({ report: 'undecided', type: 'subscribed' }, { ...about, route: undefined })
   const scrape = await Scrape.of(gate)
   t.equal(scrape.sum('transport_bytes_total', { side: 'client', way: 'received' }), 320)
@@ -338,7 +338,7 @@ t.test('configured names are escaped', async t => {
 
 t.test('promtool has nothing against a scrape', async t => {
   const gate = made(t, ['im.example', '*'])
-  gate.took(0.000_01, 1)
+  gate.handled(0.000_01, 1)
   const scrape = await Scrape.of(gate)
   t.same(promtool(['check', 'metrics'], scrape.text), { status: 0, said: '' })
   t.not(promtool(['check', 'metrics'], scrape.text.replaceAll('_errors_total', '_errors')).status, 0, 'it looks')

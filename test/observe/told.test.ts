@@ -19,7 +19,7 @@ const authenticated = `${opened}
   -> upstream ~ PLAIN
   upstream: <success ${sasl}/>
   -> client ~ <success
-  -> admit
+  -> authenticated
   -> restart client
   -> restart upstream
   client: ${clientHeader}
@@ -38,7 +38,7 @@ const bound = `${authenticated}${binds}
   -> judged forward by none
   -> client ~ <jid>
   -> session-opened romeo@im.example/orchard
-  -> settle
+  -> negotiated
   -> recall romeo@im.example`
 const refused = (error: string) => `${authenticated}${binds}
   upstream: <iq type='error' id='b'>${error}</iq>

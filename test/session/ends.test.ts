@@ -85,7 +85,7 @@ for (const wire of wires) {
     `${authenticating}
     upstream: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire)}
@@ -325,7 +325,7 @@ for (const wire of wires) {
     `${authenticating}
     upstream: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire)}

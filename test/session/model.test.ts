@@ -89,7 +89,7 @@ class Connection {
         this.gate.accounts.tell(this.account, this, effect.news)
         return
       case 'offer-resumption':
-        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.patience)
+        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.resumableFor)
       case 'find-resumable':
         return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
       case 'take-over':

@@ -31,11 +31,11 @@ const tables: readonly (readonly [name: string, late: 'client' | 'server', ...St
 
 t.test('until when', async t => {
   for (const [name, late, ...steps] of tables) {
-    const patience = new NegotiationTimers(times, 0)
+    const timers = new NegotiationTimers(times, 0)
     for (const [turn, at, until] of steps) {
-      if (turn === 'fills') patience.fills()
-      else t.equal(patience.until(turn, at), until, `${name}: ${turn} at ${at}`)
+      if (turn === 'fills') timers.fills()
+      else t.equal(timers.until(turn, at), until, `${name}: ${turn} at ${at}`)
     }
-    t.equal(patience.late, late, `${name}: whose fault it is`)
+    t.equal(timers.late, late, `${name}: whose fault it is`)
   }
 })

@@ -23,7 +23,7 @@ const boundIq = (id: string, jid = 'romeo@im.example/orchard') =>
   `<iq id='${id}' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>${jid}</jid></bind></iq>`
 const taken = `
     -> session-opened romeo@im.example/orchard
-    -> settle
+    -> negotiated
     -> recall romeo@im.example
 `
 
@@ -233,7 +233,7 @@ for (const wire of wires) {
     -> upstream ~ mechanism
     upstream: <success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire, `to='second.example' version='1.0'`)}
@@ -255,7 +255,7 @@ for (const wire of wires) {
     -> upstream ~ PLAIN
     upstream: <success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire)}
@@ -374,7 +374,7 @@ for (const wire of wires) {
     }
     upstream: <success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     -> upstream ~ to="im.example"
@@ -401,7 +401,7 @@ for (const wire of wires) {
     -> upstream ~ PLAIN
     upstream: <success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     client: ${header(wire)}
@@ -429,7 +429,7 @@ for (const wire of wires) {
     -> upstream: <authenticate xmlns="urn:xmpp:sasl:2" mechanism="PLAIN"><bind xmlns="urn:xmpp:bind:0"><tag>x</tag><enable xmlns="urn:xmpp:carbons:2"/></bind></authenticate>
     upstream: ${boundInline(' ')}
     -> client: ${boundInline(' ').replace('</success>', `${failedSm('item-not-found')}</success>`)}
-    -> admit
+    -> authenticated
     ${taken}
     upstream: <stream:features/>
     -> client ~ features/>
@@ -450,7 +450,7 @@ for (const wire of wires) {
     ${authenticate(`<bind xmlns='urn:xmpp:bind:0'/>`, `<bind xmlns="urn:xmpp:bind:0"/>`)}
     upstream: ${boundInline(' ')}
     -> client: ${boundInline(' ')}
-    -> admit
+    -> authenticated
     ${taken}`,
   )
 
@@ -464,7 +464,7 @@ for (const wire of wires) {
     )}
     upstream: ${boundInline(token)}
     -> client: ${boundInline(token)}
-    -> admit
+    -> authenticated
     ${taken}`,
   )
 
@@ -482,7 +482,7 @@ for (const wire of wires) {
     -> upstream ~ <task-data
     upstream: <success ${sasl2}><authorization-identifier>romeo@im.example</authorization-identifier></success>
     -> client ~ <success
-    -> admit
+    -> authenticated
     upstream: <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>
     -> client ~ <bind
     client: ${bindIq('b1')}
@@ -638,7 +638,7 @@ for (const wire of wires) {
     -> judged forward by none
     -> client ~ <jid>
     -> session-opened \u2665@im.example/x
-    -> settle
+    -> negotiated
     -> recall \u2665@im.example
     client: <presence to='a@im.example' type='subscribe'/>
     -> judged forward by none
@@ -732,7 +732,7 @@ for (const wire of wires) {
     -> upstream ~ PLAIN
     upstream: \\n<success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream`,
   )

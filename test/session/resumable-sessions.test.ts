@@ -27,13 +27,13 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
     return known
   }
   const take = (step: string): string | undefined => {
-    const [word, a = '', b = '', patience] = step.split(' ')
+    const [word, a = '', b = '', milliseconds] = step.split(' ')
     switch (word) {
       case 'at':
         now = Number(a)
         return undefined
       case 'enter':
-        resumptions.offer(a, boundOf(a), holder(b), Number(patience))
+        resumptions.offer(a, boundOf(a), holder(b), Number(milliseconds))
         return undefined
       case 'lose':
         resumptions.suspend(holder(a), now)
@@ -83,7 +83,7 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
       ['find k', 'nothing'],
     ],
   ],
-  ['no patience at all', 10, [['enter k A 0'], ['find k', 'it'], ['lose A'], ['find k', 'nothing']]],
+  ['no time at all', 10, [['enter k A 0'], ['find k', 'it'], ['lose A'], ['find k', 'nothing']]],
   [
     'it is lost once: a second word of it changes nothing',
     10,
@@ -114,7 +114,7 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
     ],
   ],
   [
-    'taken, and lost again: its patience is the same, and begins again',
+    'taken, and lost again: its time is the same, and begins again',
     10,
     [
       ['enter k A 10'],

@@ -109,7 +109,7 @@ const goesOn = `
     -> resumption resumed
     -> take
     -> session-opened romeo@im.example/orchard
-    -> settle
+    -> negotiated
     -> recall romeo@im.example
     -> tell roster`
 const unknown = `
@@ -272,7 +272,7 @@ for (const wire of wires) {
     -> judged forward by none
     -> client ~ balcony
     -> session-opened romeo@im.example/balcony
-    -> settle
+    -> negotiated
     -> recall romeo@im.example
     -> upstream: <enable xmlns="urn:xmpp:sm:3" resume="true"/>
     -> judged forward by none
@@ -621,7 +621,7 @@ for (const wire of wires) {
       -> judged forward by none
       -> client ~ balcony
       -> session-opened romeo@im.example/balcony
-      -> settle
+      -> negotiated
       -> recall romeo@im.example
       ${says('m1')}
       ${enable}
@@ -809,7 +809,7 @@ for (const wire of wires) {
     )}
     upstream: <success ${sasl}/>
     -> client ~ <success
-    -> admit
+    -> authenticated
     -> restart client
     -> restart upstream
     -> upstream ~ to="im.example"
@@ -929,7 +929,7 @@ for (const wire of wires) {
     -> upstream ~ <response
     upstream: ${success('romeo@im.example', `<resumed xmlns="urn:xmpp:sm:3" previd="x1" h="1" location="evil.example"/>`)}
     -> client: ${success('romeo@im.example', `<resumed xmlns="urn:xmpp:sm:3" previd="x1" h="2"/>`)}
-    -> admit
+    -> authenticated
     ${goesOn}
     ${refusedPush('p1')}
     ${hears('g2')}
@@ -971,9 +971,9 @@ for (const wire of wires) {
     upstream: ${success('romeo@im.example/orchard', `${failure('item-not-found', undefined, 1)}<bound xmlns="urn:xmpp:bind:0"><enabled xmlns="urn:xmpp:sm:3" id="x2" location="evil.example:5222" max="100000" resume="true"/></bound>`)}
     -> resumption refused
     -> client: ${success('romeo@im.example/orchard', `${failure('item-not-found', undefined, 2)}<bound xmlns="urn:xmpp:bind:0"><enabled xmlns="urn:xmpp:sm:3" id="x2" max="86400" resume="true"/></bound>`)}
-    -> admit
+    -> authenticated
     -> session-opened romeo@im.example/orchard
-    -> settle
+    -> negotiated
     -> recall romeo@im.example
     -> keep for 86400000
     upstream: <stream:features/>
@@ -995,9 +995,9 @@ for (const wire of wires) {
       -> upstream ~ <bind xmlns="urn:xmpp:bind:0"><tag>x</tag><enable xmlns="urn:xmpp:sm:3" resume="true"/></bind>
       upstream: ${success('romeo@im.example/orchard', `<bound xmlns="urn:xmpp:bind:0">${granted}</bound>`)}
       -> client: ${success('romeo@im.example/orchard', `<bound xmlns="urn:xmpp:bind:0">${granted}</bound>`)}
-      -> admit
+      -> authenticated
       -> session-opened romeo@im.example/orchard
-      -> settle
+      -> negotiated
       -> recall romeo@im.example
       ${keeps ? '-> keep for 3600000' : ''}
       ${says('m1')}

@@ -188,7 +188,7 @@ t.test('messages stand alone, and nothing is read after an error', t => {
   t.equal(framing.takeRest().toString(), "<a xmlns='u'/><b xmlns='u'><c xmlns='u'/>")
   t.equal(framing.next(), undefined)
   framing.restart()
-  framing.settle()
+  framing.readInBulk()
   framing.push(Buffer.from(`<open xmlns='${framingNs}'/>`))
   t.equal(framing.next()?.item, 'open', 'a restart is a new open')
   t.end()
@@ -232,7 +232,7 @@ t.test('settled, many items are read from one push', t => {
   const framing = makeFraming('tcp', 'client', limits)
   framing.push(Buffer.from(`${header}<bind/>`))
   t.equal(framing.next()?.item, 'open')
-  framing.settle()
+  framing.readInBulk()
   framing.push(Buffer.from('<a/> <b c=">"/>'))
   const said = []
   for (let item = framing.next(); item !== undefined; item = framing.next()) said.push(say(item))

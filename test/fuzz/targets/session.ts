@@ -233,19 +233,19 @@ class Connection {
         this.listeners[effect.side].restart()
         this.securing.add(effect.side)
         return
-      case 'admit':
-        this.only('admit')
+      case 'authenticated':
+        this.only('authenticated')
         return this.framings.client.limit(clientLimits)
-      case 'settle':
-        this.only('settle')
-        for (const side of ['client', 'upstream'] as const) this.framings[side].settle()
+      case 'negotiated':
+        this.only('negotiated')
+        for (const side of ['client', 'upstream'] as const) this.framings[side].readInBulk()
         return
       case 'join-account':
         this.only('recall')
         this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.gate.accounts.attach(effect.account, this) })
       case 'offer-resumption':
-        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.patience)
+        return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.resumableFor)
       case 'find-resumable':
         return this.receive({ event: 'resumable-found', found: this.gate.resumptions.find(effect.key, 0) })
       case 'take-over':

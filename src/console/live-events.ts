@@ -45,7 +45,7 @@ export type Direction = (typeof directions)[number]
 /** No rule has spoken. */
 const nobody = 'none'
 
-export const feedParameters = {
+export const eventParameters = {
   account: 'jid',
   contact: 'jid',
   type: metrics.stanzas.labels.type,
@@ -67,7 +67,7 @@ export interface Viewer {
   see(id: string, json: string): void
 }
 
-export class Feed implements Watcher {
+export class LiveEvents implements Watcher {
   readonly stanzas = 'decisions'
   private readonly time: () => number
   private readonly kept: FeedEvent[] = []
@@ -145,7 +145,7 @@ function shortened(jid: string | undefined): string | null {
 
 function isWanted(event: FeedEvent, query: Query): boolean {
   for (const [name, values] of query) {
-    const own = event[name as keyof typeof feedParameters]
+    const own = event[name as keyof typeof eventParameters]
     const value = name === 'account' || name === 'contact' ? own && (foldBare(own) ?? own) : own
     if (value === null || !values.includes(value)) return false
   }

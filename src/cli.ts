@@ -10,6 +10,7 @@ import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/table.ts'
 import { probeWords } from './upstream/probe.ts'
 import { version } from './version.ts'
+import { fastPath } from './xml/reader.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
 
@@ -33,6 +34,7 @@ const helps: Readonly<Record<string, string>> = {
   stanzagate serve --config FILE
 
   -c, --config FILE   the configuration, YAML or JSON
+      --no-fast-path  parse and write every stanza anew, also those in the plainest spelling; slower, and the same for client and server
 
 Warnings of the configuration, and upstreams that are not reached, are logged; the gate starts all the same.
 SIGTERM, SIGINT: streams end with system-shutdown (limits.drain), exit status 0; a second one ends the process at once.
@@ -66,17 +68,20 @@ async function main(args: readonly string[]): Promise<number> {
   if (command !== 'serve' && command !== 'check')
     throw new UsageError(`there is no command '${command}': serve, check, doctor or explain`)
   if (rest.length > 0) throw new UsageError(`'${rest.join(' ')}' is too much`)
+  if (values['no-fast-path'] && command !== 'serve') throw new UsageError('--no-fast-path belongs to serve')
   if (values.config === undefined) throw new UsageError(`${command} needs --config FILE`)
   const { config: file } = values
   const names = rules.map(rule => rule.name)
   const read = () => readWith(file, names)
   const { config, warnings } = read()
+  fastPath.isOn = !values['no-fast-path']
   return command === 'check' ? tell(file, config, warnings) : serve(config, warnings, read)
 }
 
 function parse(args: readonly string[]) {
   const options = {
     config: { type: 'string', short: 'c' },
+    'no-fast-path': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'V' },
   } as const

@@ -7,6 +7,8 @@ import { type Proxy as Running, startProxy as start } from './proxy.ts'
 import type { Watcher } from './relay/watcher.ts'
 import type { Rule } from './rules/rule.ts'
 import { rules } from './rules/table.ts'
+import type { Stanza } from './stanza/stanza.ts'
+import { plainElement } from './xml/source-element.ts'
 
 const builtIn: ReadonlySet<string> = new Set(rules.map(rule => rule.name))
 /** A rule's name is also a key of the configuration and the value of a label. */
@@ -38,7 +40,7 @@ export async function startProxy(config: ConfigFile, options: StartOptions = {})
     const { rules } = reading.config
     return ownRules.length === 0
       ? reading
-      : { ...reading, config: { ...reading.config, rules: { ...rules, own: ownRules } } }
+      : { ...reading, config: { ...reading.config, rules: { ...rules, own: ownRules.map(withPlainElements) } } }
   }
   const reading = read(config)
   const proxy = await start(reading.config, watchers, {}, reread && (() => read(reread())))
@@ -49,7 +51,30 @@ export async function startProxy(config: ConfigFile, options: StartOptions = {})
 /** The options of the plugin, checked. */
 export function pluginConfig<Options extends PluginFile>(options: Options, ownRules: readonly Rule[] = []) {
   const config = pluginConfigFrom(options, keysWith(ownRules))
-  return ownRules.length === 0 ? config : { ...config, rules: { ...config.rules, own: ownRules } }
+  return ownRules.length === 0
+    ? config
+    : { ...config, rules: { ...config.rules, own: ownRules.map(withPlainElements) } }
+}
+
+/** The gate's own elements make their children when they are asked for. A program's rule gets objects that it may also spread. */
+function withPlainElements(rule: Rule): Rule {
+  const plain = (stanza: Stanza): Stanza => ({
+    ...stanza,
+    get element() {
+      return plainElement(stanza.element)
+    },
+  })
+  const { name, clause, about, isNeededToObserve = false } = rule
+  const judge: Rule['judge'] = (stanza, facts) => rule.judge(plain(stanza), facts)
+  if (rule.repair === undefined) return { name, clause, about, isNeededToObserve, judge }
+  return {
+    name,
+    clause,
+    about,
+    isNeededToObserve,
+    judge,
+    repair: (stanza, facts) => rule.repair?.(plain(stanza), facts),
+  }
 }
 
 /** The rules that a configuration may name. Throws `ConfigError` when a name of the program's own rules cannot be used. */

@@ -166,7 +166,7 @@ class Theatre {
   private perform(effect: Effect): void {
     switch (effect.effect) {
       case 'send': {
-        const text = this.framings[effect.to].write(effect.item)
+        const text = doubleQuoted(this.framings[effect.to].write(effect.item))
         const line = effect.to === 'client' && this.wire === 'websocket' ? text.replace(declared, '$1') : text
         if (line !== '') this.said.push(`${effect.to}: ${line === ' ' ? '(white space)' : line}`)
         return
@@ -444,4 +444,9 @@ export function boundWithRoster(wire: Wire, items = '', ver?: string): string {
     -> tell roster
     -> client ~ id="r1"
   `
+}
+
+/** Attributes between double quotes: what the gate passes on as it was read may have single ones. */
+export function doubleQuoted(text: string): string {
+  return text.replaceAll(/='([^'"<>]*)'(?=[^<>]*>)/g, '="$1"')
 }

@@ -5,7 +5,7 @@
 
 import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '../stream/limits.ts'
 import type { Pace } from '../transport/token-bucket.ts'
-import type { XmlLimits } from '../xml/reader.ts'
+import type { XmlLimits } from '../xml/limits.ts'
 
 export interface Limits {
   /** Of one element of a client that has not authenticated. */

@@ -1,5 +1,6 @@
 import { ns } from '../stream/namespaces.ts'
 import { type Element, withAttrs } from '../xml/element.ts'
+import { SourceElement } from '../xml/source-element.ts'
 
 export const kinds = ['message', 'presence', 'iq'] as const
 export type Kind = (typeof kinds)[number]
@@ -26,6 +27,10 @@ export function kindOf({ ns: uri, name }: Element): Kind | undefined {
 /** The stanza that an element is, or `undefined` for a nonza. */
 export function stanzaOf(element: Element): Stanza | undefined {
   if (element.ns !== ns.client || !isKind(element.name)) return undefined
+  if (element instanceof SourceElement) {
+    const { type, to, from, id } = element.common
+    return { kind: element.name, element, type, to, from, id }
+  }
   const { attrs } = element
   return {
     kind: element.name,

@@ -3,7 +3,7 @@
  * document. Nothing above this file knows the difference.
  */
 import { type Element, element } from '../xml/element.ts'
-import { type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
+import { plainDocument, type XmlFault, type XmlItem, type XmlLimits, XmlReader } from '../xml/reader.ts'
 import { quoted, type WriteContext, write } from '../xml/writer.ts'
 import type { Header, Side, StreamError, StreamItem } from './item.ts'
 import { ns } from './namespaces.ts'
@@ -171,6 +171,8 @@ export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing 
 /** RFC 7395 section 3.3.3: a message is one whole document and begins with '<'. */
 function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): StreamItem {
   if (message[0] !== 0x3c) return { item: 'error', condition: 'not-well-formed', text: "a message begins with '<'" }
+  const plain = plainDocument(message, ns.stream, limits)
+  if (plain !== undefined) return messageElement(plain)
   const reader = new XmlReader({ level: 0, limits, relayed: from === 'upstream' })
   reader.push(message)
   reader.finish()
@@ -178,14 +180,18 @@ function messageItem(message: Uint8Array, from: Side, limits: XmlLimits): Stream
   const second = reader.next()
   if (second?.xml === 'error') return { item: 'error', condition: faults[second.fault], text: second.text }
   if (item?.item !== 'element') return item ?? { item: 'error', condition: 'not-well-formed', text: 'an empty message' }
-  const { name, ns: uri, attrs } = item.element
-  if (uri === ns.framing && name === 'open') return { item: 'open', header: attrs }
+  return messageElement(item.element)
+}
+
+function messageElement(element: Element): StreamItem {
+  const { name, ns: uri } = element
+  if (uri === ns.framing && name === 'open') return { item: 'open', header: element.attrs }
   if (uri === ns.framing && name === 'close') return { item: 'close' }
   // RFC 7395 section 3.3.2: the framing elements in another namespace.
   if (uri !== ns.framing && (name === 'open' || name === 'close'))
     return { item: 'error', condition: 'invalid-namespace' }
   if (uri === ns.stream && name === 'stream') return { item: 'error', condition: 'invalid-namespace' }
-  return item
+  return { item: 'element', element }
 }
 
 /**

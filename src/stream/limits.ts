@@ -1,4 +1,4 @@
-import type { XmlLimits } from '../xml/reader.ts'
+import type { XmlLimits } from '../xml/limits.ts'
 
 /**
  * Limits before a client has authenticated: the size that Prosody and ejabberd allow, and a depth that no SASL exchange or form

@@ -6,6 +6,8 @@ export interface Element {
   /** Keys: the local name, `xml:lang` and its like, or `{uri}local` for any other namespace. */
   readonly attrs: ReadonlyMap<string, string>
   readonly children: readonly Node[]
+  /** Of an element that keeps the text of its content (source-element.ts): the same with these attributes. */
+  withAttrs?(attrs: ReadonlyMap<string, string>): Element
 }
 
 export type Node = Element | string
@@ -50,9 +52,9 @@ export function withAttrs(from: Element, changes: Readonly<Record<string, string
     if (value === undefined) attrs.delete(name)
     else attrs.set(name, value)
   }
-  return { ...from, attrs }
+  return from.withAttrs?.(attrs) ?? { name: from.name, ns: from.ns, attrs, children: from.children }
 }
 
-export function withChildren(from: Element, children: readonly Node[]): Element {
-  return { ...from, children }
+export function withChildren({ name, ns, attrs }: Element, children: readonly Node[]): Element {
+  return { name, ns, attrs, children }
 }

@@ -5,12 +5,14 @@
  * - size, depth, elements, attributes and names are limited (saxes has no limits, and its namespace look-up is O(depth));
  * - U+FEFF at the start is text like any other (RFC 6120 section 11.6): saxes would skip it;
  * - after the first error the parser object is dropped: it would go on from the middle of a token.
+ * An element in the plainest spelling is not given to saxes: canonical.ts finds its end, and it is passed on as its text.
  * White space between elements is not given to saxes, which would keep it until the next tag. Nor is white space before a
  * stream's header: it is left over from the stream before (a line break behind `<auth/>`), and XML forbids it before a
  * declaration. The result does not depend on how the bytes were cut, except for the number of `whitespace` items in a row or
  * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
 import type { SaxesTagNS } from 'saxes'
+import { foundElement, incomplete, isPlainNamespace, type Surroundings, scanElement } from './canonical.ts'
 import type { Element, Node } from './element.ts'
 import { EventParser } from './event-parser.ts'
 import {
@@ -24,10 +26,12 @@ import {
   unpadded,
   type XmlFault,
 } from './expat-checks.ts'
+import type { XmlLimits } from './limits.ts'
 import { RewriteGrowth } from './rewrite-growth.ts'
 import { Utf8 } from './utf8.ts'
 
 export type { XmlFault } from './expat-checks.ts'
+export type { XmlLimits } from './limits.ts'
 
 export type XmlItem =
   /** The root's start tag; `content` is the default namespace it declares, `undefined` when it declares none. */
@@ -39,22 +43,6 @@ export type XmlItem =
   | { readonly xml: 'close' }
   /** The last item: nothing is read after it. */
   | { readonly xml: 'error'; readonly fault: XmlFault; readonly text: string }
-
-export interface XmlLimits {
-  /** Bytes of one element below the root, from the `<` of its start tag to the `>` of its end tag. */
-  readonly bytes: number
-  /** Elements within one, itself included. */
-  readonly elements: number
-  readonly depth: number
-  /** Attributes of one start tag, namespace declarations included. */
-  readonly attributes: number
-  /** UTF-16 units of the name of an element or attribute, prefix included. */
-  readonly nameLength: number
-  /** UTF-16 units of one start tag, from its `<` to its `>`. */
-  readonly startTag: number
-  /** Bytes of white space in a row between elements; left out: any number. */
-  readonly blank?: number
-}
 
 /** The namespaces that one open element declares: as saxes has them, and, by prefix, those whose value saxes has trimmed. */
 interface Scope {
@@ -69,6 +57,15 @@ export interface XmlReaderOptions {
   /** A server's stream: what it relays was accepted by the server and must reach the client. Names and namespaces are not checked. */
   readonly relayed?: boolean
 }
+
+/**
+ * Whether elements that canonical.ts accepts are taken as it finds them. The result is the same without it; tests and
+ * `stanzagate serve --no-fast-path` switch it off.
+ */
+export const fastPath = { isOn: true }
+
+/** UTF-16 units of an element that is not complete and is kept for canonical.ts; what is longer is read as it comes. */
+const keptAtMost = 4_096
 
 /**
  * saxes looks for a namespace in all open elements: an element, and an attribute with a prefix, costs as many steps as it is
@@ -110,6 +107,10 @@ export class XmlReader {
 
   /** The default namespace that the root declares. */
   private content: string | undefined
+  /** What surrounds the elements below the root; `undefined`: canonical.ts is not asked. */
+  private surroundings: Surroundings | undefined
+  /** `text` begins an element that is not complete. */
+  private isKept = false
   private readonly stack: Growing[] = []
   /** An element whose end saxes has reported; it counts unless saxes refuses its end tag. */
   private ended: XmlItem | undefined
@@ -147,7 +148,7 @@ export class XmlReader {
 
   /** Bytes of an element that was begun and not ended. */
   get pending(): number {
-    return this.bytes
+    return this.bytes + (this.isKept ? this.bytesOf(this.text) : 0)
   }
 
   push(bytes: Uint8Array): void {
@@ -182,6 +183,7 @@ export class XmlReader {
   takeRest(): Buffer {
     const rest = Buffer.concat([Buffer.from(this.text), this.utf8.takeRest()])
     this.text = ''
+    this.isKept = false
     return rest
   }
 
@@ -189,7 +191,10 @@ export class XmlReader {
   private advance(): boolean {
     if (this.level === 1 && this.prolog?.length === 0) this.text = this.text.replace(/^[ \t\r\n]+/, '')
     if (this.text === '') return false
-    if (this.isBetweenItems()) return this.skipWhitespace()
+    if (this.isBetweenItems()) {
+      if (this.text.charCodeAt(0) !== 0x3c) return this.skipWhitespace()
+      if (this.surroundings !== undefined && this.takeCanonical(this.surroundings)) return !this.isKept
+    }
     const piece = this.takePiece()
     if (this.prolog === undefined) this.readPiece(piece)
     else this.readProlog(piece, this.prolog)
@@ -219,12 +224,28 @@ export class XmlReader {
   }
 
   private isBetweenItems(): boolean {
-    return (
-      this.level === 1 &&
-      this.stack.length === 1 &&
-      this.boundary === this.start + this.piece.length &&
-      this.text[0] !== '<'
-    )
+    return this.level === 1 && this.stack.length === 1 && this.boundary === this.start + this.piece.length
+  }
+
+  /** Takes the elements of the plain spelling that the text begins with, one of them if it is read tag by tag. */
+  private takeCanonical(surroundings: Surroundings): boolean {
+    const { text, limits } = this
+    let at = 0
+    let end = scanElement(text, at, surroundings, limits)
+    while (end > at && (this.isAscii || Buffer.byteLength(text.slice(at, end)) <= limits.bytes)) {
+      this.queue.push({ xml: 'element', element: foundElement(), prefix: '' })
+      at = end
+      if (this.stepwise || at === text.length || text.charCodeAt(at) !== 0x3c) break
+      end = scanElement(text, at, surroundings, limits)
+    }
+    this.blank = 0
+    this.text = text.slice(at)
+    this.isKept = end === incomplete && this.text.length <= keptAtMost && this.bytesOf(this.text) <= limits.bytes
+    return at > 0 || this.isKept
+  }
+
+  private bytesOf(text: string): number {
+    return this.isAscii ? text.length : Buffer.byteLength(text)
   }
 
   private skipWhitespace(): boolean {
@@ -239,6 +260,7 @@ export class XmlReader {
 
   /** White space at the end of a piece is kept until it is known whether it stands between elements. */
   private takePiece(): string {
+    this.isKept = false
     const step = this.stepwise || this.prolog !== undefined ? this.text.indexOf('>') + 1 : 0
     const piece = step === 0 ? this.text : this.text.slice(0, step)
     let end = piece.length
@@ -341,6 +363,7 @@ export class XmlReader {
   private fail(fault: XmlFault, text: string): true {
     this.parser = undefined
     this.text = ''
+    this.isKept = false
     this.queue.push({ xml: 'error', fault, text })
     return true
   }
@@ -446,9 +469,17 @@ export class XmlReader {
     this.prolog = undefined
     if (this.level === 0) return
     this.content = tag.ns['']
+    if (fastPath.isOn) this.surroundings = this.surroundingsIn(ns)
     this.checkSize(position)
     this.endItem(position)
     this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: this.content })
+  }
+
+  private surroundingsIn(root: string): Surroundings | undefined {
+    const { content } = this
+    if (content === undefined || content === '') return { content: undefined, root }
+    // saxes has trimmed the namespace of a relayed stream: then that of the elements is another.
+    return isPlainNamespace(content) && this.resolve('', content) === content ? { content, root } : undefined
   }
 
   /** The attributes of the present start tag, with the namespaces of prefixes in their keys. */
@@ -565,6 +596,19 @@ export class XmlReader {
     this.boundary = position
     this.bytes = 0
   }
+}
+
+/**
+ * The element that a document is, if canonical.ts accepts it and it is not of the namespace `root`; `undefined`: a reader of level 0 must
+ * look at it.
+ */
+export function plainDocument(bytes: Uint8Array, root: string, limits: XmlLimits): Element | undefined {
+  if (!fastPath.isOn || bytes.byteLength > limits.bytes) return undefined
+  const utf8 = new Utf8()
+  const text = utf8.decode(bytes)
+  if (utf8.bad || utf8.unfinished) return undefined
+  const surroundings = { content: undefined, root }
+  return scanElement(text, 0, surroundings, limits) === text.length ? foundElement() : undefined
 }
 
 function isSpace(code: number): boolean {

@@ -1,4 +1,5 @@
 import type { Element } from './element.ts'
+import { ReattributedElement, SourceElement } from './source-element.ts'
 
 /** What is already declared where an element is written. */
 export interface WriteContext {
@@ -19,6 +20,7 @@ export interface WriteContext {
  */
 export function write(element: Element, around: WriteContext): string {
   const { content, bound } = around
+  if (element instanceof SourceElement) return element.within(content)
   const prefix = prefixOf(element.ns, bound)
   const isBound = prefix !== undefined
   const name = isBound ? `${prefix}:${element.name}` : element.name
@@ -45,6 +47,8 @@ export function write(element: Element, around: WriteContext): string {
       out += ` ${prefix}:${key.slice(end + 1)}=${quoted(value)}`
     } else out += ` ${key}=${quoted(value)}`
   }
+  if (element instanceof ReattributedElement)
+    return element.content === '' ? `${out}/>` : `${out}>${element.content}</${name}>`
   if (element.children.length === 0) return `${out}/>`
   out += '>'
   const within = inside === content ? around : { ...around, content: inside }

@@ -22,6 +22,8 @@ export interface Result {
   readonly versions: { readonly node: string; readonly expat: string }
   /** Elements that were forwarded, each written, read again and compared. */
   readonly elements: number
+  /** Those of them that canonical.ts has accepted. */
+  readonly plain: number
   /** By way and class; every pair is there. */
   readonly counts: Readonly<Record<string, Readonly<Record<Class, number>>>>
   readonly findings: readonly Finding[]
@@ -37,10 +39,11 @@ export async function campaign({ seed, documents, workers, progress }: CampaignO
     ways.map(({ name }) => [name, Object.fromEntries(classNames.map(each => [each, 0])) as Record<Class, number>]),
   )
   const findings: Finding[] = []
-  let [done, elements] = [0, 0]
+  let [done, elements, plain] = [0, 0, 0]
   const take = (batch: Batch) => {
     done += batch.documents
     elements += batch.elements
+    plain += batch.plain
     findings.push(...batch.findings)
     for (const [key, count] of Object.entries(batch.counts)) {
       const [way, found] = key.split('\t') as [string, Class]
@@ -58,6 +61,7 @@ export async function campaign({ seed, documents, workers, progress }: CampaignO
     seconds: (performance.now() - begun) / 1000,
     versions: { node: process.version, expat: oracleVersion() ?? 'none' },
     elements,
+    plain,
     counts,
     findings: findings.map(found => ({ ...found, bytes: Buffer.from(found.bytes) })),
   }
@@ -89,7 +93,7 @@ export function findingsOf(result: Result): number {
 
 /** The result as lines for people; a finding with what makes it again. */
 export function report(result: Result): string[] {
-  const { seed, documents, seconds, workers, versions, elements, counts, findings } = result
+  const { seed, documents, seconds, workers, versions, elements, plain, counts, findings } = result
   const names = ways.map(({ name }) => name)
   const row = (title: string, cells: readonly (string | number)[]) =>
     `${title.padEnd(74)}${cells.map(cell => String(cell).padStart(22)).join('')}`
@@ -97,7 +101,7 @@ export function report(result: Result): string[] {
   return [
     `seed ${seed}, ${documents} documents, ${seconds.toFixed(1)} s (${rate} a second, ${workers} threads)`,
     `Node ${versions.node}, ${versions.expat}`,
-    `${elements} elements were forwarded, written again, and read again by both`,
+    `${elements} elements were forwarded, written again, and read again by both; ${plain} of them by the fast path`,
     row('', names),
     ...classNames.map(each =>
       row(

@@ -12,6 +12,19 @@ const client = [
   `<a xmlns:q='urn:q'><q:b xmlns:q='urn:r' q:c=''/><q:b q:c='1' xml:space='preserve'>]]&gt;</q:b></a>`,
 ].map(text => Buffer.from(text))
 
+/** Spelled as canonical.ts takes it: damaged in one character, they are at its border. */
+const plain = [
+  `<message to='a@b/c' type='chat' id='1'><body>h &amp; i > é 😀 ]</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`,
+  `<presence from="a@b/c" xml:lang="en"><show>away</show><c xmlns="u:c" hash="sha-1" ver="a&lt;'="/><x xmlns='u:x'><x xmlns='jabber:client'/></x></presence>`,
+  `<iq type='result' id="2" ><query xmlns='jabber:iq:roster' ver=''><item jid='c@d' name="A 'B'"><group>x y\n</group></item><item/></query></iq>`,
+  `<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='1' /><message></message>`,
+  `<a><a><a b='1'><a></a></a>\t</a></a>`,
+].map(text => Buffer.from(text))
+
+const characters = [
+  ...`<>/'"&;=: ]![?-x\t\n\r\u0000\u001f\u007f\u0085\u00a0\ufeff\ufffd\ufffe\uffff\u{10ffff}é1._&`,
+].map(character => Buffer.from(character))
+
 /** What only a server says. */
 const server = [
   ...client,
@@ -128,6 +141,7 @@ const messages = [
 /** One document of a way: the first bytes of a stream, or one message. About one in nine is left as it was. */
 export function documentOf(way: Way, random: Random): Buffer {
   if (way.wire === 'websocket') {
+    if (random(4) === 0) return nearlyPlain(random, ` xmlns='jabber:client'`)
     const message = random(2) === 0 ? one(messages, random) : one(client, random)
     return random(9) === 0 ? message : edited(message, client, random)
   }
@@ -140,9 +154,25 @@ export function documentOf(way: Way, random: Random): Buffer {
     // The header too is hostile.
     case 1:
       return edited(Buffer.concat([header, content]), models, random)
+    case 2:
+    case 3:
+      return Buffer.concat([header, nearlyPlain(random)])
     default:
       return Buffer.concat([header, edited(content, models, random)])
   }
+}
+
+/** One or two plain elements with up to two characters changed; `declared` is put into the first start tag. */
+export function nearlyPlain(random: Random, declared = ''): Buffer {
+  const model = one(plain, random)
+  const name =
+    declared === '' || model.includes('<r xmlns') ? 0 : model.findIndex(byte => byte === 0x20 || byte === 0x3e)
+  let bytes = name === 0 ? model : spliced(model, name, Buffer.from(declared), 0)
+  for (let count = random(3); count > 0; count--) {
+    const at = place(bytes, random)
+    bytes = spliced(bytes, at, random(4) === 0 ? nothing : one(characters, random), random(2))
+  }
+  return declared === '' && random(2) === 0 ? Buffer.concat([bytes, one(plain, random)]) : bytes
 }
 
 /** What follows a client's stream header, damaged in one to four places. */

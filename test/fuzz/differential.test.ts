@@ -52,5 +52,6 @@ t.test(`nothing that is forwarded is read otherwise (seed ${seed})`, async t => 
   t.equal(result.documents, documents)
   t.equal(findingsOf(result), 0, 'no finding')
   t.ok(result.elements > documents / 4, 'many documents are more than a refusal')
+  t.ok(result.plain > result.elements / 4, 'many elements take the fast path')
   t.ok(total(result, 'refused') > documents / 50, 'saxes and libexpat are told apart')
 })

@@ -8,6 +8,7 @@ import { ns } from '../../src/stream/namespaces.ts'
 import type { Element } from '../../src/xml/element.ts'
 import { documentOf } from './damage.ts'
 import { eventsOf } from './events.ts'
+import { passSlowly, plainElements } from './fast-path.ts'
 import type { Answer, Oracle, Question } from './oracle.ts'
 import { elementsOf, limitsOf, type Passage, pass, randomCut, tightLimits } from './passage.ts'
 import { randomOf } from './random.ts'
@@ -24,6 +25,7 @@ export const classes = {
   written: { finding: true, text: 'what we wrote is read otherwise by libexpat' },
   roundTrip: { finding: true, text: 'what we wrote is read otherwise by us' },
   chunked: { finding: true, text: 'read otherwise in pieces' },
+  fast: { finding: true, text: 'read otherwise without the fast path' },
   crash: { finding: true, text: 'an exception' },
 } as const
 export type Class = keyof typeof classes
@@ -31,8 +33,9 @@ export type Class = keyof typeof classes
 export interface Judged {
   readonly document: number
   readonly class: Class
-  /** Elements that were forwarded. */
+  /** Elements that were forwarded, and those of them that canonical.ts has accepted. */
   readonly elements: number
+  readonly plain: number
 }
 
 /** One document, read. */
@@ -43,6 +46,8 @@ interface Case {
   readonly passage: Passage
   /** In pieces it was read as the whole was. */
   readonly isSame: boolean
+  /** So it was by saxes alone. */
+  readonly isSameSlowly: boolean
   readonly elements: readonly Element[]
 }
 
@@ -74,7 +79,8 @@ function read(seed: number, document: number, given: Buffer | undefined): Case |
   try {
     const passage = pass(bytes, way, limits)
     const isSame = pass(bytes, way, limits, randomCut(random)).said === passage.said
-    return { document, way, bytes, passage, isSame, elements: elementsOf(passage) }
+    const isSameSlowly = passSlowly(bytes, way, limits).said === passage.said
+    return { document, way, bytes, passage, isSame, isSameSlowly, elements: elementsOf(passage) }
   } catch {
     return undefined
   }
@@ -98,12 +104,17 @@ export class Differential {
     const classes = new Map<number, Class>()
     for (const [i, answer] of (await answers).entries()) {
       const one = whole[i] as Case
-      const found = one.isSame ? compared(one, answer) : 'chunked'
+      const found = one.isSame ? (one.isSameSlowly ? compared(one, answer) : 'fast') : 'chunked'
       classes.set(one.document, isFinding(found) ? found : (wrong.get(one.document) ?? found))
     }
     const judged = cases.map((one, i): Judged => {
       const document = documents[i] as number
-      return { document, class: classes.get(document) ?? 'crash', elements: one?.elements.length ?? 0 }
+      return {
+        document,
+        class: classes.get(document) ?? 'crash',
+        elements: one?.elements.length ?? 0,
+        plain: plainElements(one?.elements),
+      }
     })
     return given === undefined ? Promise.all(judged.map(each => this.followed(each))) : judged
   }

@@ -21,6 +21,7 @@ export interface Finding {
 export interface Batch {
   readonly documents: number
   readonly elements: number
+  readonly plain: number
   /** By the way's name and the class, tab between. */
   readonly counts: Readonly<Record<string, number>>
   readonly findings: readonly Finding[]
@@ -39,14 +40,16 @@ async function work({ seed, documents, worker, workers }: Share, say: (batch: Ba
     const counts: Record<string, number> = {}
     const findings: Finding[] = []
     let elements = 0
+    let plain = 0
     for (const judged of await differential.judge(numbers)) {
       const key = `${wayOf(judged.document).name}\t${judged.class}`
       counts[key] = (counts[key] ?? 0) + 1
       elements += judged.elements
+      plain += judged.plain
       if (!isFinding(judged.class) || ++shown > shownAtMost) continue
       findings.push({ document: judged.document, class: judged.class, bytes: await differential.minimal(judged) })
     }
-    say({ documents: numbers.length, elements, counts, findings })
+    say({ documents: numbers.length, elements, plain, counts, findings })
   }
   // One is read here while libexpat reads another.
   const pending: Promise<void>[] = []

@@ -27,7 +27,8 @@ import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src
 import { makeFraming } from '../../src/stream/framing.ts'
 import type { Side } from '../../src/stream/item.ts'
 import { clientLimits } from '../../src/stream/limits.ts'
-import { clientHeader } from '../playbook.ts'
+import { withAttrs } from '../../src/xml/element.ts'
+import { clientHeader, doubleQuoted } from '../playbook.ts'
 
 type Row = readonly [side: Side, xml: string, expected: string]
 
@@ -74,7 +75,7 @@ function read(xml: string): Stanza {
 
 function text(stanza: Stanza): string {
   const framing = makeFraming('tcp', 'client', clientLimits)
-  return framing.write({ item: 'element', element: stanza.element })
+  return doubleQuoted(framing.write({ item: 'element', element: stanza.element }))
 }
 
 function said(verdict: Verdict | undefined): string {
@@ -559,8 +560,8 @@ const over = (name: string, verdict: (stanza: Stanza) => Verdict | undefined): R
 })
 const marks = (mark: string) =>
   over(`marks-${mark}`, ({ element }) => {
-    const attrs = new Map(element.attrs).set('id', `${element.attrs.get('id') ?? ''}${mark}`)
-    return { verdict: 'forward', stanza: stanzaOf({ ...element, attrs }) as Stanza }
+    const marked = withAttrs(element, { id: `${element.attrs.get('id') ?? ''}${mark}` })
+    return { verdict: 'forward', stanza: stanzaOf(marked) as Stanza }
   })
 const refuses = over('refuses', () => ({ verdict: 'reject', error: { condition: 'bad-request' } }))
 const drops = over('drops', () => ({ verdict: 'drop' }))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { XmlLimits } from '../../src/xml/reader.ts'
+import type { XmlLimits } from '../../src/xml/limits.ts'
 import { XmlReader } from '../../src/xml/reader.ts'
 import { damaged } from '../fuzz/damage.ts'
 import { type Cut, cuts, header, limits, lines, read, seeded } from './reading.ts'

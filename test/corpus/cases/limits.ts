@@ -1,5 +1,5 @@
 /** At each limit: what just fits passes, one more ends the stream. The figures are the gate's own. */
-import type { XmlLimits } from '../../../src/xml/reader.ts'
+import type { XmlLimits } from '../../../src/xml/limits.ts'
 import {
   answered,
   type Case,

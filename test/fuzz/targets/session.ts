@@ -279,7 +279,7 @@ class Connection {
 
   private checkStanza({ element }: Extract<StreamItem, { item: 'element' }>): void {
     if (element.ns !== ns.client) return
-    if (!this.once.has('settle')) {
+    if (!this.once.has('negotiated')) {
       const payloads = elements(element).map(payload => payload.ns)
       const isEarly = element.name === 'iq' && payloads.some(each => each === ns.bind || each === ns.register)
       promise(isEarly, () => `<${element.name}/> to the server before a resource is bound: ${payloads}`)

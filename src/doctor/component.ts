@@ -104,7 +104,8 @@ export class Component {
 /** The stanzas of a component in the clients' namespace, so that the same code reads both. */
 function asClient(heard: Element): Element {
   return {
-    ...heard,
+    name: heard.name,
+    attrs: heard.attrs,
     ns: heard.ns === accept ? ns.client : heard.ns,
     children: heard.children.map(node => (typeof node === 'string' ? node : asClient(node))),
   }

@@ -89,7 +89,7 @@ export class HostileUpstream {
   }
 
   private answer(socket: Socket, heard: string): void {
-    const [, id] = /<iq[^>]* id="(alive)"/.exec(heard) ?? []
+    const [, id] = /<iq[^>]* id=["'](alive)["']/.exec(heard) ?? []
     if (id !== undefined) socket.write(`<iq type='result' id='${id}'/>`)
   }
 }

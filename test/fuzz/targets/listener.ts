@@ -43,7 +43,8 @@ function isSame(written: StreamItem, read: StreamItem): boolean {
   if (read.element.attrs.size !== written.element.attrs.size && written.element.attrs.get('xml:lang') === undefined) {
     const attrs = new Map(read.element.attrs)
     attrs.delete('xml:lang')
-    return eventsOf({ ...read.element, attrs }) === eventsOf(written.element)
+    const { name, ns, children } = read.element
+    return eventsOf({ name, ns, attrs, children }) === eventsOf(written.element)
   }
   return eventsOf(read.element) === eventsOf(written.element)
 }

@@ -56,8 +56,17 @@ export function pluginConfig<Options extends PluginFile>(options: Options, ownRu
     : { ...config, rules: { ...config.rules, own: ownRules.map(withPlainElements) } }
 }
 
-/** The gate's own elements make their children when they are asked for. A program's rule gets objects that it may also spread. */
+/** By the program's rule, so that a reload finds the rules unchanged. */
+const wrapped = new WeakMap<Rule, Rule>()
+
 function withPlainElements(rule: Rule): Rule {
+  const known = wrapped.get(rule) ?? onPlainElements(rule)
+  wrapped.set(rule, known)
+  return known
+}
+
+/** The gate's own elements make their children when they are asked for. A program's rule gets objects that it may also spread. */
+function onPlainElements(rule: Rule): Rule {
   const plain = (stanza: Stanza): Stanza => ({
     ...stanza,
     get element() {

@@ -360,7 +360,7 @@ export const metrics = {
     name: 'stanzagate_session_receive_seconds',
     kind: 'histogram',
     unit: 'seconds',
-    help: 'Time that the session takes for one event: a stanza, or anything else that happens to it.',
+    help: 'Time that the session takes for one event: a stanza, or anything else that happens to it. The first event of a read is timed, for all of that read.',
     labels: {},
     example: 'histogram_quantile(0.99, sum by (le) (rate(stanzagate_session_receive_seconds_bucket[5m])))',
   },

@@ -5,8 +5,8 @@ import type { Side, StreamItem } from '../stream/item.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
 import { TokenBucket } from '../transport/token-bucket.ts'
+import { ElementDeadline } from './element-deadline.ts'
 import { ReparseFlush } from './reparse-flush.ts'
-import { StanzaTimer } from './stanza-timer.ts'
 
 export interface RelaySideOptions {
   readonly side: Side
@@ -26,7 +26,7 @@ export class RelaySide {
   securing = false
   private readonly options: RelaySideOptions
   private readonly outbox: string[] = []
-  private readonly stanzaTimer: StanzaTimer | undefined
+  private readonly elementDeadline: ElementDeadline | undefined
   private stanzas: TokenBucket | undefined
   private bytes: TokenBucket | undefined
   /** Used from the bound resource on, when white space may be sent between stanzas. */
@@ -44,7 +44,7 @@ export class RelaySide {
     this.lastRead = clock.now()
     if (!isClient) return
     const pending = () => this.framing.pending + connection.pending
-    this.stanzaTimer = new StanzaTimer(clock, limits.times.stanza, pending, () => options.late())
+    this.elementDeadline = new ElementDeadline(clock, limits.times.stanza, pending, () => options.late())
     this.stanzas = new TokenBucket(limits.rate.beforeLogin, clock.now())
     this.bytes = new TokenBucket(limits.rate.bytes, clock.now())
   }
@@ -69,7 +69,7 @@ export class RelaySide {
 
   /** Everything that can be read at present was read. */
   rest(): void {
-    this.stanzaTimer?.read(this.ended)
+    this.elementDeadline?.read(this.ended)
     this.ended = false
   }
 
@@ -87,7 +87,7 @@ export class RelaySide {
   hold(paused: boolean): void {
     if (this.securing || paused === this.paused) return
     this.paused = paused
-    this.stanzaTimer?.hold(paused)
+    this.elementDeadline?.hold(paused)
     if (paused) this.connection.pause()
     else this.connection.resume()
   }
@@ -152,6 +152,6 @@ export class RelaySide {
   /** Nothing is read or timed any more. */
   stop(): void {
     this.reparseFlush?.stop()
-    this.stanzaTimer?.stop()
+    this.elementDeadline?.stop()
   }
 }

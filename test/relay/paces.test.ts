@@ -1,6 +1,6 @@
 // How much and how long: the token bucket, and the time that an element has.
 import t from 'tap'
-import { StanzaTimer } from '../../src/relay/stanza-timer.ts'
+import { ElementDeadline } from '../../src/relay/element-deadline.ts'
 import type { Clock } from '../../src/transport/clock.ts'
 import { TokenBucket } from '../../src/transport/token-bucket.ts'
 
@@ -81,7 +81,7 @@ t.test('the time that an element has: 1 s, and a second for each 10 KiB', async 
     const clock = new FakeClock()
     let pending = 0
     const late: number[] = []
-    const stanzaTimer = new StanzaTimer(
+    const elementDeadline = new ElementDeadline(
       clock,
       1_000,
       () => pending,
@@ -89,11 +89,11 @@ t.test('the time that an element has: 1 s, and a second for each 10 KiB', async 
     )
     for (const [at, what, ended] of steps) {
       clock.goTo(at)
-      if (what === 'stop') stanzaTimer.stop()
-      else if (typeof what === 'string') stanzaTimer.hold(what === 'hold')
+      if (what === 'stop') elementDeadline.stop()
+      else if (typeof what === 'string') elementDeadline.hold(what === 'hold')
       else {
         pending = what
-        stanzaTimer.read(ended === 'end')
+        elementDeadline.read(ended === 'end')
       }
     }
     clock.goTo(60_000)
@@ -102,7 +102,7 @@ t.test('the time that an element has: 1 s, and a second for each 10 KiB', async 
       expected === undefined ? [] : [expected],
       name,
     )
-    stanzaTimer.stop()
+    elementDeadline.stop()
     t.equal(clock.waiting, 0, `${name}: no timer is left`)
   }
 })

@@ -7,7 +7,7 @@ import type { Clock } from '../transport/clock.ts'
 /** Bytes each second of the slowest line that is allowed for. */
 const slowest = 10 * 1_024
 
-export class StanzaTimer {
+export class ElementDeadline {
   private readonly clock: Clock
   private readonly allowed: number
   private readonly pending: () => number

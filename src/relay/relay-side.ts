@@ -34,6 +34,8 @@ export class RelaySide {
   private paused = false
   private ended = false
   private lastRead: number
+  /** What was pushed was not read to its end. */
+  hasUnread = false
 
   constructor(options: RelaySideOptions) {
     const { side, connection, limits, clock } = options
@@ -53,7 +55,14 @@ export class RelaySide {
   push(bytes: Uint8Array, at: number): void {
     this.lastRead = at
     this.bytes?.take(bytes.byteLength, at)
+    this.hasUnread = true
     this.framing.push(bytes)
+  }
+
+  /** A new stream begins. */
+  restart(): void {
+    this.hasUnread = true
+    this.framing.restart()
   }
 
   /** The next item; `undefined`: more bytes are needed, or the rate is used up. */
@@ -62,8 +71,12 @@ export class RelaySide {
     this.isSpent = this.wait(at) > 0
     if (this.isSpent) return undefined
     const item = this.framing.next()
-    if (item !== undefined) this.ended = true
-    if (item?.item === 'element') this.stanzas?.take(1, at)
+    if (item === undefined) {
+      this.hasUnread = false
+      return undefined
+    }
+    this.ended = true
+    if (item.item === 'element') this.stanzas?.take(1, at)
     return item
   }
 

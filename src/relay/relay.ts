@@ -190,7 +190,7 @@ export class Relay {
   /** Reads what has come from this side, then what the client has sent while the session waited for the server. */
   private pump(side: Side, at = now()): void {
     this.read(side, at)
-    if (side === 'upstream') this.read('client', at)
+    if (side === 'upstream' && this.sides.client.hasUnread) this.read('client', at)
     this.sides[side]?.rest()
     this.flush(at)
   }
@@ -284,7 +284,7 @@ export class Relay {
       case 'connect':
         return this.connect(effect.upstream, effect.domain)
       case 'restart':
-        return this.sides[effect.side]?.framing.restart()
+        return this.sides[effect.side]?.restart()
       case 'secure':
         return this.sides[effect.side]?.secure()
       case 'authenticated':

@@ -10,6 +10,7 @@ export const fromIsBoundJid: Rule = {
   name: 'from-is-bound-jid',
   clause: 'RFC 6120 8.1.2.1',
   about: "a client's stanza comes from the JID that its stream is bound to",
+  scope: { from: 'client' },
   judge: (stanza, facts) => {
     if (facts.from !== 'client' || stanza.from === undefined || stanza.from === canonical(stanza, facts))
       return undefined

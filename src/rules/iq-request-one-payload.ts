@@ -6,6 +6,7 @@ export const iqRequestOnePayload: Rule = {
   name: 'iq-request-one-payload',
   clause: 'RFC 6120 8.2.3',
   about: "a client's request holds exactly one element",
+  scope: { from: 'client', kinds: ['iq'], types: ['get', 'set'] },
   judge: (stanza, facts) => {
     if (facts.from !== 'client' || stanza.kind !== 'iq') return undefined
     if (stanza.type !== 'get' && stanza.type !== 'set') return undefined

@@ -8,6 +8,7 @@ export const presenceChildren: Rule = {
   clause: 'RFC 6121 4.7.2',
   about:
     "a client's presence has at most one show and one priority, statuses in distinct languages, and no stray children",
+  scope: { from: 'client', kinds: ['presence'] },
   judge: (stanza, facts) => {
     if (facts.from !== 'client' || stanza.kind !== 'presence') return undefined
     const fault = presenceChildrenFault(stanza.element, facts.lang)

@@ -9,6 +9,7 @@ export const rosterSetOneItem: Rule = {
   name: 'roster-set-one-item',
   clause: 'RFC 6121 2.3.3',
   about: "a client's roster set names exactly one item, without ask or approved",
+  scope: { from: 'client', kinds: ['iq'], types: ['set'] },
   judge: (stanza, facts) => {
     if (facts.from !== 'client') return undefined
     const query = changeOf(stanza)

@@ -13,6 +13,7 @@ export const rosterVersionHeld: Rule = {
   name: 'roster-version-held',
   clause: 'RFC 6121 2.6.2',
   about: "a roster get names a version only if the gate knows that version's contents",
+  scope: { from: 'client', kinds: ['iq'], types: ['get'] },
   judge: (stanza, facts) => {
     const query = getWithUnknownVersion(stanza, facts)
     return query && { verdict: 'forward', stanza: withoutVersion(stanza, query), isRoutine: true }

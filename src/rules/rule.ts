@@ -1,5 +1,5 @@
 import type { StanzaError } from '../stanza/error.ts'
-import type { Stanza } from '../stanza/stanza.ts'
+import type { Kind, Stanza } from '../stanza/stanza.ts'
 import type { Side, StreamError } from '../stream/item.ts'
 import type { ForeignFrom } from './mode.ts'
 
@@ -50,6 +50,14 @@ export interface Facts {
   readonly roster: RosterView
 }
 
+/** Which stanzas a rule is about. What is left out makes no difference to it. */
+export interface Scope {
+  /** Who has sent it. */
+  readonly from?: Side
+  readonly kinds?: readonly Kind[]
+  readonly types?: readonly string[]
+}
+
 export interface Rule {
   /** Says what is right. Also the name of the file, of the configuration key and of the metrics' label. */
   readonly name: string
@@ -64,6 +72,11 @@ export interface Rule {
    * this function has the mode `repair`.
    */
   repair?(stanza: Stanza, facts: Facts): Stanza | undefined
+  /**
+   * Stanzas outside of it are passed on without asking the rule, which must have nothing against them. Left out: it is asked about every
+   * stanza.
+   */
+  readonly scope?: Scope
   /** The gate learns from the answer to the rewritten stanza: the rule is carried out in mode `observe` too. */
   readonly isNeededToObserve?: boolean
 }

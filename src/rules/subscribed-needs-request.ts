@@ -5,6 +5,7 @@ export const subscribedNeedsRequest: Rule = {
   name: 'subscribed-needs-request',
   clause: 'RFC 6121 3.1.6',
   about: 'an approval is believed only when the roster shows the request',
+  scope: { from: 'upstream', kinds: ['presence'], types: ['subscribed'] },
   judge: (stanza, facts) => {
     if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'subscribed') return undefined
     // A stanza without `from` comes from the account itself (RFC 6120 section 8.1.2.1).

@@ -1,5 +1,5 @@
 import { bareOf, parseJid } from '../stanza/jid.ts'
-import { readdressed, type Stanza, subscriptionTypeOf } from '../stanza/stanza.ts'
+import { readdressed, type Stanza, subscriptionTypeOf, subscriptionTypes } from '../stanza/stanza.ts'
 import type { Facts, Rule, Verdict } from './rule.ts'
 
 /** Only the four subscription types: directed presence, such as a MUC join, needs its resource. */
@@ -7,6 +7,7 @@ export const subscriptionBareJids: Rule = {
   name: 'subscription-bare-jids',
   clause: 'RFC 6121 3.1.2',
   about: 'the four subscription types are stamped with a bare JID and addressed to one',
+  scope: { kinds: ['presence'], types: subscriptionTypes },
   judge: (stanza, facts) => {
     if (subscriptionTypeOf(stanza) === undefined) return undefined
     return facts.from === 'client' ? outbound(stanza, facts) : inbound(stanza)

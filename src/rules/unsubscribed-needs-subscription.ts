@@ -5,6 +5,7 @@ export const unsubscribedNeedsSubscription: Rule = {
   name: 'unsubscribed-needs-subscription',
   clause: 'RFC 6121 3.2.3',
   about: 'a denial or cancellation is believed only when the roster shows a request or a subscription',
+  scope: { from: 'upstream', kinds: ['presence'], types: ['unsubscribed'] },
   judge: (stanza, facts) => {
     if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'unsubscribed') return undefined
     // A stanza without `from` comes from the account itself (RFC 6120 section 8.1.2.1).

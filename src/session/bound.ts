@@ -10,6 +10,7 @@ import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import type { Facts } from '../rules/rule.ts'
+import { indexOf } from '../rules/rule-index.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -155,7 +156,8 @@ export class BoundSession implements ResumableSession {
     known: KnownFacts,
     output: BoundOutput,
   ): { verdict: Judgement['verdict']; said: readonly RuleOutcome[] } {
-    const { verdict, decisions } = judge(this.options.rules, stanza, this.facts(from, lang, known))
+    const rules = indexOf(this.options.rules).of(from, stanza)
+    const { verdict, decisions } = judge(rules, stanza, this.facts(from, lang, known))
     const said = decisions.length === 0 ? saidNothing : decisions.map(ruleOutcomeOf)
     output.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))
     return { verdict, said }

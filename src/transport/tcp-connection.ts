@@ -25,6 +25,8 @@ export class TcpConnection implements Connection {
   private handlers: ConnectionHandlers | undefined
   private times: ConnectionTimes | undefined
   private over = false
+  /** Node's timeout of the socket runs: something waits to be written. */
+  private isTimed = false
 
   constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses | undefined) {
     this.socket = socket
@@ -53,6 +55,7 @@ export class TcpConnection implements Connection {
     // ASCII goes to the kernel without a buffer of its own. A string in the queue counts as its UTF-16 units, which are bytes only there.
     if (length === text.length) this.socket.write(text, 'latin1')
     else this.socket.write(Buffer.from(text))
+    if (!this.isTimed && this.waiting > 0) this.setTimeout()
     this.handlers?.wrote(length)
   }
 
@@ -92,14 +95,26 @@ export class TcpConnection implements Connection {
     this.socket.destroy()
   }
 
+  /**
+   * Node's timeout notices progress within one long write too. It is set only while something waits, since Node sets it again at each read
+   * and write.
+   */
+  private setTimeout(): void {
+    this.isTimed = true
+    this.socket.setTimeout(this.times?.slow ?? 0)
+  }
+
   private listen(socket: Socket): void {
     socket.on('data', bytes => this.handlers?.data(bytes))
     socket.on('drain', () => this.handlers?.drained())
     socket.on('end', () => this.handlers?.ended())
-    // Node's timeout notices progress within one long write too.
-    socket.setTimeout(this.times?.slow ?? 0, () => {
-      if (this.waiting > 0) this.handlers?.stalled()
+    this.isTimed = false
+    socket.on('timeout', () => {
+      if (this.waiting > 0) return this.handlers?.stalled()
+      this.isTimed = false
+      socket.setTimeout(0)
     })
+    if (this.waiting > 0) this.setTimeout()
     const closed = () => {
       if (this.over) return
       this.over = true

@@ -8,19 +8,22 @@
  *     text      = characters of XML without CR, '<', ']>' and '&', or one of the five references that XML defines
  *     value     = the same without any control character and without the quote; '>' and ']' stand freely
  *
- * In the first start tag no value has a reference. There are no prefixes, comments, sections, instructions, numeric references or
+ * The element may have the prefix of the stream's root, as `<stream:features>` has. In the first start tag no value has a reference. There are no prefixes, comments, sections, instructions, numeric references or
  * declarations, no attribute twice, and no namespace that XML keeps for itself. libexpat and saxes read such text alike, in any
  * surroundings whose default namespace is the same. Limits are those of the reader.
  */
 import type { XmlLimits } from './limits.ts'
-import { type Places, SourceElement } from './source-element.ts'
+import type { Element } from './element.ts'
+import { elementOf, type Places, SourceElement } from './source-element.ts'
 
 /** What surrounds an element. */
 export interface Surroundings {
   /** The default namespace; `undefined`: there is none, and the element has to declare its own. */
   readonly content: string | undefined
-  /** The namespace of the stream's root. An element of it is left to the reader. */
+  /** The namespace of the stream's root. An element that declares it is left to the reader. */
   readonly root: string
+  /** The prefix of the root, which an element of the first level may have; `undefined`: it has none, or there is no root. */
+  readonly prefix: string | undefined
 }
 
 /** The element may go on in the next bytes. */
@@ -69,21 +72,24 @@ const openFrom = new Int32Array(depthAtMost)
 const openTo = new Int32Array(depthAtMost)
 
 /** The element that `scanElement` has found last. */
-let found: SourceElement | undefined
+let found: Element | undefined
 
-/** The element whose end `scanElement` gave. */
-export function foundElement(): SourceElement {
-  return found as SourceElement
+/** The element whose end `scanElement` gave. One of the root's namespace is a plain object; any other is a `SourceElement`. */
+export function foundElement(): Element {
+  return found as Element
 }
 
 /**
  * Reads the element whose `<` stands at `start`. Gives the position behind it, which is greater than `start`, or `incomplete`, or
  * `notPlain`.
  */
-export function scanElement(text: string, start: number, { content, root }: Surroundings, limits: XmlLimits): number {
+export function scanElement(text: string, start: number, around: Surroundings, limits: XmlLimits): number {
   if (text.charCodeAt(start) !== 0x3c) return notPlain
   const nameEnd = endOfName(text, start + 1)
   if (nameEnd < 0) return nameEnd
+  const { content, root, prefix } = around
+  if (text.charCodeAt(nameEnd) === 0x3a)
+    return prefix === undefined ? notPlain : scanPrefixed(text, start, nameEnd, prefix, around, limits)
   let at = endOfStartTag(text, start, nameEnd, false, limits)
   if (at < 0) return at
   const ns = declaration === -1 ? content : text.slice(valueFrom[declaration], valueTo[declaration])
@@ -101,6 +107,32 @@ export function scanElement(text: string, start: number, { content, root }: Surr
   if (at - start > limits.bytes) return notPlain
   const places: Places = { from: from - start, to: to - start, declaredFrom, declaredTo }
   found = new SourceElement(nameOf(text, start + 1, nameEnd), ns, text.slice(start, at), places, common)
+  return at
+}
+
+/** The same for an element with the prefix of the root. */
+function scanPrefixed(
+  text: string,
+  start: number,
+  colon: number,
+  prefix: string,
+  { content = '', root }: Surroundings,
+  limits: XmlLimits,
+): number {
+  const nameEnd = endOfName(text, colon + 1)
+  if (nameEnd < 0) return nameEnd
+  if (colon - start - 1 !== prefix.length || !text.startsWith(prefix, start + 1)) return notPlain
+  let at = endOfStartTag(text, start, nameEnd, false, limits)
+  if (at < 0) return at
+  // A second header is a fault. What the reader counts of the namespace must fit too.
+  const name = text.slice(colon + 1, nameEnd)
+  if (declaration !== -1 || name === 'stream' || ` xmlns=""${root}`.length > limits.bytes) return notPlain
+  if (!isEmptyTag) {
+    at = endOfContent(text, at, start + 1, nameEnd, limits)
+    if (at < 0) return at
+  }
+  if (at - start > limits.bytes) return notPlain
+  found = elementOf(text, nameEnd, name, root, content)
   return at
 }
 
@@ -304,4 +336,42 @@ function stanzaAttributes(text: string) {
 
 function valueAt(text: string, index: number): string {
   return text.slice(valueFrom[index], valueTo[index])
+}
+
+/** A stream header: what it declares and says, and the position behind it. */
+export interface PlainHeader {
+  readonly root: Element
+  readonly content: string
+  readonly prefix: string
+  readonly end: number
+}
+
+const plainValue = `'[ -%(-;=-~]*'|"[ !#-%'-;=-~]*"`
+const plainHeader = new RegExp(
+  `^(?:<\\?xml version=(?:'1\\.0'|"1\\.0")(?: encoding=(?:'utf-8'|"utf-8"|'UTF-8'|"UTF-8"))? ?\\?>)?[ \\t\\r\\n]*` +
+    `<stream:stream((?: +(?:xmlns:stream|xml:lang|[a-z]+)=(?:${plainValue}))+) *>`,
+)
+const plainAttribute = new RegExp(`([a-z:]+)=(${plainValue})`, 'g')
+
+/**
+ * Reads the header that a text begins with, if it is one of the usual spelling: the prefix `stream`, the default namespace declared, and
+ * values of printable ASCII. `undefined`: it is not, or not complete.
+ */
+export function scanHeader(text: string, limits: XmlLimits): PlainHeader | undefined {
+  const matched = plainHeader.exec(text)
+  if (matched === null) return undefined
+  const [{ length: end }, attributes = ''] = matched
+  const all = new Map([...attributes.matchAll(plainAttribute)].map(([, name = '', value = '']) => [name, value.slice(1, -1)]))
+  const names = attributes.match(plainAttribute)?.length ?? 0
+  const content = all.get('xmlns')
+  const root = all.get('xmlns:stream')
+  if (content === undefined || root === undefined || all.size !== names) return undefined
+  if (!isPlainNamespace(content) || !isPlainNamespace(root)) return undefined
+  // One by one, as the reader would count them.
+  const startTag = end - text.lastIndexOf('<', end)
+  if (end > limits.bytes || startTag > limits.startTag || names > limits.attributes) return undefined
+  if (limits.nameLength < 'stream:stream'.length || [...all.keys()].some(name => name.length > limits.nameLength)) return undefined
+  all.delete('xmlns')
+  all.delete('xmlns:stream')
+  return { root: { name: 'stream', ns: root, attrs: all, children: [] }, content, prefix: 'stream', end }
 }

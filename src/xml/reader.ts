@@ -12,7 +12,7 @@
  * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
 import type { SaxesTagNS } from 'saxes'
-import { foundElement, incomplete, isPlainNamespace, type Surroundings, scanElement } from './canonical.ts'
+import { foundElement, incomplete, isPlainNamespace, type PlainHeader, type Surroundings, scanElement, scanHeader } from './canonical.ts'
 import type { Element, Node } from './element.ts'
 import { EventParser } from './event-parser.ts'
 import {
@@ -103,7 +103,12 @@ export class XmlReader {
   private readonly scopes: Scope[] = []
   private readonly utf8 = new Utf8()
   private readonly queue: XmlItem[] = []
-  private parser: EventParser | undefined = this.makeParser()
+  /** Made when it is needed first; a stream of plain spelling never needs it. */
+  private parser: EventParser | undefined
+  /** Nothing is read any more. */
+  private isOver = false
+  /** The header was read without saxes, which gets it when it is needed. */
+  private header: PlainHeader | undefined
 
   /** The default namespace that the root declares. */
   private content: string | undefined
@@ -152,7 +157,7 @@ export class XmlReader {
   }
 
   push(bytes: Uint8Array): void {
-    if (this.parser === undefined) return
+    if (this.isOver) return
     const isWhole = !this.utf8.unfinished
     const text = this.utf8.decode(bytes)
     // As many UTF-16 units as bytes: all are ASCII.
@@ -162,7 +167,7 @@ export class XmlReader {
 
   /** The next item, or `undefined` when more bytes are needed. */
   next(): XmlItem | undefined {
-    while (this.queue.length === 0 && this.parser !== undefined) {
+    while (this.queue.length === 0 && !this.isOver) {
       if (this.advance()) continue
       if (!this.utf8.bad) break
       this.fail('encoding', 'the bytes are not UTF-8')
@@ -172,11 +177,11 @@ export class XmlReader {
 
   /** Ends the document: an unfinished element becomes an error. */
   finish(): void {
-    while (this.parser !== undefined && this.advance());
-    if (this.parser === undefined) return
+    while (!this.isOver && this.advance());
+    if (this.isOver) return
     if (this.utf8.bad || this.utf8.unfinished) this.fail('encoding', 'the bytes are not UTF-8')
     else this.attempt(parser => parser.write(this.text).close())
-    this.parser = undefined
+    this.isOver = true
   }
 
   /** Takes the bytes that were pushed and not read. */
@@ -189,7 +194,10 @@ export class XmlReader {
 
   /** Reads a piece; says whether there was anything to do. */
   private advance(): boolean {
-    if (this.level === 1 && this.prolog?.length === 0) this.text = this.text.replace(/^[ \t\r\n]+/, '')
+    if (this.level === 1 && this.prolog?.length === 0) {
+      this.text = this.text.replace(/^[ \t\r\n]+/, '')
+      if (fastPath.isOn && this.takeHeader()) return true
+    }
     if (this.text === '') return false
     if (this.isBetweenItems()) {
       if (this.text.charCodeAt(0) !== 0x3c) return this.skipWhitespace()
@@ -218,7 +226,7 @@ export class XmlReader {
     const readable = piece.slice(0, Math.min(less + 1, prologLength - before.length))
     this.prolog = { length: before.length + readable.length, last: piece.slice(-1) }
     if (readable !== '') this.readPiece(readable)
-    if (this.parser === undefined || readable.length === piece.length) return
+    if (this.isOver || readable.length === piece.length) return
     if (readable.length === less + 1) this.fail('restricted', 'a declaration or a comment before the root element')
     else this.fail('limit', 'the stream header is too long')
   }
@@ -227,13 +235,44 @@ export class XmlReader {
     return this.level === 1 && this.stack.length === 1 && this.boundary === this.start + this.piece.length
   }
 
+  private takeHeader(): boolean {
+    const header = scanHeader(this.text, this.limits)
+    if (header === undefined) return false
+    const { root, content, prefix } = header
+    this.header = header
+    this.text = this.text.slice(header.end)
+    this.prolog = undefined
+    this.content = content
+    this.surroundings = { content, root: root.ns, prefix }
+    this.stack.push({ ...root, children: [] })
+    this.queue.push({ xml: 'open', root, content })
+    return true
+  }
+
+  /** A parser that stands where this reader does: at the beginning, or behind a header that it has not read. */
+  private begunParser(): EventParser {
+    const parser = this.makeParser()
+    this.parser = parser
+    if (this.header === undefined) return parser
+    const { prefix, root, content } = this.header
+    const waiting = this.queue.splice(0)
+    this.header = undefined
+    this.stack.length = 0
+    this.start = 0
+    this.piece = `<${prefix}:${root.name} xmlns='${content}' xmlns:${prefix}='${root.ns}'>`
+    parser.write(this.piece)
+    this.queue.splice(0, this.queue.length, ...waiting)
+    return parser
+  }
+
   /** Takes the elements of the plain spelling that the text begins with, one of them if it is read tag by tag. */
   private takeCanonical(surroundings: Surroundings): boolean {
     const { text, limits } = this
     let at = 0
     let end = scanElement(text, at, surroundings, limits)
     while (end > at && (this.isAscii || Buffer.byteLength(text.slice(at, end)) <= limits.bytes)) {
-      this.queue.push({ xml: 'element', element: foundElement(), prefix: '' })
+      const element = foundElement()
+      this.queue.push({ xml: 'element', element, prefix: element.ns === surroundings.root ? (surroundings.prefix ?? '') : '' })
       at = end
       if (this.stepwise || at === text.length || text.charCodeAt(at) !== 0x3c) break
       end = scanElement(text, at, surroundings, limits)
@@ -272,20 +311,21 @@ export class XmlReader {
   }
 
   private attempt(action: (parser: EventParser) => void, piece = ''): void {
-    if (this.parser === undefined) return
+    if (this.isOver) return
+    const parser = this.parser ?? this.begunParser()
     this.start += this.piece.length
     this.piece = piece
     this.isPieceAscii = this.isAscii
     try {
-      action(this.parser)
+      action(parser)
       this.afterPiece()
     } catch (thrown) {
-      const error = thrown instanceof Refused ? thrown : (this.cutReference(this.parser) ?? thrown)
+      const error = thrown instanceof Refused ? thrown : (this.cutReference(parser) ?? thrown)
       const message = error instanceof Error ? error.message : String(error)
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
       this.commit()
-      this.failAt(error, message, this.parser.position)
+      this.failAt(error, message, parser.position)
       return
     }
     this.commit()
@@ -362,6 +402,7 @@ export class XmlReader {
 
   private fail(fault: XmlFault, text: string): true {
     this.parser = undefined
+    this.isOver = true
     this.text = ''
     this.isKept = false
     this.queue.push({ xml: 'error', fault, text })
@@ -469,17 +510,18 @@ export class XmlReader {
     this.prolog = undefined
     if (this.level === 0) return
     this.content = tag.ns['']
-    if (fastPath.isOn) this.surroundings = this.surroundingsIn(ns)
+    if (fastPath.isOn) this.surroundings = this.surroundingsIn(ns, tag.prefix)
     this.checkSize(position)
     this.endItem(position)
     this.queue.push({ xml: 'open', root: { name: tag.local, ns, attrs, children: [] }, content: this.content })
   }
 
-  private surroundingsIn(root: string): Surroundings | undefined {
+  private surroundingsIn(root: string, rootPrefix: string): Surroundings | undefined {
     const { content } = this
-    if (content === undefined || content === '') return { content: undefined, root }
+    const prefix = rootPrefix === '' ? undefined : rootPrefix
+    if (content === undefined || content === '') return { content: undefined, root, prefix }
     // saxes has trimmed the namespace of a relayed stream: then that of the elements is another.
-    return isPlainNamespace(content) && this.resolve('', content) === content ? { content, root } : undefined
+    return isPlainNamespace(content) && this.resolve('', content) === content ? { content, root, prefix } : undefined
   }
 
   /** The attributes of the present start tag, with the namespaces of prefixes in their keys. */
@@ -607,7 +649,7 @@ export function plainDocument(bytes: Uint8Array, root: string, limits: XmlLimits
   const utf8 = new Utf8()
   const text = utf8.decode(bytes)
   if (utf8.bad || utf8.unfinished) return undefined
-  const surroundings = { content: undefined, root }
+  const surroundings = { content: undefined, root, prefix: undefined }
   return scanElement(text, 0, surroundings, limits) === text.length ? foundElement() : undefined
 }
 

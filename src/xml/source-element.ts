@@ -102,10 +102,22 @@ export class ReattributedElement implements Element {
   }
 }
 
+/** `false`: no child has a namespace that begins so. Of other elements than a `SourceElement` this is not known without looking at them. */
+export function mayHoldNamespace(element: Element, beginning: string): boolean {
+  return !(element instanceof SourceElement) || element.content.includes(beginning)
+}
+
 /** The same as an object of its own, which may be spread: programs that add rules do that. */
 export function plainElement(element: Element): Element {
   const { name, ns, attrs, children } = element
   return element.withAttrs === undefined ? element : { name, ns, attrs, children }
+}
+
+/** A plain element of text that canonical.ts has accepted. `at`: where its name ends; `inside`: the default namespace of its children. */
+export function elementOf(text: string, at: number, name: string, ns: string, inside: string): Element {
+  const parser = new TextParser(text, at)
+  const { attrs } = parser.attributes()
+  return { name, ns, attrs, children: parser.isEmptyTag ? [] : parser.content(inside) }
 }
 
 /** Makes nodes of text that canonical.ts has accepted. */
@@ -116,6 +128,17 @@ class TextParser {
   constructor(text: string, at: number) {
     this.text = text
     this.at = at
+  }
+
+  /** It stands at the end of an empty-element tag. */
+  get isEmptyTag(): boolean {
+    return this.text.charCodeAt(this.at) === slash
+  }
+
+  /** The nodes behind a start tag, at whose end it stands. */
+  content(outside: string): Node[] {
+    this.at++
+    return this.nodes(outside)
   }
 
   /** The nodes up to the end tag of the element that holds them. `outside`: the default namespace there. */

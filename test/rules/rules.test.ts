@@ -19,6 +19,7 @@ import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.
 import { rosterSetOneItem } from '../../src/rules/roster-set-one-item.ts'
 import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
 import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
+import { indexOf, RuleIndex } from '../../src/rules/rule-index.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
 import { activeRules, type ModeSettings, modesOf, rules, rulesOf } from '../../src/rules/table.ts'
@@ -536,10 +537,41 @@ t.test('a refusal says what was wrong', async t => {
   }
 })
 
+t.test("what is outside of a rule's scope it has nothing against", async t => {
+  const rows = [...tables.values()].flat()
+  for (const rule of rules) {
+    const index = new RuleIndex([{ rule, mode: 'enforce' }])
+    let asked = 0
+    for (const [from, xml] of rows) {
+      const stanza = read(xml)
+      // Twice: the second time from the list that was made the first time.
+      const isAsked = [index.of(from, stanza), index.of(from, stanza)].map(list => list.length === 1)
+      t.equal(isAsked[0], isAsked[1])
+      if (isAsked[0]) asked++
+      else t.equal(rule.judge(stanza, { ...usual, from }), undefined, `${rule.name}: ${xml}`)
+    }
+    t.ok(asked > 0 && asked < rows.length, `${rule.name} is asked about ${asked} of ${rows.length}`)
+  }
+  const all = activeRules({ default: 'enforce', modes: new Map() })
+  t.equal(indexOf(all), indexOf(all), 'an index is made once')
+  const names = (from: Side, xml: string) =>
+    indexOf(all)
+      .of(from, read(xml))
+      .map(({ rule }) => rule.name)
+  t.same(names('client', `<message to='a@b'/>`), ['from-is-bound-jid'])
+  t.same(names('client', `<message to='a@b' type='nobody-knows'/>`), ['from-is-bound-jid'])
+  t.same(names('upstream', `<presence from='a@b'/>`), [])
+  t.same(names('upstream', `<presence type='subscribed'/>`), ['subscription-bare-jids', 'subscribed-needs-request'])
+  t.same(names('upstream', '<message/>'), ['carbons-from-account'])
+})
+
 t.test('every rule has its file, its row of the table, and a table here that it passes and does not', async t => {
   const files = readdirSync(new URL('../../../src/rules', import.meta.url)).map(file => basename(file, '.ts'))
   const names = rules.map(rule => rule.name)
-  t.same(files.filter(name => !['judge', 'mode', 'outcome', 'rule', 'table'].includes(name)).sort(), [...names].sort())
+  t.same(
+    files.filter(name => !['judge', 'mode', 'outcome', 'rule', 'rule-index', 'table'].includes(name)).sort(),
+    [...names].sort(),
+  )
   t.equal(new Set(names).size, names.length)
   const page = readFileSync(new URL('../../../docs/rules.md', import.meta.url), 'utf8')
   const rowsOf = [...page.matchAll(/^\| `([\w-]+)` \| (?:RFC|XEP)/gm)].map(row => row[1])

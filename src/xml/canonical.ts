@@ -12,8 +12,9 @@
  * declarations, no attribute twice, and no namespace that XML keeps for itself. libexpat and saxes read such text alike, in any
  * surroundings whose default namespace is the same. Limits are those of the reader.
  */
-import type { XmlLimits } from './limits.ts'
+
 import type { Element } from './element.ts'
+import type { XmlLimits } from './limits.ts'
 import { elementOf, type Places, SourceElement } from './source-element.ts'
 
 /** What surrounds an element. */
@@ -361,16 +362,19 @@ export function scanHeader(text: string, limits: XmlLimits): PlainHeader | undef
   const matched = plainHeader.exec(text)
   if (matched === null) return undefined
   const [{ length: end }, attributes = ''] = matched
-  const all = new Map([...attributes.matchAll(plainAttribute)].map(([, name = '', value = '']) => [name, value.slice(1, -1)]))
+  const all = new Map(
+    [...attributes.matchAll(plainAttribute)].map(([, name = '', value = '']) => [name, value.slice(1, -1)]),
+  )
   const names = attributes.match(plainAttribute)?.length ?? 0
   const content = all.get('xmlns')
   const root = all.get('xmlns:stream')
   if (content === undefined || root === undefined || all.size !== names) return undefined
   if (!isPlainNamespace(content) || !isPlainNamespace(root)) return undefined
   // One by one, as the reader would count them.
-  const startTag = end - text.lastIndexOf('<', end)
+  const startTag = end - text.lastIndexOf('<', end - 1)
   if (end > limits.bytes || startTag > limits.startTag || names > limits.attributes) return undefined
-  if (limits.nameLength < 'stream:stream'.length || [...all.keys()].some(name => name.length > limits.nameLength)) return undefined
+  if (limits.nameLength < 'stream:stream'.length || [...all.keys()].some(name => name.length > limits.nameLength))
+    return undefined
   all.delete('xmlns')
   all.delete('xmlns:stream')
   return { root: { name: 'stream', ns: root, attrs: all, children: [] }, content, prefix: 'stream', end }

@@ -12,7 +12,15 @@
  * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
 import type { SaxesTagNS } from 'saxes'
-import { foundElement, incomplete, isPlainNamespace, type PlainHeader, type Surroundings, scanElement, scanHeader } from './canonical.ts'
+import {
+  foundElement,
+  incomplete,
+  isPlainNamespace,
+  type PlainHeader,
+  type Surroundings,
+  scanElement,
+  scanHeader,
+} from './canonical.ts'
 import type { Element, Node } from './element.ts'
 import { EventParser } from './event-parser.ts'
 import {
@@ -272,7 +280,11 @@ export class XmlReader {
     let end = scanElement(text, at, surroundings, limits)
     while (end > at && (this.isAscii || Buffer.byteLength(text.slice(at, end)) <= limits.bytes)) {
       const element = foundElement()
-      this.queue.push({ xml: 'element', element, prefix: element.ns === surroundings.root ? (surroundings.prefix ?? '') : '' })
+      this.queue.push({
+        xml: 'element',
+        element,
+        prefix: element.ns === surroundings.root ? (surroundings.prefix ?? '') : '',
+      })
       at = end
       if (this.stepwise || at === text.length || text.charCodeAt(at) !== 0x3c) break
       end = scanElement(text, at, surroundings, limits)

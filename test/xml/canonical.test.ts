@@ -1,8 +1,16 @@
 /** What canonical.ts accepts, what it leaves to the reader, and that both read the same. */
 import t from 'tap'
 import { clientLimits } from '../../src/stream/limits.ts'
-import { foundElement, incomplete, isPlainNamespace, notPlain, scanElement } from '../../src/xml/canonical.ts'
-import { element, withAttrs, withChildren } from '../../src/xml/element.ts'
+import {
+  foundElement,
+  incomplete,
+  isPlainNamespace,
+  notPlain,
+  type Surroundings,
+  scanElement,
+  scanHeader,
+} from '../../src/xml/canonical.ts'
+import { type Element, element, withAttrs, withChildren } from '../../src/xml/element.ts'
 import type { XmlLimits } from '../../src/xml/limits.ts'
 import { plainDocument } from '../../src/xml/reader.ts'
 import { plainElement, SourceElement } from '../../src/xml/source-element.ts'
@@ -12,12 +20,12 @@ import { hostile as hostileDocuments, streamHeader } from '../fuzz/documents.ts'
 import { passSlowly } from '../fuzz/fast-path.ts'
 import { elementsOf, limitsOf, pass, tightLimits } from '../fuzz/passage.ts'
 import { randomOf } from '../fuzz/random.ts'
-import { ways } from '../fuzz/ways.ts'
+import { type Way, ways } from '../fuzz/ways.ts'
 
-const stream = { content: 'jabber:client', root: 'http://etherx.jabber.org/streams' }
-const alone = { content: undefined, root: stream.root }
+const stream: Surroundings = { content: 'jabber:client', root: 'http://etherx.jabber.org/streams', prefix: 'stream' }
+const alone: Surroundings = { content: undefined, root: stream.root, prefix: undefined }
 
-function scan(text: string, limits: XmlLimits = clientLimits, surroundings: typeof stream | typeof alone = stream) {
+function scan(text: string, limits: XmlLimits = clientLimits, surroundings = stream) {
   const end = scanElement(text, 0, surroundings, limits)
   return end === notPlain ? 'not plain' : end === incomplete ? 'incomplete' : end
 }
@@ -196,7 +204,7 @@ t.test('the attributes of a stanza, and no others', async t => {
   ]
   for (const [text, expected] of rows) {
     t.equal(scan(text), text.length)
-    t.same(foundElement().common, expected, text)
+    t.same((foundElement() as SourceElement).common, expected, text)
   }
 })
 
@@ -238,6 +246,128 @@ t.test('a namespace without white space, quotes and references', async t => {
   for (const good of ['jabber:client', 'u', 'http://www.w3.com/', '!~']) t.ok(isPlainNamespace(good), good)
   for (const bad of ['', ' u', 'u v', 'u<', 'u&', `u'`, 'u"', 'ü', 'u\n', 'http://www.w3.org/1999/xhtml'])
     t.notOk(isPlainNamespace(bad), bad)
+})
+
+t.test('with the prefix of the root', async t => {
+  const rows: readonly (readonly [text: string, expected: string | undefined])[] = [
+    ['<stream:features/>', '<features xmlns="http://etherx.jabber.org/streams"/>'],
+    [`<stream:features b='1'>x<c/></stream:features>`, undefined],
+    [`<stream:error><text xmlns='u'>y</text></stream:error>`, undefined],
+  ]
+  for (const [text, spelled] of rows) {
+    t.equal(scan(text), text.length, text)
+    const found = foundElement()
+    t.equal(found.ns, stream.root)
+    t.notOk(found instanceof SourceElement)
+    if (spelled !== undefined) t.equal(write(found, { content: '' }), spelled)
+    const bound = { content: 'jabber:client', bound: { prefix: 'stream', ns: stream.root } }
+    t.equal(doubled(write(found, bound)), doubled(text))
+    for (let end = 1; end < text.length; end++) t.equal(scan(text.slice(0, end)), 'incomplete', text.slice(0, end))
+    t.equal(scan(text, clientLimits, alone), 'not plain', 'no root')
+    t.equal(scan(text, { ...clientLimits, bytes: text.length - 1 }), 'not plain')
+  }
+  const long: XmlLimits = { ...clientLimits, bytes: ` xmlns=""${stream.root}`.length }
+  t.equal(scan('<stream:features/>', long), 18)
+  t.equal(
+    scan('<stream:features/>', { ...long, bytes: long.bytes - 1 }),
+    'not plain',
+    'the reader counts its namespace',
+  )
+  t.equal(scan('<stream:features><b/></stream:features>', clientLimits, { ...stream, content: undefined }), 39)
+  t.equal((foundElement().children[0] as Element).ns, '')
+  for (const text of [
+    '<stream:stream/>',
+    `<stream:features xmlns='u'/>`,
+    '<streams:features/>',
+    '<strea:features/>',
+    '<xtream:features/>',
+    '<stream:1/>',
+    '<stream:a:b/>',
+    '<stream:features></features>',
+    '<stream:features></stream:feature>',
+    `<stream:features b='&amp;'/>`,
+    '<stream:features><stream:a/></stream:features>',
+  ])
+    t.equal(scan(text), 'not plain', text)
+})
+
+t.test('stream headers', async t => {
+  const declared = `xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'`
+  const accepted: readonly (readonly [text: string, attrs: Readonly<Record<string, string>>])[] = [
+    [`<stream:stream ${declared}>`, {}],
+    [`<stream:stream  to='a' ${declared}   version="1.0" >`, { to: 'a', version: '1.0' }],
+    [`<?xml version='1.0'?><stream:stream ${declared} xml:lang='en'>`, { 'xml:lang': 'en' }],
+    [
+      `<?xml version="1.0" encoding='UTF-8' ?>\r\n\t <stream:stream ${declared} id="a'b" from='c"d'>`,
+      { id: "a'b", from: 'c"d' },
+    ],
+    [`<stream:stream ${declared} to='a=" b>'>`, { to: 'a=" b>' }],
+  ]
+  for (const [text, attrs] of accepted) {
+    const header = scanHeader(`${text}<a/>`, clientLimits)
+    t.equal(header?.end, text.length, text)
+    t.same(Object.fromEntries(header?.root.attrs ?? []), attrs)
+    t.match(header, {
+      content: 'jabber:client',
+      prefix: 'stream',
+      root: { name: 'stream', ns: stream.root, children: [] },
+    })
+    for (let end = 0; end < text.length; end++) t.equal(scanHeader(text.slice(0, end), clientLimits), undefined)
+  }
+  for (const text of [
+    `<stream:stream xmlns='jabber:client'>`,
+    `<stream:stream xmlns:stream='u'>`,
+    '<stream:stream>',
+    `<stream:stream ${declared}/>`,
+    `<stream:stream ${declared} to='a' to='b'>`,
+    `<stream:stream ${declared} xmlns='u'>`,
+    `<stream:stream ${declared} xmlns:p='u'>`,
+    `<stream:stream ${declared} stream:a='1'>`,
+    `<stream:stream ${declared} a1='1'>`,
+    `<stream:stream ${declared} a='&amp;'>`,
+    `<stream:stream ${declared} a='<'>`,
+    `<stream:stream ${declared} a='é'>`,
+    `<stream:stream ${declared} a='\t'>`,
+    `<stream:stream ${declared}\na='1'>`,
+    `<stream:stream ${declared}to='a'>`,
+    `<stream:streams ${declared}>`,
+    `<s:stream ${declared}>`,
+    `<stream:stream xmlns='' xmlns:stream='u'>`,
+    `<stream:stream xmlns='a' xmlns:stream=''>`,
+    `<stream:stream xmlns='a b' xmlns:stream='u'>`,
+    `<?xml version='1.1'?><stream:stream ${declared}>`,
+    `<?xml version='1.0' standalone='yes'?><stream:stream ${declared}>`,
+    `<?xml version='1.0' encoding='UTF-16'?><stream:stream ${declared}>`,
+    `<?xml version='1.0'?><?xml version='1.0'?><stream:stream ${declared}>`,
+    `\ufeff<stream:stream ${declared}>`,
+    `x<stream:stream ${declared}>`,
+  ])
+    t.equal(scanHeader(text, clientLimits), undefined, text)
+  const text = `<?xml version='1.0'?><stream:stream ${declared} to='a'>`
+  const at: XmlLimits = {
+    ...clientLimits,
+    bytes: text.length,
+    attributes: 3,
+    nameLength: 13,
+    startTag: text.length - 21,
+  }
+  t.equal(scanHeader(text, at)?.end, text.length)
+  for (const key of ['bytes', 'attributes', 'nameLength', 'startTag'] as const)
+    t.equal(scanHeader(text, { ...at, [key]: at[key] - 1 }), undefined, key)
+})
+
+t.test('a parser that is made later knows the header', async t => {
+  const said = (text: string) => pass(Buffer.from(text), ways[0] as Way, clientLimits).said
+  const header = streamHeader
+  for (const text of [
+    '<a/><stream:error><!-- x -->',
+    '<a/><stream:b c="&#65;"/><d/>',
+    '<stream:stream>',
+    '<a/> <b>&#65;</b> <c/></stream:stream>',
+    '<p:a/>',
+    '<a>&#65;</a>x',
+  ])
+    t.equal(said(header + text), passSlowly(Buffer.from(header + text), ways[0] as Way, clientLimits).said, text)
 })
 
 const count = 12_000

@@ -10,7 +10,7 @@
  * that connects for itself, as health checks do, is not counted by its address.
  */
 import type { Server, Socket } from 'node:net'
-import { type Addresses, addressesOf } from '../transport/address.ts'
+import { type Addresses, addressesOf, sourceOf } from '../transport/address.ts'
 import type { Trust } from '../transport/trusted-networks.ts'
 import type { Admission } from './admission.ts'
 import type { Rejection } from './labels.ts'
@@ -46,11 +46,9 @@ export class ListenerAdmission {
     const isOwn = (peer: string) => proxyHeaders === undefined || !proxyHeaders.trusts(peer)
     this.keep(server, (socket, peer) => {
       if (proxyHeaders !== undefined && isOwn(peer)) return 'pass'
-      const client = this.addressesOf(socket)?.source.address
+      const client = (proxyHeaders === undefined ? sourceOf(socket) : proxyHeaders.addressesOf(socket)?.source)?.address
       if (client !== undefined && forwards(client)) return 'pass'
-      return {
-        address: proxyHeaders !== undefined && client === addressesOf(socket)?.source.address ? undefined : client,
-      }
+      return { address: proxyHeaders !== undefined && client === sourceOf(socket)?.address ? undefined : client }
     })
     if (proxyHeaders === undefined) return
     proxyHeaders.guard(server)

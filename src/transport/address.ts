@@ -27,9 +27,14 @@ export function plainAddress(text: string): string | undefined {
   return /^::ffff:([\d.]+)$/.exec(address)?.[1] ?? address
 }
 
+/** The peer's address; `undefined`: the connection is closed already, or no TCP. */
+export function sourceOf(socket: Socket): Endpoint | undefined {
+  return endpoint(socket.remoteAddress, socket.remotePort)
+}
+
 /** `undefined`: it is closed already, or no TCP. */
 export function addressesOf(socket: Socket): Addresses | undefined {
-  const source = endpoint(socket.remoteAddress, socket.remotePort)
+  const source = sourceOf(socket)
   const destination = endpoint(socket.localAddress, socket.localPort)
   return source && destination && { source, destination }
 }

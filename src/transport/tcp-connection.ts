@@ -88,7 +88,7 @@ export class TcpConnection implements Connection {
   }
 
   close(): void {
-    if (!this.over) this.socket.end()
+    if (!this.over && !this.socket.writableEnded) this.socket.end()
   }
 
   abort(): void {

@@ -12,6 +12,7 @@ export function isCidr(text: string): boolean {
 
 /** Throws when one of them is no CIDR. */
 export function trustOf(cidrs: readonly string[]): Trust {
+  if (cidrs.length === 0) return () => false
   // Two lists: Node would look for an IPv4 address in IPv6 blocks too, as a mapped address, and ::/0 would contain all of them.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const cidr of cidrs) {

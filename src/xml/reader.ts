@@ -117,6 +117,8 @@ export class XmlReader {
   private isOver = false
   /** The header was read without saxes, which gets it when it is needed. */
   private header: PlainHeader | undefined
+  /** So was the end tag. */
+  private isClosed = false
 
   /** The default namespace that the root declares. */
   private content: string | undefined
@@ -267,15 +269,24 @@ export class XmlReader {
     this.header = undefined
     this.stack.length = 0
     this.start = 0
-    this.piece = `<${prefix}:${root.name} xmlns='${content}' xmlns:${prefix}='${root.ns}'>`
+    const end = this.isClosed ? `</${prefix}:${root.name}>` : ''
+    this.piece = `<${prefix}:${root.name} xmlns='${content}' xmlns:${prefix}='${root.ns}'>${end}`
     parser.write(this.piece)
+    this.ended = undefined
     this.queue.splice(0, this.queue.length, ...waiting)
     return parser
   }
 
   /** Takes the elements of the plain spelling that the text begins with, one of them if it is read tag by tag. */
   private takeCanonical(surroundings: Surroundings): boolean {
-    const { text, limits } = this
+    const { text, limits, header } = this
+    if (header !== undefined && text === `</${header.prefix}:${header.root.name}>`) {
+      this.isClosed = true
+      this.stack.length = 0
+      this.text = ''
+      this.queue.push({ xml: 'close' })
+      return true
+    }
     let at = 0
     let end = scanElement(text, at, surroundings, limits)
     while (end > at && (this.isAscii || Buffer.byteLength(text.slice(at, end)) <= limits.bytes)) {

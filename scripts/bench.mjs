@@ -8,13 +8,18 @@ const help = {
   compare: `npm run bench -- [--quick] [--rounds N] [--only KEY]... [--json FILE]
 
   --quick       three rounds of a quarter of the stanzas, in some two minutes; otherwise five rounds
-  --only KEY    one of chat, chat8, presence, subscription, login, rate, idle; may be given more than once
+  --only KEY    one of chat, chat8, presence, subscription, login, rate, idle, tls-chat, tls-chat8, tls-login, tls-idle, server-chat,
+                server-presence; may be given more than once
   --json FILE   every figure of every round is written there
 `,
   core: 'npm run bench:core -- [--rounds N] [--count N] [--json]',
   scrape: 'npm run bench:scrape -- [--sessions N] [--scrapes N] [--json]',
 }
-const packages = { compare: benchPackages, core: [], scrape: demonstrationPackages }
+const packages = {
+  compare: [...benchPackages, ...demonstrationPackages, 'prosody-modules'],
+  core: [],
+  scrape: demonstrationPackages,
+}
 
 await runMain(async () => {
   const [name = 'compare', ...args] = process.argv.slice(2)

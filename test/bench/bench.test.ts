@@ -13,9 +13,15 @@ t.test('side by side', async t => {
   const json = join(t.testdir({}), 'figures.json')
   const { stdout } = await run(process.execPath, [script('compare.js'), '--smoke', '--json', json])
   const { figures } = JSON.parse(readFileSync(json, 'utf8')) as { figures: Record<string, Record<string, number[]>> }
-  t.same(Object.keys(figures), ['chat', 'chat8', 'presence', 'subscription', 'login', 'rate', 'idle'])
+  const plain = ['chat', 'chat8', 'presence', 'subscription', 'login', 'rate', 'idle']
+  const tls = ['tls-chat', 'tls-chat8', 'tls-login', 'tls-idle']
+  const servers = ['server-chat', 'server-presence']
+  t.same(Object.keys(figures), [...plain, ...tls, ...servers])
   for (const [key, bySubject] of Object.entries(figures)) {
-    for (const name of ['direct', 'haproxy', 'pipe', 'gate']) t.equal(bySubject[name]?.length, 1, `${key}: ${name}`)
+    const names = servers.includes(key)
+      ? ['prosody', 'prosody, mod_firewall', 'gate and prosody']
+      : [...(tls.includes(key) ? [] : ['direct']), 'haproxy', 'pipe', 'gate']
+    for (const name of names) t.equal(bySubject[name]?.length, 1, `${key}: ${name}`)
   }
   t.match(stdout, /^\| chat, one in flight \|/m)
 })

@@ -4,13 +4,23 @@
  * delivered stanza crosses the subject twice. Anything lost, repeated or out of order ends the run.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, release } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { memoryOf, printedPort, processorTime, type Subject, subjects } from './subjects.ts'
+import { writeCertificate } from '../servers/certificate.ts'
+import {
+  memoryOf,
+  printedPort,
+  processorTime,
+  type Start,
+  type Subject,
+  servers,
+  subjects,
+  tlsClient,
+} from './subjects.ts'
 
 const { values } = parseArgs({
   options: {
@@ -29,6 +39,8 @@ interface Scenario {
   readonly args: readonly (string | number)[]
   /** What is told: microseconds of processor time, of added latency, or kilobytes. */
   readonly unit: 'cpu' | 'latency' | 'memory'
+  /** `tls`: with TLS to the client; `servers`: a server, alone and behind the gate. Left out: plain, in front of the null upstream. */
+  readonly against?: 'tls' | 'servers'
 }
 
 const part = values.smoke ? 0.01 : values.quick ? 0.25 : 1
@@ -41,6 +53,42 @@ const scenarios: readonly Scenario[] = [
   { key: 'login', name: 'login', args: ['login', 20, some(3_000), 1], unit: 'cpu' },
   { key: 'rate', name: '2,000 stanzas a second: p50', args: ['chat', 50, some(10_000), 1, 2_000], unit: 'latency' },
   { key: 'idle', name: 'idle session', args: ['idle', values.smoke ? 20 : 1_000, 0], unit: 'memory' },
+  {
+    key: 'tls-chat',
+    name: 'TLS: chat, one in flight',
+    args: ['chat', 50, some(40_000), 1],
+    unit: 'cpu',
+    against: 'tls',
+  },
+  {
+    key: 'tls-chat8',
+    name: 'TLS: chat, pipelined by 8',
+    args: ['chat', 50, some(120_000), 8],
+    unit: 'cpu',
+    against: 'tls',
+  },
+  { key: 'tls-login', name: 'TLS: login', args: ['login', 20, some(1_500), 1], unit: 'cpu', against: 'tls' },
+  {
+    key: 'tls-idle',
+    name: 'TLS: idle session',
+    args: ['idle', values.smoke ? 20 : 1_000, 0],
+    unit: 'memory',
+    against: 'tls',
+  },
+  {
+    key: 'server-chat',
+    name: 'chat, one in flight',
+    args: ['chat', 50, some(30_000), 1],
+    unit: 'cpu',
+    against: 'servers',
+  },
+  {
+    key: 'server-presence',
+    name: 'presence broadcast',
+    args: ['presence', 50, some(30_000), 1],
+    unit: 'cpu',
+    against: 'servers',
+  },
 ].filter(({ key }) => values.only === undefined || values.only.includes(key)) as readonly Scenario[]
 
 const note = (text: string) => process.stderr.write(`${text}\n`)
@@ -67,20 +115,20 @@ async function measure(subject: Subject, { args, unit }: Scenario): Promise<numb
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const ended = new Promise<number | null>(resolve => child.on('exit', resolve))
-  const { pid } = subject
-  const idleBefore = pid === undefined ? 0 : memoryOf(pid)
+  const { pids } = subject
+  const idleBefore = sumOf(pids, memoryOf)
   let before = 0
   let figure: number | undefined
   for await (const line of createInterface({ input: child.stdout })) {
     if (line === 'ready') {
-      before = pid === undefined ? 0 : processorTime(pid)
+      before = sumOf(pids, processorTime)
       if (unit === 'memory') {
-        figure = pid === undefined ? 0 : (memoryOf(pid) - idleBefore) / (Number(args[1]) * 2)
+        figure = (sumOf(pids, memoryOf) - idleBefore) / (Number(args[1]) * 2)
         child.stdin.end('end\n')
         break
       }
     } else {
-      const used = pid === undefined ? 0 : processorTime(pid) - before
+      const used = sumOf(pids, processorTime) - before
       const { delivered, p50 } = JSON.parse(line) as { delivered: number; p50: number }
       figure = unit === 'latency' ? p50 : (used * 1e6) / delivered
     }
@@ -91,12 +139,40 @@ async function measure(subject: Subject, { args, unit }: Scenario): Promise<numb
   return figure
 }
 
-const wanted = Object.entries(subjects).filter(([name]) => name !== 'nginx' || hasNginx())
+const isInstalled = hasNginx()
+const plain = Object.entries(subjects).filter(([name]) => name !== 'nginx' || isInstalled)
+const certificate = await writeCertificate(mkdtempSync(join(tmpdir(), 'stanzagate-bench-')), ['localhost'])
+
+/** The subject with TLS, and in front of it what speaks TLS for the load. */
+function withTls(start: Start): Start {
+  return async upstream => {
+    const subject = await start(upstream, certificate)
+    const client = await tlsClient(subject.port)
+    const stop = async () => {
+      await client.stop()
+      await subject.stop()
+    }
+    return { ...subject, port: client.port, stop }
+  }
+}
+
+/** Who is compared in a scenario; the first of them that is not `direct` is what the others are divided by. */
+function comparedIn({ against }: Scenario): readonly (readonly [string, Start])[] {
+  if (against === 'servers') return Object.entries(servers)
+  if (against === 'tls')
+    return plain.filter(([name]) => name !== 'direct').map(([name, start]) => [name, withTls(start)])
+  return plain
+}
+
 const rounds = Number(values.rounds ?? (values.smoke ? 1 : values.quick ? 3 : 5))
 /** By scenario and subject: a figure for each round. */
 const figures = new Map<string, Map<string, number[]>>(
-  scenarios.map(({ key }) => [key, new Map(wanted.map(([name]) => [name, []]))]),
+  scenarios.map(scenario => [scenario.key, new Map(comparedIn(scenario).map(([name]) => [name, []]))]),
 )
+
+function sumOf(pids: readonly number[], figure: (pid: number) => number): number {
+  return pids.reduce((sum, pid) => sum + figure(pid), 0)
+}
 
 function hasNginx(): boolean {
   try {
@@ -111,9 +187,9 @@ const upstream = spawn(join(folder, 'null-upstream'), { stdio: ['ignore', 'pipe'
 try {
   const port = await printedPort(upstream)
   for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? wanted : wanted.toReversed()
-    for (const scenario of scenarios)
-      for (const [name, start] of order) {
+    for (const scenario of scenarios) {
+      const compared = comparedIn(scenario)
+      for (const [name, start] of round % 2 === 0 ? compared : compared.toReversed()) {
         const subject = await start(port)
         try {
           await warmUp(subject, scenario)
@@ -124,42 +200,62 @@ try {
           await subject.stop()
         }
       }
+    }
   }
 } finally {
   upstream.kill()
+  rmSync(dirname(certificate.cert), { recursive: true })
 }
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((one, two) => one - two)[Math.floor(numbers.length / 2)] ?? 0
 }
 
-/** In each round by itself: the subject's figure less the direct one where it is a latency, divided by HAProxy's. */
-function ratios({ key, unit }: Scenario, name: string): number[] {
+/** In each round by itself: the subject's figure less the direct one where it is a latency, divided by that of `base`. */
+function ratios({ key, unit }: Scenario, name: string, base: string): number[] {
   const of = (subject: string) => figures.get(key)?.get(subject) ?? []
   return of(name).map((figure, round) => {
-    const base = unit === 'latency' ? (of('direct')[round] ?? 0) : 0
-    return (figure - base) / ((of('haproxy')[round] ?? 0) - base)
+    const without = unit === 'latency' ? (of('direct')[round] ?? 0) : 0
+    return (figure - without) / ((of(base)[round] ?? 0) - without)
   })
 }
 
 const units = { cpu: 'µs', latency: 'µs', memory: 'KB' } as const
-const names = wanted.map(([name]) => name).filter(name => name !== 'direct')
-const lines = [
-  `| | ${names.map(name => `${name} | ÷ haproxy`).join(' | ')} |`,
-  `|---|${names.map(() => '--:|--:').join('|')}|`,
-  ...scenarios.map(scenario => {
-    const cells = names.map(name => {
-      const own = figures.get(scenario.key)?.get(name) ?? []
-      const each = ratios(scenario, name)
-      const spread = `${Math.min(...each).toFixed(2)}–${Math.max(...each).toFixed(2)}`
-      return `${median(own).toFixed(1)} ${units[scenario.unit]} | ${median(each).toFixed(2)} (${spread})`
-    })
-    return `| ${scenario.name} | ${cells.join(' | ')} |`
-  }),
-]
-console.log(lines.join('\n'))
+
+function table(of: readonly Scenario[]): string[] {
+  const [first] = of
+  if (first === undefined) return []
+  const names = comparedIn(first)
+    .map(([name]) => name)
+    .filter(name => name !== 'direct')
+  const [base = ''] = names
+  return [
+    `| | ${base} | ${names
+      .slice(1)
+      .map(name => `${name} | ÷ ${base}`)
+      .join(' | ')} |`,
+    `|---|--:|${names
+      .slice(1)
+      .map(() => '--:|--:')
+      .join('|')}|`,
+    ...of.map(scenario => {
+      const figure = (name: string) =>
+        `${median(figures.get(scenario.key)?.get(name) ?? []).toFixed(1)} ${units[scenario.unit]}`
+      const cells = names.slice(1).map(name => {
+        const each = ratios(scenario, name, base)
+        const spread = `${Math.min(...each).toFixed(2)}–${Math.max(...each).toFixed(2)}`
+        return `${figure(name)} | ${median(each).toFixed(2)} (${spread})`
+      })
+      return `| ${scenario.name} | ${figure(base)} | ${cells.join(' | ')} |`
+    }),
+    '',
+  ]
+}
+
+const tables = [undefined, 'tls', 'servers'].map(kind => scenarios.filter(({ against }) => against === kind))
+console.log(tables.flatMap(table).join('\n'))
 const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}, Node ${process.version}`
-console.log(`\n${rounds} rounds; ${machine}`)
+console.log(`${rounds} rounds; ${machine}`)
 if (values.json !== undefined) {
   const record = Object.fromEntries([...figures].map(([key, of]) => [key, Object.fromEntries(of)]))
   writeFileSync(

@@ -1,4 +1,7 @@
-/** What stands between the load and the null upstream: nothing, HAProxy, nginx, a bare pipe in Node, and the gate. */
+/**
+ * What stands between the load and the null upstream: nothing, HAProxy, nginx, a bare pipe in Node, and the gate; each also with TLS to
+ * the client. And what stands in the place of both: Prosody alone, with mod_firewall, and behind the gate.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,18 +11,20 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { GateProcess } from '../load/gate-process.ts'
+import type { Certificate } from '../servers/certificate.ts'
 import { isListening } from '../servers/listening.ts'
+import { type ProsodyOptions, startProsody } from '../servers/prosody.ts'
 
 export interface Subject {
   readonly name: string
   readonly port: number
-  /** The process whose tree is measured; `undefined`: there is none. */
-  readonly pid: number | undefined
+  /** The processes whose trees are measured; none where nothing stands between. */
+  readonly pids: readonly number[]
   stop(): Promise<void>
 }
 
-/** Gives its name and starts it in front of the upstream's port. */
-export type Start = (upstream: number) => Promise<Subject>
+/** Gives its name and starts it in front of the upstream's port. `tls`: with TLS to the client. */
+export type Start = (upstream: number, tls?: Certificate) => Promise<Subject>
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -70,7 +75,7 @@ async function configured(
   return {
     name,
     port,
-    pid: child.pid,
+    pids: child.pid === undefined ? [] : [child.pid],
     stop: async () => {
       await ended(child)
       rmSync(folder, { recursive: true, force: true })
@@ -78,13 +83,13 @@ async function configured(
   }
 }
 
-const direct: Start = async upstream => ({ name: 'direct', port: upstream, pid: undefined, stop: async () => {} })
+const direct: Start = async upstream => ({ name: 'direct', port: upstream, pids: [], stop: async () => {} })
 
-const haproxy: Start = upstream =>
+const haproxy: Start = (upstream, tls) =>
   configured(
     'haproxy',
     file => ['haproxy', '-db', '-f', file],
-    port => `global
+    (port, folder) => `global
   nbthread 1
 defaults
   mode tcp
@@ -92,12 +97,12 @@ defaults
   timeout client 10m
   timeout server 10m
 listen xmpp
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${tls === undefined ? '' : ` ssl crt ${bundle(tls, folder)}`}
   server upstream 127.0.0.1:${upstream}
 `,
   )
 
-const nginx: Start = upstream =>
+const nginx: Start = (upstream, tls) =>
   configured(
     'nginx',
     (file, folder) => ['nginx', '-c', file, '-p', folder, '-e', 'stderr'],
@@ -108,25 +113,108 @@ worker_processes 1;
 error_log stderr error;
 pid ${folder}/nginx.pid;
 events { worker_connections 40000; }
-stream { server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${upstream}; tcp_nodelay on; proxy_timeout 10m; } }
+stream { server { listen 127.0.0.1:${port}${tls === undefined ? '' : ` ssl; ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key}`}; proxy_pass 127.0.0.1:${upstream}; tcp_nodelay on; proxy_timeout 10m; } }
 `,
   )
 
-const pipe: Start = async upstream => {
+const pipe: Start = async (upstream, tls) => {
   const script = fileURLToPath(new URL('pipe.js', import.meta.url))
-  const child = spawn(process.execPath, [script, String(upstream)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  return { name: 'pipe', port: await printedPort(child), pid: child.pid, stop: () => ended(child) }
+  const child = spawn(process.execPath, [script, String(upstream), ...(tls === undefined ? [] : [tls.cert, tls.key])], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return { name: 'pipe', port: await printedPort(child), pids: [child.pid ?? 0], stop: () => ended(child) }
 }
 
-const gate: Start = async upstream => {
+const gate: Start = async (upstream, tls) => {
   const limits = {
     resources: 100_000,
     connections: { total: 100_000, perAddress: 100_000, newPerSecond: 100_000, newBurst: 1_000_000 },
     overload: { admittedPerSecond: 100_000 },
     rate: { stanzas: 1_000_000, stanzaBurst: 10_000_000, bytes: 1_000_000_000, byteBurst: 10_000_000_000 },
   }
-  const gate = await GateProcess.start({ upstream: { address: '127.0.0.1', port: upstream }, limits })
-  return { name: 'gate', port: gate.port('plain'), pid: gate.pid, stop: async () => void (await gate.stop()) }
+  const at = { address: '127.0.0.1', port: 0 }
+  const listeners = [{ kind: 'tcp', name: 'plain', tls: { mode: 'direct', ...tls }, ...at }]
+  const more = tls === undefined ? {} : { more: { listeners } }
+  const gate = await GateProcess.start({ upstream: { address: '127.0.0.1', port: upstream }, limits, ...more })
+  return { name: 'gate', port: gate.port('plain'), pids: [gate.pid], stop: async () => void (await gate.stop()) }
+}
+
+/** A certificate and its key in one file, as HAProxy wants them. */
+function bundle({ cert, key }: Certificate, folder: string): string {
+  const file = join(folder, 'bundle.pem')
+  writeFileSync(file, `${readFileSync(cert, 'utf8')}\n${readFileSync(key, 'utf8')}`)
+  return file
+}
+
+/** A HAProxy that lays TLS on what the load sends, so that the load need not know TLS. It is not measured. */
+export const tlsClient: Start = subject =>
+  configured(
+    'haproxy',
+    file => ['haproxy', '-db', '-f', file],
+    port => `global
+  nbthread 1
+defaults
+  mode tcp
+  timeout connect 10s
+  timeout client 10m
+  timeout server 10m
+listen tls
+  bind 127.0.0.1:${port}
+  server subject 127.0.0.1:${subject} ssl verify none
+`,
+  )
+
+const users = Array.from({ length: 100 }, (_, n) => [`u${n}`, 'secret'] as const)
+
+async function prosodyWith(options: ProsodyOptions): Promise<Subject> {
+  const server = await startProsody({ plain: true, accounts: Object.fromEntries(users), ...options })
+  return { name: 'prosody', port: server.port, pids: [server.pid], stop: () => server.stop() }
+}
+
+const prosody: Start = () => prosodyWith({})
+
+/** One rule about subscriptions, one about who sends too much, as operators have them. */
+const firewall: Start = async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stanzagate-bench-firewall-'))
+  const file = join(folder, 'bench.pfw')
+  writeFileSync(
+    file,
+    `%RATE everything: 100000 (burst 10)
+::deliver
+KIND: presence
+TYPE: subscribed
+FROM: spammer@evil.example
+DROP.
+
+::preroute
+KIND: message|presence
+LIMIT: everything
+BOUNCE=policy-violation
+`,
+  )
+  const server = await prosodyWith({ modules: ['firewall'], settings: `firewall_scripts = { "${file}" }` })
+  const stop = async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true })
+  }
+  return { ...server, stop }
+}
+
+const gateAndProsody: Start = async () => {
+  const server = await prosodyWith({})
+  const before = await gate(server.port)
+  const stop = async () => {
+    await before.stop()
+    await server.stop()
+  }
+  return { ...before, pids: [...before.pids, ...server.pids], stop }
+}
+
+/** In the place of subject and upstream. */
+export const servers: Readonly<Record<string, Start>> = {
+  prosody,
+  'prosody, mod_firewall': firewall,
+  'gate and prosody': gateAndProsody,
 }
 
 export const subjects: Readonly<Record<string, Start>> = { direct, haproxy, nginx, pipe, gate }

@@ -13,6 +13,7 @@ import { type Comparison, compare, type Part } from './compare.ts'
 import { playConsole } from './console.ts'
 import { exceptions, leftOut, unordered } from './exceptions.ts'
 import { marked, Normaliser, renamings } from './normalise.ts'
+import { countPlainTraffic } from './plain-traffic.ts'
 import { type Case, type Ports, Stage, type Way } from './stage.ts'
 
 t.setTimeout(180_000) // it takes about 25 s
@@ -93,6 +94,8 @@ const servers = [
   { name: 'Prosody', server: prosody },
   { name: 'ejabberd', server: ejabberd },
 ] as const
+const traffic = countPlainTraffic()
+
 /** By server and item; an error is that of the conversation that broke off. */
 const results = new Map<string, Result | Error>()
 // The servers side by side, the clients one after the other: the machine is busy with either way of two of them.
@@ -167,6 +170,43 @@ t.test('the table', async t => {
   t.equal(whole.length, items.length * servers.length, 'every conversation came to its end')
   const used = new Set(whole.flatMap(({ comparison }) => [...comparison.explained.keys()]))
   t.strictSame([...used].sort(), exceptions.map(({ name }) => name).sort(), 'no exception is listed in vain')
+})
+
+t.test('how much of it was passed on as its text', async t => {
+  const kinds = ['message', 'presence', 'iq'] as const
+  const sides = ['client', 'upstream'] as const
+  const names = [...new Set(items.map(({ client }) => client))]
+  const rows = names.map(name => {
+    const accounts = items.flatMap((item, i) =>
+      item.client === name ? ['romeo', 'juliet'].map(user => `${marked(user, `${i}t`)}@localhost`) : [],
+    )
+    const cells = sides.flatMap(from =>
+      kinds.map(kind => {
+        const counted = traffic.filter(
+          each => accounts.includes(each.account) && each.from === from && each.kind === kind,
+        )
+        const [plain, all] = [
+          counted.reduce((sum, each) => sum + each.plain, 0),
+          counted.reduce((sum, each) => sum + each.all, 0),
+        ]
+        return `${plain} of ${all}`
+      }),
+    )
+    return [name, ...cells]
+  })
+  const head = [
+    'client',
+    ...sides.flatMap(from => kinds.map(kind => `${kind}, ${from === 'client' ? 'from it' : 'to it'}`)),
+  ]
+  for (const row of [head, ...rows])
+    t.comment(
+      row
+        .map((cell, i) => cell.padEnd(i === 0 ? 14 : 19))
+        .join(' ')
+        .trimEnd(),
+    )
+  const share = traffic.reduce((sum, each) => sum + each.plain, 0) / traffic.reduce((sum, each) => sum + each.all, 0)
+  t.ok(share > 0.5, `${Math.round(share * 100)} % of all stanzas`)
 })
 
 t.test('an attribute or a child that is missing is a difference, each of them', async t => {

@@ -9,6 +9,7 @@ import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { decidingOf, isDecision, isSubscription, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { foldBare } from '../stanza/jid.ts'
 
 /** What is not known is null. */
@@ -70,7 +71,9 @@ export interface Viewer {
 export class LiveEvents implements Watcher {
   readonly stanzas = 'decisions'
   private readonly time: () => number
-  private readonly kept: FeedEvent[] = []
+  /** A ring: the oldest one is overwritten. */
+  private readonly kept: KeptEvent[] = []
+  private next = 0
   private readonly viewers = new Set<Viewer>()
 
   /** `time`: milliseconds since 1970. */
@@ -84,9 +87,9 @@ export class LiveEvents implements Watcher {
    */
   join(viewer: Viewer, after?: string): (() => void) | undefined {
     if (this.viewers.size >= viewersAtMost) return undefined
-    for (const event of this.kept) {
+    for (const event of [...this.kept.slice(this.next), ...this.kept.slice(0, this.next)]) {
       if (after !== undefined && event.id <= after) continue
-      if (isWanted(event, viewer.query)) viewer.see(event.id, JSON.stringify(event))
+      if (isWanted(event, viewer.query)) viewer.see(event.id, jsonOf(event))
     }
     this.viewers.add(viewer)
     return () => this.viewers.delete(viewer)
@@ -96,26 +99,35 @@ export class LiveEvents implements Watcher {
     if (about.decision === undefined || report.report !== 'judged') return
     if (!isDecision(report) && !isSubscription(report)) return
     const event = eventOf(report, about, about.decision, this.time())
-    this.kept.push(event)
-    if (this.kept.length > eventsAtMost) this.kept.shift()
+    this.kept[this.next] = event
+    this.next = (this.next + 1) % eventsAtMost
     let json: string | undefined
     for (const viewer of this.viewers) {
       if (!isWanted(event, viewer.query)) continue
-      json ??= JSON.stringify(event)
+      json ??= jsonOf(event)
       viewer.see(event.id, json)
     }
   }
 }
 
-function eventOf(report: Judged, about: About, id: string, time: number): FeedEvent {
+/** Milliseconds since 1970 are written as ISO 8601 only when somebody looks. */
+type KeptEvent = Omit<FeedEvent, 'time'> & { readonly time: number }
+
+function jsonOf(event: KeptEvent): string {
+  const whole: FeedEvent = { ...event, time: new Date(event.time).toISOString() }
+  return JSON.stringify(whole)
+}
+
+function eventOf(report: Judged, about: About, id: string, time: number): KeptEvent {
   const { from, kind, type, account, contact, state, said, verdict } = report
   const deciding = decidingOf(said)
   return {
     id,
-    time: new Date(time).toISOString(),
+    time,
     direction: from === 'client' ? 'outbound' : 'inbound',
     account: shortened(account),
-    contact: shortened(contact),
+    // It is kept longer than the stanza that it was read from.
+    contact: contact === undefined ? null : detachedString(shortened(contact) as string),
     kind,
     type,
     spelled: type === 'other' ? spelledOf(report) : null,
@@ -143,7 +155,7 @@ function shortened(jid: string | undefined): string | null {
   return jid.length > longest ? `${jid.slice(0, longest)}…` : jid
 }
 
-function isWanted(event: FeedEvent, query: Query): boolean {
+function isWanted(event: KeptEvent, query: Query): boolean {
   for (const [name, values] of query) {
     const own = event[name as keyof typeof eventParameters]
     const value = name === 'account' || name === 'contact' ? own && (foldBare(own) ?? own) : own

@@ -13,8 +13,9 @@ export function fanOut(watchers: readonly Watcher[]): Watcher {
   const isCounted = watchers.every(each => each.plain !== undefined || each.stanzas === 'decisions')
   const report = (report: Report, about: About) => {
     const isNamed = report.report === 'judged' && (isDecision(report) || isSubscription(report))
-    const named = isNamed ? { ...about, decision: ids.next() } : about
-    for (const watcher of watchers) watcher.report(report, named)
+    // The relay has made the object for this report.
+    if (isNamed) about.decision = ids.next()
+    for (const watcher of watchers) watcher.report(report, about)
   }
   return {
     report,

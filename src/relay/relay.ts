@@ -418,7 +418,8 @@ export class Relay {
     const { route, upstream } = this.session
     const { traffic, began } = this
     const tlsFault = this.tlsFault ?? this.sides.upstream?.connection.tlsFault ?? connection.tlsFault
-    return { id, listener, wire, tls, tlsFault, route, upstream, client: addresses?.source.address, traffic, began }
+    const client = addresses?.source.address
+    return { id, listener, wire, tls, tlsFault, route, upstream, client, traffic, began, decision: undefined }
   }
 
   /** The session has thrown: its streams end, and nothing else is affected. */

@@ -27,8 +27,8 @@ export interface About {
   readonly began?: number
   /** Bytes and stanzas so far. The object changes as more come. */
   readonly traffic?: Readonly<Traffic>
-  /** The id of the decision that a `judged` report is about; `undefined`: it is no decision. */
-  readonly decision?: string | undefined
+  /** The id of the decision that a `judged` report is about; `undefined`: it is no decision. Set by the gate before watchers are told. */
+  decision?: string | undefined
 }
 
 /** On the client's side of one stream. */

@@ -37,9 +37,9 @@ export class RosterWatch implements RosterView {
   /** A whole roster that may still be the present one. */
   private kept: RosterSnapshot | undefined
   /** The client's roster gets by IQ id: the version that the server was asked with. */
-  private readonly gets = new Map<string, string | undefined>()
+  private gets: Map<string, string | undefined> | undefined
   /** Contacts of the client's `subscribe` stanzas by stanza id. */
-  private readonly requests = new Map<string, string>()
+  private requests: Map<string, string> | undefined
   private readonly jid: string
   private readonly bare: string
 
@@ -113,6 +113,7 @@ export class RosterWatch implements RosterView {
   sent(stanza: Stanza): Observed {
     const get = rosterGetOf(stanza, this.bare)
     if (get !== undefined) {
+      this.gets ??= new Map()
       remember(this.gets, stanza.id ?? '', get.attrs.get('ver'))
       return nothing
     }
@@ -125,6 +126,7 @@ export class RosterWatch implements RosterView {
     if (stanza.to === undefined || type === undefined) return nothing
     if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
     if (type !== 'subscribe') return { news: [passed('outbound', type, stanza.to)], reports: [] }
+    this.requests ??= new Map()
     remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
     return this.asked(stanza.to)
   }
@@ -188,9 +190,9 @@ export class RosterWatch implements RosterView {
 
   /** RFC 3921 section 8.2: the error to a request bears the request's id. */
   private failed(stanza: Stanza, id: string): Observed {
-    const contact = this.requests.get(id)
+    const contact = this.requests?.get(id)
     if (contact === undefined || compareBare(stanza.from ?? '', contact) === 'different') return nothing
-    this.requests.delete(id)
+    this.requests?.delete(id)
     const error = child(stanza.element, 'error', ns.client)
     const condition = error && elements(error).find(node => node.ns === ns.stanzaErrors && node.name !== 'text')
     return { news: [], reports: [{ report: 'request-failed', condition: condition?.name ?? 'undefined-condition' }] }
@@ -199,9 +201,10 @@ export class RosterWatch implements RosterView {
   /** An answer to the client's own roster get. */
   private answer(stanza: Stanza): Observed {
     const id = stanza.id ?? ''
-    if (!this.gets.has(id) || !isOwnServer(stanza.from, this.jid)) return nothing
+    if (this.gets?.has(id) !== true || !isOwnServer(stanza.from, this.jid)) return nothing
     const asked = this.gets.get(id)
     this.gets.delete(id)
+    if (this.gets.size === 0) this.gets = undefined
     if (stanza.type !== 'result') return nothing
     const query = child(stanza.element, 'query', ns.roster)
     if (query !== undefined) {

@@ -72,7 +72,7 @@ export class Relay {
     stanzasToClient: 0,
     decisions: 0,
   }
-  private readonly open = new Set<Side>()
+  private readonly open = { client: false, upstream: false }
   /** The session has thrown an exception and is not used any more. */
   private broken = false
 
@@ -147,7 +147,7 @@ export class Relay {
 
   private begin(side: Side, connection: Connection): void {
     const { watcher, limits } = this.context
-    this.open.add(side)
+    this.open[side] = true
     const handlers = {
       data: (bytes: Uint8Array) => {
         watcher.bytes?.(side, 'received', bytes.byteLength)
@@ -173,7 +173,7 @@ export class Relay {
         if (side === 'upstream' || !this.session.closing) connection.close()
       },
       closed: () => {
-        this.open.delete(side)
+        this.open[side] = false
         this.readToTheEnd(side)
         this.sides[side]?.stop()
         this.receive({ event: 'closed', side })
@@ -437,7 +437,7 @@ export class Relay {
   /** Reports the end of a session that has thrown, so that what was counted as opened is counted as closed. */
   private bury(side: Side): void {
     this.watch({ report: 'stream-closed', side, cause: 'gate-error' })
-    if (this.open.size > 0) return
+    if (this.open.client || this.open.upstream) return
     const jid = this.session.boundTo
     if (jid !== undefined) this.watch({ report: 'session-closed', jid, cause: 'gate-error' })
     this.finish()

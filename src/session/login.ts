@@ -56,7 +56,11 @@ export class Login {
 
   /** Passes on the upstream's answer, unless it is the success, which the session passes on in its own way. */
   answer(received: Element): LoginAnswer {
-    if (received.name === 'success') return 'success'
+    if (received.name === 'success') {
+      // The request and its credentials are not kept any longer.
+      this.claims = undefined
+      return 'success'
+    }
     this.streams.sendElement('client', received)
     if (received.name === 'continue') return 'task'
     if (received.name !== 'failure') return 'step'

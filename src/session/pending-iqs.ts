@@ -80,7 +80,8 @@ export class PendingIqs {
 
 /** Requests by id; several under one when the client does not take a new one each time. */
 class Requests {
-  private readonly byId = new Map<string, Address[]>()
+  /** `undefined` as long as there was none: most sessions ask nobody but their own server. */
+  private byId: Map<string, Address[]> | undefined
   private readonly atMost: { readonly count: number; readonly size: number }
   private count = 0
   private size = 0
@@ -91,6 +92,7 @@ class Requests {
 
   /** Adds a request; `false`: the oldest ones were forgotten for it. */
   add(key: string, address: Address): boolean {
+    this.byId ??= new Map()
     const others = this.byId.get(key)
     if (others === undefined) this.byId.set(key, [address])
     else others.push(address)
@@ -109,19 +111,19 @@ class Requests {
   }
 
   has(key: string, isWanted: (asked: Address) => boolean = () => true): boolean {
-    return this.byId.get(key)?.some(isWanted) === true
+    return this.byId?.get(key)?.some(isWanted) === true
   }
 
   /** Takes out the request to this very address. */
   take(key: string, address: Address): Address | undefined {
-    const addresses = this.byId.get(key)
+    const addresses = this.byId?.get(key)
     const at = addresses?.findIndex(asked => isSame(asked, address)) ?? -1
     return addresses === undefined || at === -1 ? undefined : this.remove(key, addresses, at)
   }
 
   private remove(key: string, addresses: Address[], at: number): Address | undefined {
     const [gone] = addresses.splice(at, 1)
-    if (addresses.length === 0) this.byId.delete(key)
+    if (addresses.length === 0) this.byId?.delete(key)
     if (gone === undefined) return undefined
     this.count--
     this.size -= sizeOf(key, gone)

@@ -46,40 +46,65 @@ const inStream: WriteContext = { content: ns.client, bound: { prefix: 'stream', 
 const toServer: WriteContext = { ...inStream, sections: true }
 const alone: WriteContext = { content: '' }
 
-export function tcpFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
-  let limits = limitsAtFirst
-  let reader = begin()
-  // An error is the last item (item.ts), also an error that the reader has not found.
-  let failed = false
-  function begin(): XmlReader {
-    const fresh = new XmlReader({ level: 1, limits, relayed: from === 'upstream' })
-    fresh.stepwise = true
-    return fresh
+export function tcpFraming(from: Side, limits: XmlLimits): Framing {
+  return new TcpFraming(from, limits)
+}
+
+class TcpFraming implements Framing {
+  private readonly from: Side
+  private limits: XmlLimits
+  private reader: XmlReader
+  /** An error is the last item (item.ts), also an error that the reader has not found. */
+  private failed = false
+
+  constructor(from: Side, limits: XmlLimits) {
+    this.from = from
+    this.limits = limits
+    this.reader = this.begun()
   }
-  return {
-    push: bytes => reader.push(bytes),
-    next: () => {
-      const item = failed ? undefined : streamItem(reader.next(), from)
-      failed ||= item?.item === 'error'
-      return item
-    },
-    write: item => writeTcp(item, from === 'upstream' ? toServer : inStream),
-    restart() {
-      const rest = reader.takeRest()
-      reader = begin()
-      reader.push(rest)
-    },
-    takeRest: () => reader.takeRest(),
-    get pending() {
-      return reader.pending
-    },
-    limit(changed) {
-      limits = changed
-      reader.limits = changed
-    },
-    readInBulk() {
-      reader.stepwise = false
-    },
+
+  get pending(): number {
+    return this.reader.pending
+  }
+
+  push(bytes: Uint8Array): void {
+    this.reader.push(bytes)
+  }
+
+  next(): StreamItem | undefined {
+    if (this.failed) return undefined
+    const item = streamItem(this.reader.next(), this.from)
+    if (item?.item === 'error') this.failed = true
+    return item
+  }
+
+  write(item: StreamItem): string {
+    return writeTcp(item, this.from === 'upstream' ? toServer : inStream)
+  }
+
+  restart(): void {
+    const rest = this.reader.takeRest()
+    this.reader = this.begun()
+    this.reader.push(rest)
+  }
+
+  takeRest(): Buffer {
+    return this.reader.takeRest()
+  }
+
+  limit(limits: XmlLimits): void {
+    this.limits = limits
+    this.reader.limits = limits
+  }
+
+  readInBulk(): void {
+    this.reader.stepwise = false
+  }
+
+  private begun(): XmlReader {
+    const reader = new XmlReader({ level: 1, limits: this.limits, relayed: this.from === 'upstream' })
+    reader.stepwise = true
+    return reader
   }
 }
 
@@ -136,36 +161,51 @@ function writeTcp(item: StreamItem, around: WriteContext): string {
   }
 }
 
-export function websocketFraming(from: Side, limitsAtFirst: XmlLimits): Framing {
-  let limits = limitsAtFirst
-  let waiting: Uint8Array[] = []
-  let failed = false
-  const read = (message: Uint8Array): StreamItem | undefined => {
-    const item = messageItem(message, from, limits)
-    failed = item.item === 'error'
+export function websocketFraming(from: Side, limits: XmlLimits): Framing {
+  return new WebsocketFraming(from, limits)
+}
+
+class WebsocketFraming implements Framing {
+  readonly pending = 0
+  private readonly from: Side
+  private limits: XmlLimits
+  private waiting: Uint8Array[] = []
+  private failed = false
+
+  constructor(from: Side, limits: XmlLimits) {
+    this.from = from
+    this.limits = limits
+  }
+
+  push(message: Uint8Array): void {
+    this.waiting.push(message)
+  }
+
+  next(): StreamItem | undefined {
+    const message = this.failed ? undefined : this.waiting.shift()
+    if (message === undefined) return undefined
+    const item = messageItem(message, this.from, this.limits)
+    this.failed = item.item === 'error'
     return item
   }
-  return {
-    push: message => {
-      waiting.push(message)
-    },
-    next: () => {
-      const message = failed ? undefined : waiting.shift()
-      return message === undefined ? undefined : read(message)
-    },
-    write: writeMessage,
-    restart: () => {},
-    takeRest() {
-      const rest = Buffer.concat(waiting)
-      waiting = []
-      return rest
-    },
-    pending: 0,
-    limit(changed) {
-      limits = changed
-    },
-    readInBulk: () => {},
+
+  write(item: StreamItem): string {
+    return writeMessage(item)
   }
+
+  restart(): void {}
+
+  takeRest(): Buffer {
+    const rest = Buffer.concat(this.waiting)
+    this.waiting = []
+    return rest
+  }
+
+  limit(limits: XmlLimits): void {
+    this.limits = limits
+  }
+
+  readInBulk(): void {}
 }
 
 /** RFC 7395 section 3.3.3: a message is one whole document and begins with '<'. */

@@ -101,9 +101,10 @@ export class XmlReader {
 
   private readonly level: 0 | 1
   private readonly relayed: boolean
-  /** State of the start tag that is being read. */
-  private untrimmed = new Map<string, string>()
-  private attrs = new Map<string, string>()
+  /** State of the start tag that is being read; made with the parser. */
+  private untrimmed!: Map<string, string>
+  private attrs!: Map<string, string>
+  private growth!: RewriteGrowth
   /** One of them has a prefix other than `xml`. */
   private hasPrefixed = false
   /** One of them came twice. */
@@ -134,7 +135,6 @@ export class XmlReader {
   private nesting = 0
   /** UTF-16 units by which namespaces make this element longer when it is written again. */
   private grown = 0
-  private readonly growth = new RewriteGrowth()
   private attributes = 0
   /** Bytes of white space since the last element. */
   private blank = 0
@@ -433,6 +433,9 @@ export class XmlReader {
   }
 
   private makeParser(): EventParser {
+    this.untrimmed = new Map()
+    this.attrs = new Map()
+    this.growth = new RewriteGrowth()
     const refuse = (fault: XmlFault, text: string) => () => {
       throw new Refused(fault, text)
     }

@@ -15,7 +15,7 @@ t.test('side by side', async t => {
   const { figures } = JSON.parse(readFileSync(json, 'utf8')) as { figures: Record<string, Record<string, number[]>> }
   const plain = ['chat', 'chat8', 'presence', 'subscription', 'login', 'rate', 'idle']
   const tls = ['tls-chat', 'tls-chat8', 'tls-login', 'tls-idle']
-  const servers = ['server-chat', 'server-presence']
+  const servers = ['server-chat', 'server-login']
   t.same(Object.keys(figures), [...plain, ...tls, ...servers])
   for (const [key, bySubject] of Object.entries(figures)) {
     const names = servers.includes(key)

@@ -52,7 +52,13 @@ const scenarios: readonly Scenario[] = [
   { key: 'subscription', name: 'subscription cycle', args: ['subscription', 50, some(24_000), 1], unit: 'cpu' },
   { key: 'login', name: 'login', args: ['login', 20, some(3_000), 1], unit: 'cpu' },
   { key: 'rate', name: '2,000 stanzas a second: p50', args: ['chat', 50, some(10_000), 1, 2_000], unit: 'latency' },
-  { key: 'idle', name: 'idle session', args: ['idle', values.smoke ? 20 : 1_000, 0], unit: 'memory' },
+  // Many, so that what a process keeps for itself does not count: 4,700 pairs are as many as 20,000 descriptors allow.
+  {
+    key: 'idle',
+    name: 'idle session',
+    args: ['idle', values.smoke ? 20 : values.quick ? 1_000 : 4_700, 0],
+    unit: 'memory',
+  },
   {
     key: 'tls-chat',
     name: 'TLS: chat, one in flight',
@@ -83,9 +89,9 @@ const scenarios: readonly Scenario[] = [
     against: 'servers',
   },
   {
-    key: 'server-presence',
-    name: 'presence broadcast',
-    args: ['presence', 50, some(30_000), 1],
+    key: 'server-login',
+    name: 'login',
+    args: ['login', 20, some(1_000), 1],
     unit: 'cpu',
     against: 'servers',
   },

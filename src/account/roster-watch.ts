@@ -111,6 +111,7 @@ export class RosterWatch implements RosterView {
 
   /** A stanza of the client was forwarded; `stanza`: as it was forwarded. */
   sent(stanza: Stanza): Observed {
+    if (stanza.kind === 'message') return nothing
     const get = rosterGetOf(stanza, this.bare)
     if (get !== undefined) {
       this.gets ??= new Map()

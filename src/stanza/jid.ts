@@ -110,8 +110,25 @@ const foldsAtMost = 4
 /** RFC 3454 appendix B.1, and what later versions of Unicode ignore besides. */
 const mappedToNothing = /[\u1806\p{Default_Ignorable_Code_Point}]/gu
 
+interface Folded {
+  readonly text: string
+  readonly folded: string | undefined
+}
+
+// The last two answers: what becomes of a stanza asks for its contact and for its account several times.
+let last: Folded = { text: '', folded: undefined }
+let other: Folded = last
+
 /** The bare JID in the form of RFC 7622, as a key. `undefined`: no JID, or one that this profile does not allow. */
 export function foldBare(text: string): string | undefined {
+  if (text === last.text) return last.folded
+  const next = text === other.text ? other : { text, folded: foldedAnew(text) }
+  other = last
+  last = next
+  return next.folded
+}
+
+function foldedAnew(text: string): string | undefined {
   const jid = parseJid(bareOf(text))
   if (jid === undefined) return undefined
   const domain = foldDomain(jid.domain)

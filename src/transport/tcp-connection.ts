@@ -11,6 +11,35 @@ export interface Securing {
   readonly event: 'secure' | 'secureConnect'
 }
 
+/**
+ * Takes what Node has read from a socket into a buffer of ours (`onread` of `net.connect`), which saves a buffer and an event for each read.
+ * The buffer is shared: bytes are valid only during the call.
+ */
+export class DirectReads {
+  private deliver: ((bytes: Uint8Array) => void) | undefined
+  private readonly early: Buffer[] = []
+
+  /** The option for `net.connect`. */
+  readonly option = {
+    buffer: sharedBuffer,
+    callback: (length: number, buffer: Uint8Array): boolean => {
+      // A Buffer, as it was given.
+      const bytes = buffer.subarray(0, length)
+      if (this.deliver === undefined) this.early.push(Buffer.from(bytes))
+      else this.deliver(bytes)
+      return true
+    },
+  }
+
+  /** From now on bytes go there; first those that came before. */
+  to(deliver: (bytes: Uint8Array) => void): void {
+    this.deliver = deliver
+    for (const bytes of this.early.splice(0)) deliver(bytes)
+  }
+}
+
+const sharedBuffer = Buffer.allocUnsafeSlow(65_536)
+
 /** The name of XMPP in TLS (XEP-0368). */
 export const alpn = 'xmpp-client'
 
@@ -22,14 +51,17 @@ export class TcpConnection implements Connection {
   tlsFault: string | undefined
   private socket: Socket
   private readonly securing: Securing | undefined
+  private readonly reads: DirectReads | undefined
   private handlers: ConnectionHandlers | undefined
   private times: ConnectionTimes | undefined
   private over = false
   /** Node's timeout of the socket runs: something waits to be written. */
   private isTimed = false
 
-  constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses | undefined) {
+  /** `reads`: takes what is read from the socket; left out: the socket's events do. */
+  constructor(socket: Socket, securing: Securing | undefined, addresses?: Addresses, reads?: DirectReads) {
     this.socket = socket
+    this.reads = reads
     this.securing = securing
     this.addresses = addresses
     this.tls = versionOf(socket)
@@ -105,7 +137,8 @@ export class TcpConnection implements Connection {
   }
 
   private listen(socket: Socket): void {
-    socket.on('data', bytes => this.handlers?.data(bytes))
+    if (this.reads === undefined) socket.on('data', bytes => this.handlers?.data(bytes))
+    else this.reads.to(bytes => this.handlers?.data(bytes))
     socket.on('drain', () => this.handlers?.drained())
     socket.on('end', () => this.handlers?.ended())
     this.isTimed = false

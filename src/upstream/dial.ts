@@ -4,7 +4,7 @@ import type { ConnectFailure } from '../session/labels.ts'
 import type { Addresses } from '../transport/address.ts'
 import type { Connection } from '../transport/connection.ts'
 import { encodeProxyHeader, type ProxyVersion } from '../transport/proxy-protocol.ts'
-import { alpn, TcpConnection } from '../transport/tcp-connection.ts'
+import { alpn, DirectReads, TcpConnection } from '../transport/tcp-connection.ts'
 import { tlsFaultOf, upstreamTls } from '../transport/tls.ts'
 
 /** Where an upstream is, ready to be dialled. */
@@ -47,18 +47,22 @@ export function dial(
   failed: (reason: ConnectFailure, detail?: string) => void,
   atMost?: TlsAtMost,
 ): () => void {
-  const name = target.servername ?? domain
-  const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn] }
-  if (atMost !== undefined) tls.maxVersion = atMost.version
-  // An IP address is no server name (RFC 6066 section 3); the certificate is then checked against the address.
-  if (isIP(name) === 0) tls.servername = name
   const { address: host, port } = target
-  const lay = (below: Socket) =>
-    connectTls({ ...tls, socket: below, host }).once('error', error => {
+  const lay = (below: Socket) => {
+    const name = target.servername ?? domain
+    const tls: ConnectionOptions = { ...upstreamTls(target.ca), ALPNProtocols: [alpn], socket: below, host }
+    if (atMost !== undefined) tls.maxVersion = atMost.version
+    // An IP address is no server name (RFC 6066 section 3); the certificate is then checked against the address.
+    if (isIP(name) === 0) tls.servername = name
+    return connectTls(tls).once('error', error => {
       if (isOfVersion(error)) atMost?.refused()
     })
+  }
+  // TLS takes its bytes from the socket itself.
+  const reads = target.mode === 'none' ? new DirectReads() : undefined
   const lost = (error: Error) => settle(reasonOf(error), error)
-  let socket = connect({ host, port, noDelay: true, allowHalfOpen: true }, () => {
+  const options = { host, port, noDelay: true, allowHalfOpen: true, ...(reads && { onread: reads.option }) }
+  let socket = connect(options, () => {
     // The PROXY header comes before TLS.
     if (target.proxyProtocol !== undefined) socket.write(encodeProxyHeader(target.proxyProtocol, client))
     if (target.mode !== 'direct') return settle(undefined)
@@ -72,7 +76,10 @@ export function dial(
     if (settled) return
     settled = true
     clearTimeout(timer)
-    if (reason === undefined) return done(new TcpConnection(socket, { lay, event: 'secureConnect' }))
+    if (reason === undefined) {
+      const securing = target.mode === 'none' ? undefined : ({ lay, event: 'secureConnect' } as const)
+      return done(new TcpConnection(socket, securing, undefined, reads))
+    }
     socket.destroy()
     failed(reason, reason === 'tls' ? tlsFaultOf(error) : undefined)
   }

@@ -14,7 +14,7 @@ export class Utf8 {
 
   /** The text that these bytes complete. */
   decode(bytes: Uint8Array): string {
-    let all: Buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    let all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (this.tail.length > 0) all = Buffer.concat([this.tail, all])
     if (!this.bad && isAscii(all)) {
       this.tail = nothing

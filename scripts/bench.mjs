@@ -9,7 +9,7 @@ const help = {
 
   --quick       three rounds of a quarter of the stanzas, in some two minutes; otherwise five rounds
   --only KEY    one of chat, chat8, presence, subscription, login, rate, idle, tls-chat, tls-chat8, tls-login, tls-idle, server-chat,
-                server-login; may be given more than once
+                server-login, ws-chat; may be given more than once
   --json FILE   every figure of every round is written there
 `,
   core: 'npm run bench:core -- [--rounds N] [--count N] [--json]',

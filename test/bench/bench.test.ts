@@ -16,11 +16,14 @@ t.test('side by side', async t => {
   const plain = ['chat', 'chat8', 'presence', 'subscription', 'login', 'rate', 'idle']
   const tls = ['tls-chat', 'tls-chat8', 'tls-login', 'tls-idle']
   const servers = ['server-chat', 'server-login']
-  t.same(Object.keys(figures), [...plain, ...tls, ...servers])
+  t.same(Object.keys(figures), [...plain, ...tls, ...servers, 'ws-chat'])
   for (const [key, bySubject] of Object.entries(figures)) {
-    const names = servers.includes(key)
-      ? ['prosody', 'prosody, mod_firewall', 'gate and prosody']
-      : [...(tls.includes(key) ? [] : ['direct']), 'haproxy', 'pipe', 'gate']
+    const names =
+      key === 'ws-chat'
+        ? ['prosody, mod_websocket', 'gate and prosody']
+        : servers.includes(key)
+          ? ['prosody', 'prosody, mod_firewall', 'gate and prosody']
+          : [...(tls.includes(key) ? [] : ['direct']), 'haproxy', 'pipe', 'gate']
     for (const name of names) t.equal(bySubject[name]?.length, 1, `${key}: ${name}`)
   }
   t.match(stdout, /^\| chat, one in flight \|/m)

@@ -20,6 +20,7 @@ import {
   servers,
   subjects,
   tlsClient,
+  websocketServers,
 } from './subjects.ts'
 
 const { values } = parseArgs({
@@ -39,8 +40,8 @@ interface Scenario {
   readonly args: readonly (string | number)[]
   /** What is told: microseconds of processor time, of added latency, or kilobytes. */
   readonly unit: 'cpu' | 'latency' | 'memory'
-  /** `tls`: with TLS to the client; `servers`: a server, alone and behind the gate. Left out: plain, in front of the null upstream. */
-  readonly against?: 'tls' | 'servers'
+  /** `tls`: with TLS to the client; `servers`, `websocket`: a server, alone and behind the gate. Left out: plain, in front of the null upstream. */
+  readonly against?: 'tls' | 'servers' | 'websocket'
 }
 
 const part = values.smoke ? 0.01 : values.quick ? 0.25 : 1
@@ -77,7 +78,7 @@ const scenarios: readonly Scenario[] = [
   {
     key: 'tls-idle',
     name: 'TLS: idle session',
-    args: ['idle', values.smoke ? 20 : 1_000, 0],
+    args: ['idle', values.smoke ? 20 : values.quick ? 1_000 : 2_500, 0],
     unit: 'memory',
     against: 'tls',
   },
@@ -94,6 +95,13 @@ const scenarios: readonly Scenario[] = [
     args: ['login', 20, some(1_000), 1],
     unit: 'cpu',
     against: 'servers',
+  },
+  {
+    key: 'ws-chat',
+    name: 'WebSocket: chat, one in flight',
+    args: ['chat', 50, some(30_000), 1],
+    unit: 'cpu',
+    against: 'websocket',
   },
 ].filter(({ key }) => values.only === undefined || values.only.includes(key)) as readonly Scenario[]
 
@@ -116,9 +124,10 @@ async function warmUp(subject: Subject, scenario: Scenario): Promise<void> {
 }
 
 /** One measurement: the figure, and the stanzas that were delivered. */
-async function measure(subject: Subject, { args, unit }: Scenario): Promise<number> {
+async function measure(subject: Subject, { args, unit, against }: Scenario): Promise<number> {
   const child = spawn(join(folder, 'load'), [String(subject.port), ...args.map(String)], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...(against === 'websocket' && { WEBSOCKET: '/xmpp-websocket' }) },
   })
   const ended = new Promise<number | null>(resolve => child.on('exit', resolve))
   const { pids } = subject
@@ -165,6 +174,7 @@ function withTls(start: Start): Start {
 /** Who is compared in a scenario; the first of them that is not `direct` is what the others are divided by. */
 function comparedIn({ against }: Scenario): readonly (readonly [string, Start])[] {
   if (against === 'servers') return Object.entries(servers)
+  if (against === 'websocket') return Object.entries(websocketServers)
   if (against === 'tls')
     return plain.filter(([name]) => name !== 'direct').map(([name, start]) => [name, withTls(start)])
   return plain
@@ -258,7 +268,9 @@ function table(of: readonly Scenario[]): string[] {
   ]
 }
 
-const tables = [undefined, 'tls', 'servers'].map(kind => scenarios.filter(({ against }) => against === kind))
+const tables = [undefined, 'tls', 'servers', 'websocket'].map(kind =>
+  scenarios.filter(({ against }) => against === kind),
+)
 console.log(tables.flatMap(table).join('\n'))
 const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}, Node ${process.version}`
 console.log(`${rounds} rounds; ${machine}`)

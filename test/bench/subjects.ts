@@ -18,6 +18,8 @@ import { type ProsodyOptions, startProsody } from '../servers/prosody.ts'
 export interface Subject {
   readonly name: string
   readonly port: number
+  /** Its port for WebSockets; left out: it has none. */
+  readonly websocket?: number
   /** The processes whose trees are measured; none where nothing stands between. */
   readonly pids: readonly number[]
   stop(): Promise<void>
@@ -136,7 +138,13 @@ const gate: Start = async (upstream, tls) => {
   const listeners = [{ kind: 'tcp', name: 'plain', tls: { mode: 'direct', ...tls }, ...at }]
   const more = tls === undefined ? {} : { more: { listeners } }
   const gate = await GateProcess.start({ upstream: { address: '127.0.0.1', port: upstream }, limits, ...more })
-  return { name: 'gate', port: gate.port('plain'), pids: [gate.pid], stop: async () => void (await gate.stop()) }
+  return {
+    name: 'gate',
+    port: gate.port('plain'),
+    websocket: gate.port('ws'),
+    pids: [gate.pid],
+    stop: async () => void (await gate.stop()),
+  }
 }
 
 /** A certificate and its key in one file, as HAProxy wants them. */
@@ -208,6 +216,28 @@ const gateAndProsody: Start = async () => {
     await server.stop()
   }
   return { ...before, pids: [...before.pids, ...server.pids], stop }
+}
+
+const prosodyWebsocket: Start = async () => {
+  const options = { plain: true, http: true, accounts: Object.fromEntries(users) }
+  const server = await startProsody({ ...options, settings: 'consider_websocket_secure = true' })
+  return { name: 'prosody', port: server.ports.http ?? 0, pids: [server.pid], stop: () => server.stop() }
+}
+
+const gateWebsocket: Start = async () => {
+  const server = await prosodyWith({})
+  const before = await gate(server.port)
+  const stop = async () => {
+    await before.stop()
+    await server.stop()
+  }
+  return { ...before, port: before.websocket ?? 0, pids: [...before.pids, ...server.pids], stop }
+}
+
+/** The same over WebSocket. */
+export const websocketServers: Readonly<Record<string, Start>> = {
+  'prosody, mod_websocket': prosodyWebsocket,
+  'gate and prosody': gateWebsocket,
 }
 
 /** In the place of subject and upstream. */

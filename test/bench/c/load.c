@@ -3,6 +3,8 @@
 //
 //   load PORT SCENARIO PAIRS COUNT [WINDOW] [RATE]
 //
+// With WEBSOCKET in the environment it speaks WebSocket (RFC 7395) at the path that this names.
+//
 // SCENARIO: chat, presence, subscription (six steps for each pair, one after the other), login (COUNT logins), idle (log in and stay). WINDOW: stanzas
 // of one sender in flight. RATE: stanzas a second of all, sent by the clock whatever comes back. When everything is ready, and when it is measured,
 // it prints a line and waits for one, so that whoever watches can read what others have used until then. One thread, epoll.
@@ -25,7 +27,7 @@
 enum { CONNECTING, AUTHENTICATING, BINDING, ROSTER, READY, CLOSING };
 
 typedef struct {
-  int fd, user, state, blocked;
+  int fd, user, state, blocked, upgraded;
   char *in, *out;
   size_t in_length, in_size, out_length, out_size;
   uint32_t sent, received;
@@ -33,7 +35,7 @@ typedef struct {
   int step, resting;
 } Client;
 
-static const char *scenario;
+static const char *scenario, *websocket;
 static int port, pairs, window = 1, epoll, connected, ready, closed;
 static long count, delivered, started, rate;
 static Client *clients;
@@ -81,16 +83,32 @@ static void put(Client *c, const char *text, size_t length) {
   c->out_length += length;
 }
 
+// One message, masked with zeros, which leave it as it is. A stanza declares its namespace (RFC 7395 section 3.3.3).
+static void put_message(Client *c, const char *text, size_t length) {
+  static const char declared[] = " xmlns='jabber:client'";
+  size_t name = strcspn(text, " />");
+  int is_stanza = is_named(text, length, "message") || is_named(text, length, "presence") || is_named(text, length, "iq");
+  size_t more = is_stanza ? sizeof declared - 1 : 0, all = length + more;
+  unsigned char head[8] = {0x81, 0x80 | (all < 126 ? all : 126), all >> 8, all};
+  if (all < 126) memset(head + 2, 0, 4);
+  put(c, (char *)head, all < 126 ? 6 : 8);
+  put(c, text, name);
+  put(c, declared, more);
+  put(c, text + name, length - name);
+}
+
 static void say(Client *c, const char *format, ...) {
   char text[1024];
   va_list args;
   va_start(args, format);
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  put(c, text, n);
+  if (websocket) put_message(c, text, n);
+  else put(c, text, n);
 }
 
 static void header(Client *c) {
+  if (websocket) return say(c, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>");
   say(c, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>");
 }
 
@@ -120,7 +138,13 @@ static void open_client(Client *c) {
   c->state = CONNECTING;
   c->blocked = 0;
   c->in_length = c->out_length = 0;
-  header(c);
+  c->upgraded = 0;
+  if (websocket) {
+    char request[512];
+    int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n", websocket);
+    put(c, request, n);
+  } else header(c);
   flush(c);
   connected++;
 }
@@ -198,8 +222,8 @@ static void stanza(Client *c, const char *p, size_t length) {
 }
 
 static void unit(Client *c, const char *p, size_t length) {
-  if (p[1] == '?' || !memcmp(p, "<stream:stream", 14)) return;
-  if (!memcmp(p, "</stream:strea", 14)) {
+  if (p[1] == '?' || (length >= 14 && !memcmp(p, "<stream:stream", 14)) || is_named(p, length, "open")) return;
+  if ((length >= 14 && !memcmp(p, "</stream:strea", 14)) || is_named(p, length, "close")) {
     if (c->state != CLOSING) fail("the stream of u%d was closed", c->user);
     closed++;
     return;
@@ -220,7 +244,9 @@ static void unit(Client *c, const char *p, size_t length) {
     break;
   case BINDING:
     if (!is_named(p, length, "iq")) return;
-    say(c, "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq><presence/><iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
+    say(c, "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");
+    say(c, "<presence/>");
+    say(c, "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
     c->state = ROSTER;
     break;
   case ROSTER: {
@@ -230,13 +256,39 @@ static void unit(Client *c, const char *p, size_t length) {
     ready++;
     if (!strcmp(scenario, "login")) {
       c->state = CLOSING;
-      say(c, "</stream:stream>");
+      say(c, websocket ? "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>" : "</stream:stream>");
     }
     break;
   }
   case READY:
     stanza(c, p, length);
   }
+}
+
+// Takes what is complete of the answer to the handshake and of messages; gives the place behind it.
+static const char *messages(Client *c, const char *p, const char *end) {
+  if (!c->upgraded) {
+    const char *close = memmem(p, end - p, "\r\n\r\n", 4);
+    if (!close) return p;
+    if (memcmp(p, "HTTP/1.1 101", 12)) fail("u%d: %.*s", c->user, (int)(close - p), p);
+    c->upgraded = 1;
+    p = close + 4;
+    header(c);
+  }
+  while (end - p >= 2) {
+    const unsigned char *head = (const unsigned char *)p;
+    size_t length = head[1] & 127, skip = 2;
+    if (length == 127) fail("u%d got a message of more than 65,535 bytes", c->user);
+    if (length == 126) {
+      if (end - p < 4) break;
+      length = head[2] << 8 | head[3];
+      skip = 4;
+    }
+    if ((size_t)(end - p) < skip + length) break;
+    if ((head[0] & 15) == 1) unit(c, p + skip, length);
+    p += skip + length;
+  }
+  return p;
 }
 
 static void readable(Client *c) {
@@ -255,7 +307,8 @@ static void readable(Client *c) {
   }
   c->in_length += n;
   const char *p = c->in, *end = c->in + c->in_length;
-  while (p < end) {
+  if (websocket) p = messages(c, p, end);
+  else while (p < end) {
     if (*p == ' ' || *p == '\n') {
       p++;
       continue;
@@ -336,6 +389,7 @@ int main(int argc, char **argv) {
   if (argc < 5) return fprintf(stderr, "load PORT SCENARIO PAIRS COUNT [WINDOW] [RATE]\n"), 2;
   port = atoi(argv[1]);
   scenario = argv[2];
+  websocket = getenv("WEBSOCKET");
   pairs = atoi(argv[3]);
   long wanted = atol(argv[4]);
   if (argc > 5) window = atoi(argv[5]);

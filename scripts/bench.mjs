@@ -12,7 +12,7 @@ const help = {
                 server-login, ws-chat; may be given more than once
   --json FILE   every figure of every round is written there
 `,
-  core: 'npm run bench:core -- [--rounds N] [--count N] [--json]',
+  core: 'npm run bench:core -- [--rounds N] [--count N] [--json] [--sizes]',
   scrape: 'npm run bench:scrape -- [--sessions N] [--scrapes N] [--json]',
 }
 const packages = {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench:core`: what one stanza costs on the pure path of one process, without sockets: reading, judging, writing. Microseconds,
- * the median of rounds that are run one after the other; nothing passes or fails.
+ * the median of rounds that are run one after the other; nothing passes or fails. `--sizes`: one chat message of growing size, with the fast
+ * path and without it.
  */
 import { parseArgs } from 'node:util'
 import { activeRules } from '../../src/rules/table.ts'
@@ -11,12 +12,14 @@ import { tcpFraming } from '../../src/stream/framing.ts'
 import { other, type Side, type StreamItem } from '../../src/stream/item.ts'
 import { clientLimits, upstreamLimits } from '../../src/stream/limits.ts'
 import { ns } from '../../src/stream/namespaces.ts'
+import { fastPath } from '../../src/xml/reader.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '15' },
     count: { type: 'string', default: '20000' },
     json: { type: 'boolean', default: false },
+    sizes: { type: 'boolean', default: false },
   },
 })
 const rounds = Number(values.rounds)
@@ -121,6 +124,42 @@ function measured(name: string, from: Side, xml: string): Row {
     judge: median(samples.judge),
     write: median(samples.write),
   }
+}
+
+/** A message of so many bytes comes in reads of 64 KiB, as from a socket. */
+function bySize(): void {
+  console.log(
+    '| Bytes | Read and written | For each byte | Without the fast path | For each byte |\n|--:|--:|--:|--:|--:|',
+  )
+  for (const size of [100, 256, 1_024, 4_096, 16_384, 65_536, 131_072, 250_000]) {
+    const text = `<message to='romeo@localhost/orchard' id='a1' type='chat'><body></body></message>`
+    const bytes = Buffer.from(
+      text.replace('<body>', `<body>${'deny thy father '.repeat(size / 16).slice(0, size - text.length)}`),
+    )
+    const each = [true, false].map(isOn => {
+      fastPath.isOn = isOn
+      const [framing, out] = [reader('client'), reader('upstream')]
+      const times = Math.max(Math.ceil(2e7 / size / (isOn ? 1 : 4)), 20)
+      const samples = Array.from({ length: rounds }, () => {
+        const began = performance.now()
+        for (let i = 0; i < times; i++) {
+          for (let at = 0; at < bytes.length; at += 65_536) framing.push(bytes.subarray(at, at + 65_536))
+          const item = framing.next()
+          if (item?.item !== 'element') throw new Error(`${size} bytes were not read`)
+          out.write(item)
+        }
+        return ((performance.now() - began) * 1_000) / times
+      })
+      return median(samples)
+    })
+    const cells = each.map(time => `${time.toFixed(1)} µs | ${((time * 1_000) / bytes.length).toFixed(2)} ns`)
+    console.log(`| ${bytes.length} | ${cells.join(' | ')} |`)
+  }
+}
+
+if (values.sizes) {
+  bySize()
+  process.exit()
 }
 
 const rows = cases.map(([name, from, xml]) => measured(name, from, xml))

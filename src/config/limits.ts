@@ -104,7 +104,7 @@ export const defaultLimits: Limits = {
   },
   loginFailures: 5,
   resources: 20,
-  // A roster of 10,000 contacts, each set and asked, is 20,000 stanzas; a process does some 35,000 a second.
+  // A roster of 10,000 contacts, each set and asked, is 20,000 stanzas; a process does 20,000 and more in a second.
   rate: {
     beforeLogin: { perSecond: 20, burst: 100 },
     stanzas: { perSecond: 2_000, burst: 25_000 },

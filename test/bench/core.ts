@@ -143,8 +143,11 @@ function bySize(): void {
       const samples = Array.from({ length: rounds }, () => {
         const began = performance.now()
         for (let i = 0; i < times; i++) {
-          for (let at = 0; at < bytes.length; at += 65_536) framing.push(bytes.subarray(at, at + 65_536))
-          const item = framing.next()
+          let item: StreamItem | undefined
+          for (let at = 0; at < bytes.length; at += 65_536) {
+            framing.push(bytes.subarray(at, at + 65_536))
+            item = framing.next()
+          }
           if (item?.item !== 'element') throw new Error(`${size} bytes were not read`)
           out.write(item)
         }

@@ -85,20 +85,22 @@ async function configured(
   }
 }
 
-const direct: Start = async upstream => ({ name: 'direct', port: upstream, pids: [], stop: async () => {} })
-
-const haproxy: Start = (upstream, tls) =>
-  configured(
-    'haproxy',
-    file => ['haproxy', '-db', '-f', file],
-    (port, folder) => `global
+const haproxyDefaults = `global
   nbthread 1
 defaults
   mode tcp
   timeout connect 10s
   timeout client 10m
   timeout server 10m
-listen xmpp
+`
+
+const direct: Start = async upstream => ({ name: 'direct', port: upstream, pids: [], stop: async () => {} })
+
+const haproxy: Start = (upstream, tls) =>
+  configured(
+    'haproxy',
+    file => ['haproxy', '-db', '-f', file],
+    (port, folder) => `${haproxyDefaults}listen xmpp
   bind 127.0.0.1:${port}${tls === undefined ? '' : ` ssl crt ${bundle(tls, folder)}`}
   server upstream 127.0.0.1:${upstream}
 `,
@@ -159,14 +161,7 @@ export const tlsClient: Start = subject =>
   configured(
     'haproxy',
     file => ['haproxy', '-db', '-f', file],
-    port => `global
-  nbthread 1
-defaults
-  mode tcp
-  timeout connect 10s
-  timeout client 10m
-  timeout server 10m
-listen tls
+    port => `${haproxyDefaults}listen tls
   bind 127.0.0.1:${port}
   server subject 127.0.0.1:${subject} ssl verify none
 `,

@@ -1,9 +1,10 @@
 // `npm test`: what is missing is installed, everything is built and linted, and tap runs what was built. The last line
 // is always `N passed, N failed`, alone, once tests have run. Arguments choose tests by a part of their path
-// (`npm test -- rules servers/prosody`); those that begin with `-` go to tap as they are.
+// (`npm test -- rules servers/prosody`); those that begin with `-` go to tap as they are. `--no-fast-path`: the gates of these tests, and their
+// child processes, do without the fast path of src/xml/canonical.ts.
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bin, root, run, runMain, SetupError, say } from './command.mjs'
 import { plainReport, totalsOf } from './report.mjs'
 import { build, ensureDebian, ensureNodeModules, testPackages } from './setup.mjs'
@@ -14,7 +15,8 @@ const coverage = join(root, '.tap', 'coverage')
 
 await runMain(async () => {
   const install = !process.argv.includes('--no-install')
-  const options = process.argv.slice(2).filter(argument => argument.startsWith('-') && argument !== '--no-install')
+  const own = ['--no-install', '--no-fast-path']
+  const options = process.argv.slice(2).filter(argument => argument.startsWith('-') && !own.includes(argument))
   const filters = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
   await ensureNodeModules({ install })
   await ensureDebian(testPackages, { install })
@@ -24,6 +26,10 @@ await runMain(async () => {
   await ensureTapBuild()
   // A part of the tests covers a part of the sources: a table of that says nothing.
   const partly = filters.length > 0 ? ['--disable-coverage', '--allow-empty-coverage'] : []
+  if (process.argv.includes('--no-fast-path')) {
+    const preload = pathToFileURL(join(tests, 'no-fast-path.js'))
+    process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${preload}`
+  }
   const { status, lines } = await runTap([...partly, ...options, ...files])
   const unloaded = filters.length > 0 || options.length > 0 ? [] : unloadedSources()
   for (const source of unloaded) say(`no test loads ${source}`)

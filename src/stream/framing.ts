@@ -43,7 +43,7 @@ const faults: Readonly<Record<XmlFault, StreamError>> = {
 
 /** The header of a TCP stream declares these two; a WebSocket message stands alone. */
 const inStream: WriteContext = { content: ns.client, bound: { prefix: 'stream', ns: ns.stream } }
-const toServer: WriteContext = { ...inStream, sections: true }
+const toServer: WriteContext = { ...inStream, isShortest: true }
 const alone: WriteContext = { content: '' }
 
 export function tcpFraming(from: Side, limits: XmlLimits): Framing {

@@ -6,15 +6,16 @@
  *     attribute = ' '+ ( name | 'xml:lang' | 'xmlns' ) '=' ( '"' value '"' | "'" value "'" )
  *     name      = an ASCII letter or '_', then ASCII letters, digits, '.', '-', '_'
  *     text      = characters of XML without CR, '<', ']>' and '&', or one of the five references that XML defines
- *     value     = the same without any control character and without the quote; '>' and ']' stand freely
+ *     value     = the same without any control character, without the quote and without '"'; '>' and ']' stand freely
  *
- * The element may have the prefix of the stream's root, as `<stream:features>` has. In the first start tag no value has a reference. There are no prefixes, comments, sections, instructions, numeric references or
- * declarations, no attribute twice, and no namespace that XML keeps for itself. libexpat and saxes read such text alike, in any
+ * The element may have the prefix of the stream's root, as `<stream:features>` has. In the first start tag no value has a reference.
+ * There are no prefixes, comments, sections, instructions, numeric references or declarations, no attribute twice, and no namespace
+ * that XML keeps for itself. A '"' between single quotes is XML, but gloox ends the value there. libexpat and saxes read such text alike, in any
  * surroundings whose default namespace is the same. Limits are those of the reader.
  */
 
 import type { Element } from './element.ts'
-import type { XmlLimits } from './limits.ts'
+import { prologLength, type XmlLimits } from './limits.ts'
 import { elementOf, type Places, SourceElement } from './source-element.ts'
 
 /** What surrounds an element. */
@@ -211,6 +212,8 @@ function endOfValue(text: string, from: number, quote: number, hasReferences: bo
   for (let at = from; at < length; at++) {
     const code = text.charCodeAt(at)
     if (code === quote) return at
+    // gloox ends a value between single quotes here.
+    if (code === 0x22) return notPlain
     if (code > 0x7f) {
       if (code >= 0xfffe) return notPlain
     } else if (((classes[code] as number) & specialInValue) !== 0) {
@@ -372,7 +375,8 @@ export function scanHeader(text: string, limits: XmlLimits): PlainHeader | undef
   if (!isPlainNamespace(content) || !isPlainNamespace(root)) return undefined
   // One by one, as the reader would count them.
   const startTag = end - text.lastIndexOf('<', end - 1)
-  if (end > limits.bytes || startTag > limits.startTag || names > limits.attributes) return undefined
+  if (end > limits.bytes || end > prologLength || startTag > limits.startTag || names > limits.attributes)
+    return undefined
   if (limits.nameLength < 'stream:stream'.length || [...all.keys()].some(name => name.length > limits.nameLength))
     return undefined
   all.delete('xmlns')

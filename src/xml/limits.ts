@@ -13,3 +13,6 @@ export interface XmlLimits {
   /** Bytes of white space in a row between elements; left out: any number. */
   readonly blank?: number
 }
+
+/** UTF-16 units up to the end of the root's start tag. */
+export const prologLength = 10_000

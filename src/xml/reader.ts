@@ -34,7 +34,7 @@ import {
   unpadded,
   type XmlFault,
 } from './expat-checks.ts'
-import type { XmlLimits } from './limits.ts'
+import { prologLength, type XmlLimits } from './limits.ts'
 import { RewriteGrowth } from './rewrite-growth.ts'
 import { Utf8 } from './utf8.ts'
 
@@ -74,6 +74,8 @@ export const fastPath = { isOn: true }
 
 /** UTF-16 units of an element that is not complete and is kept for canonical.ts; what is longer is read as it comes. */
 const keptAtMost = 4_096
+/** How often such an element is looked at from its beginning; without this bound a peer that sends byte by byte costs its square. */
+const looksAtMost = 8
 
 /**
  * saxes looks for a namespace in all open elements: an element, and an attribute with a prefix, costs as many steps as it is
@@ -81,8 +83,6 @@ const keptAtMost = 4_096
  * bytes do.
  */
 const nestingPerByte = 16
-/** UTF-16 units up to the end of the root's start tag. */
-const prologLength = 10_000
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
 /** Something other than white space stands before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
@@ -127,6 +127,8 @@ export class XmlReader {
   private surroundings: Surroundings | undefined
   /** `text` begins an element that is not complete. */
   private isKept = false
+  /** How often that element was found to be incomplete. */
+  private looks = 0
   private readonly stack: Growing[] = []
   /** An element whose end saxes has reported; it counts unless saxes refuses its end tag. */
   private ended: XmlItem | undefined
@@ -302,7 +304,13 @@ export class XmlReader {
     }
     this.blank = 0
     this.text = text.slice(at)
-    this.isKept = end === incomplete && this.text.length <= keptAtMost && this.bytesOf(this.text) <= limits.bytes
+    this.looks = at > 0 ? 1 : this.looks + 1
+    this.isKept =
+      end === incomplete &&
+      this.looks < looksAtMost &&
+      this.text.length <= keptAtMost &&
+      this.bytesOf(this.text) <= limits.bytes
+    if (!this.isKept) this.looks = 0
     return at > 0 || this.isKept
   }
 
@@ -676,7 +684,9 @@ export function plainDocument(bytes: Uint8Array, root: string, limits: XmlLimits
   const text = utf8.decode(bytes)
   if (utf8.bad || utf8.unfinished) return undefined
   const surroundings = { content: undefined, root, prefix: undefined }
-  return scanElement(text, 0, surroundings, limits) === text.length ? foundElement() : undefined
+  // The start tag of a document's root ends within these, and a shorter document has no longer one.
+  const within = text.length <= prologLength ? limits : { ...limits, startTag: Math.min(limits.startTag, prologLength) }
+  return scanElement(text, 0, surroundings, within) === text.length ? foundElement() : undefined
 }
 
 function isSpace(code: number): boolean {

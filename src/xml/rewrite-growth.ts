@@ -24,12 +24,12 @@ export class RewriteGrowth {
 
   /** A declaration that the tag has: `xmlns` or `xmlns:p`. */
   declared(name: string, uri: string): void {
-    this.came += around + name.length + quoted(uri).length
+    this.came += around + name.length + quoted(uri, true).length
   }
 
   /** The element is of another namespace than its surroundings. */
   element(uri: string): void {
-    this.owed += around + 'xmlns'.length + quoted(uri).length
+    this.owed += around + 'xmlns'.length + quoted(uri, true).length
   }
 
   /** An attribute of a namespace, by this prefix. */
@@ -40,7 +40,7 @@ export class RewriteGrowth {
       this.repeated += uri.length
       return
     }
-    this.owed += around + 'xmlns:'.length + own.length + quoted(uri).length
+    this.owed += around + 'xmlns:'.length + own.length + quoted(uri, true).length
     this.uris.add(uri)
   }
 

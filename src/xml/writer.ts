@@ -7,8 +7,11 @@ export interface WriteContext {
   readonly content: string
   /** The one namespace bound to a prefix there, if any. */
   readonly bound?: { readonly prefix: string; readonly ns: string } | undefined
-  /** CDATA sections may be written where they are shorter: to a server, which has a limit, and not to a client, which may not know them. */
-  readonly sections?: boolean
+  /**
+   * CDATA sections and single quotes may be written where they are shorter: to a server, which has a limit, and not to a client, which may
+   * not know them or read them wrongly.
+   */
+  readonly isShortest?: boolean
 }
 
 /**
@@ -19,7 +22,7 @@ export interface WriteContext {
  * limits.
  */
 export function write(element: Element, around: WriteContext): string {
-  const { content, bound } = around
+  const { content, bound, isShortest = false } = around
   if (element instanceof SourceElement) return element.within(content)
   const prefix = prefixOf(element.ns, bound)
   const isBound = prefix !== undefined
@@ -27,7 +30,7 @@ export function write(element: Element, around: WriteContext): string {
   let out = `<${name}`
   let inside = content
   if (!isBound && element.ns !== content) {
-    out += ` xmlns=${quoted(element.ns)}`
+    out += ` xmlns=${quoted(element.ns, isShortest)}`
     inside = element.ns
   }
   let fresh = 0
@@ -42,10 +45,10 @@ export function write(element: Element, around: WriteContext): string {
         prefix = `n${fresh++}`
         prefixes ??= new Map()
         prefixes.set(uri, prefix)
-        out += ` xmlns:${prefix}=${quoted(uri)}`
+        out += ` xmlns:${prefix}=${quoted(uri, isShortest)}`
       }
-      out += ` ${prefix}:${key.slice(end + 1)}=${quoted(value)}`
-    } else out += ` ${key}=${quoted(value)}`
+      out += ` ${prefix}:${key.slice(end + 1)}=${quoted(value, isShortest)}`
+    } else out += ` ${key}=${quoted(value, isShortest)}`
   }
   if (element instanceof ReattributedElement)
     return element.content === '' ? `${out}/>` : `${out}>${element.content}</${name}>`
@@ -54,7 +57,7 @@ export function write(element: Element, around: WriteContext): string {
   const within = inside === content ? around : { ...around, content: inside }
   let followsText = false
   for (const node of element.children) {
-    out += typeof node === 'string' ? writeText(node, followsText, around.sections === true) : write(node, within)
+    out += typeof node === 'string' ? writeText(node, followsText, isShortest) : write(node, within)
     followsText = typeof node === 'string'
   }
   return `${out}</${name}>`
@@ -108,11 +111,13 @@ function writePart(part: string): string {
 
 const inAttribute = /[&<"\t\n\r]/
 
-/** An attribute's value between double quotes, or single ones where the value has more of the double. */
-export function quoted(value: string): string {
+/**
+ * An attribute's value between double quotes, or, if `mayBeSingle`, single ones where the value has more of the double. The parser of gloox,
+ * which clients use, ends a value between single quotes at the first double one and would read the rest of the value as XML.
+ */
+export function quoted(value: string, mayBeSingle = false): string {
   if (!inAttribute.test(value)) return `"${value}"`
-  if (!value.includes('"')) return `"${value.replace(/[&<\t\n\r]/g, reference)}"`
-  const isSingle = count(value, '"') > count(value, "'")
+  const isSingle = mayBeSingle && count(value, '"') > count(value, "'")
   return isSingle ? `'${value.replace(/[&<'\t\n\r]/g, reference)}'` : `"${value.replace(/[&<"\t\n\r]/g, reference)}"`
 }
 

@@ -269,8 +269,8 @@ const spoken: readonly (readonly [name: string, item: StreamItem, tcp: string, w
   [
     'a header',
     { item: 'open', header: attributes },
-    `<?xml version="1.0"?><stream:stream xmlns="jabber:client" xmlns:stream="${streams}" id="1" to='a"&lt;b' version="1.0" xml:lang="en">`,
-    `<open xmlns="${framingNs}" id="1" to='a"&lt;b' version="1.0" xml:lang="en"/>`,
+    `<?xml version="1.0"?><stream:stream xmlns="jabber:client" xmlns:stream="${streams}" id="1" to="a&#34;&lt;b" version="1.0" xml:lang="en">`,
+    `<open xmlns="${framingNs}" id="1" to="a&#34;&lt;b" version="1.0" xml:lang="en"/>`,
   ],
   ['white space', { item: 'whitespace' }, ' ', ''],
   ['the end', { item: 'close' }, '</stream:stream>', `<close xmlns="${framingNs}"/>`],

@@ -43,7 +43,7 @@ const accepted: readonly (readonly [name: string, text: string, spelled?: string
   ['a > and a ]', '<a>-> ]] x]</a>'],
   ['a ] before an end tag', '<a>]</a>'],
   ['characters beyond ASCII', '<a b="é\u0080\ufffd\u{10ffff}">é\u0080\ufffd😀\ufeff\u007f</a>'],
-  ['the other quote', `<a b='"' c="'"/>`],
+  ['the other quote', `<a c="'"/>`],
   ['a > in a value', `<a b='>' c="]]>"/>`],
   ['references in a value below', `<a><b c='&lt;&amp;&gt;&quot;&apos;'/></a>`, `<a><b c="&lt;&amp;>&#34;'"/></a>`],
   ['xml:lang', '<a xml:lang="en"><b xml:lang=""/></a>'],
@@ -107,6 +107,8 @@ const refused: readonly (readonly [name: string, text: string])[] = [
   ['a numeric reference', '<a>&#65;</a>'],
   ['an unknown reference', '<a>&nbsp;</a>'],
   ['a bare &', '<a>a & b</a>'],
+  ['a double quote between single ones, where gloox ends the value', `<a b='"/>'/>`],
+  ['... in a child', `<a><b c='"'/></a>`],
   ['a reference in the first start tag', `<a b='&amp;'/>`],
   [']]>', '<a>]]></a>'],
   [']>', '<a>]></a>'],
@@ -343,6 +345,22 @@ t.test('stream headers', async t => {
     `x<stream:stream ${declared}>`,
   ])
     t.equal(scanHeader(text, clientLimits), undefined, text)
+  // A header and a document's start tag end within 10,000 units, with any limits.
+  const long = (length: number) => {
+    const begun = `<stream:stream ${declared} id='`
+    return `${begun}${'a'.repeat(length - begun.length - 2)}'>`
+  }
+  const generous = { ...clientLimits, bytes: 20_000, startTag: 20_000 }
+  t.equal(scanHeader(long(10_000), generous)?.end, 10_000)
+  t.equal(scanHeader(long(10_001), generous), undefined)
+  const document = (length: number) => `<a xmlns='u' b='${'a'.repeat(length - 19)}'/>`
+  for (const [length, isTaken] of [
+    [10_000, true],
+    [10_001, false],
+  ] as const) {
+    t.equal(document(length).length, length)
+    t.equal(plainDocument(Buffer.from(document(length)), stream.root, generous) !== undefined, isTaken)
+  }
   const text = `<?xml version='1.0'?><stream:stream ${declared} to='a'>`
   const at: XmlLimits = {
     ...clientLimits,

@@ -21,7 +21,7 @@ const places: readonly (readonly [name: string, around: WriteContext, before: st
   ],
   [
     'to a server',
-    { content: client, bound: { prefix: 'stream', ns: streams }, sections: true },
+    { content: client, bound: { prefix: 'stream', ns: streams }, isShortest: true },
     header,
     '</stream:stream>',
   ],
@@ -42,7 +42,7 @@ const written: readonly (readonly [name: string, element: Element, text: string]
   ['escapes in text', make('a', client, {}, [`&<>"'\t\n\r]]>`]), `<a>&amp;&lt;>"'\t\n&#xD;]]&gt;</a>`],
   ['a > that begins a text', make('a', client, {}, ['>>', make('b', client), '>']), '<a>>><b/>></a>'],
   ['a > whose brackets stand before it', make('a', client, {}, [']]', '>', ']', '>x', '>']), '<a>]]&gt;]&gt;x&gt;</a>'],
-  ['more double quotes than single ones', make('a', client, { b: `""'` }), `<a b='""&#39;'/>`],
+  ['more double quotes than single ones', make('a', client, { b: `""'` }), `<a b="&#34;&#34;'"/>`],
   ['as many', make('a', client, { b: `"'` }), `<a b="&#34;'"/>`],
   ['escapes in an attribute', make('a', client, { b: `&<>"'\t\n\r` }), `<a b="&amp;&lt;>&#34;'&#9;&#xA;&#xD;"/>`],
   ['another namespace, once', make('a', 'urn:x', {}, [make('b', 'urn:x')]), '<a xmlns="urn:x"><b/></a>'],

@@ -7,6 +7,7 @@ import { domainSkeletonOf } from '../stanza/jid.ts'
 import type { Side } from '../stream/item.ts'
 import type { Element } from '../xml/element.ts'
 import { parseCount } from './acks.ts'
+import type { Cause } from './labels.ts'
 import type { Phase } from './negotiation.ts'
 import type { ResumableSession } from './resumable-session.ts'
 import { inlineResumeOf, withInlineResume, withManagement } from './sasl2.ts'
@@ -292,11 +293,17 @@ export class StreamManagement {
   /** The streams end. A session whose stream is lost can be resumed; one whose stream was closed cannot (XEP-0198 section 5). */
   ended(): void {
     if (!this.resumable) return
-    const { cause } = this.streams
-    const isLost = cause === 'client-lost' || cause === 'upstream-lost'
-    this.streams.out.push({ effect: isLost ? 'suspend' : 'withdraw-resumption' })
+    this.streams.out.push({ effect: lost.has(this.streams.cause) ? 'suspend' : 'withdraw-resumption' })
   }
 }
+
+/** The streams ended without end tags, so that the server keeps the session. */
+const lost: ReadonlySet<Cause | undefined> = new Set<Cause>([
+  'client-lost',
+  'upstream-lost',
+  'slow-client',
+  'slow-upstream',
+])
 
 /** SM-IDs of different upstreams or domains are different sessions. */
 function keyOf(id: string, { upstream, domain }: Progress): string {

@@ -544,6 +544,25 @@ for (const wire of wires) {
     ${hears('g3')}
     ${clientHas(6, 3)}`,
   )
+  for (const side of ['client', 'upstream'] as const)
+    book(
+      `the ${side} took nothing, and the streams were cut`,
+      `${busy}
+      stalled ${side}
+      -> close client
+      -> close upstream
+      -> abort ${side}
+      -> lose
+      closed client
+      -> stream-closed client slow-${side}
+      closed upstream
+      -> stream-closed upstream slow-${side}
+      -> session-closed romeo@im.example/orchard slow-${side}`,
+      `${resumed(0, 0, 0, 0)}
+      ${answered('e1')}
+      ${refusedPush('p1')}
+      ${hears('g1')}`,
+    )
   book(
     'lost again, before anything was said again',
     `${busy}

@@ -133,7 +133,9 @@ function scanPrefixed(
     at = endOfContent(text, at, start + 1, nameEnd, limits)
     if (at < 0) return at
   }
-  if (at - start > limits.bytes) return notPlain
+  // The reader counts the content namespace for each child; the shortest child has four units.
+  const counted = ` xmlns=""${root}`.length + ((at - start) / 4) * ` xmlns=""${content}`.length
+  if (at - start > limits.bytes || counted > limits.bytes) return notPlain
   found = elementOf(text, nameEnd, name, root, content)
   return at
 }

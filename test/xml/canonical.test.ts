@@ -268,13 +268,16 @@ t.test('with the prefix of the root', async t => {
     t.equal(scan(text, clientLimits, alone), 'not plain', 'no root')
     t.equal(scan(text, { ...clientLimits, bytes: text.length - 1 }), 'not plain')
   }
-  const long: XmlLimits = { ...clientLimits, bytes: ` xmlns=""${stream.root}`.length }
+  const child = (18 / 4) * ` xmlns=""${stream.content}`.length
+  const long: XmlLimits = { ...clientLimits, bytes: ` xmlns=""${stream.root}`.length + child }
   t.equal(scan('<stream:features/>', long), 18)
   t.equal(
     scan('<stream:features/>', { ...long, bytes: long.bytes - 1 }),
     'not plain',
     'the reader counts its namespace',
   )
+  const many = `<stream:a>${'<b/>'.repeat(12_000)}</stream:a>`
+  t.equal(scan(many), 'not plain', 'the reader counts a namespace for each child')
   t.equal(scan('<stream:features><b/></stream:features>', clientLimits, { ...stream, content: undefined }), 39)
   t.equal((foundElement().children[0] as Element).ns, '')
   for (const text of [

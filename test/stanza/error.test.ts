@@ -54,7 +54,7 @@ const addressed: readonly (readonly [name: string, from: string | undefined, to:
   ['a malformed target', undefined, 'd@e@f', `from="${by}" to="${own}"`],
   ['an empty target', undefined, '', `from="${by}" to="${own}"`],
   ['a malformed sender', 'a b@c', 'd@e', `from="d@e" to="${own}"`],
-  ['a sender to escape', 'a@b/"', 'd@e', `from="d@e" to='a@b/"'`],
+  ['a sender to escape', 'a@b/"', 'd@e', `from="d@e" to="a@b/&#34;"`],
 ]
 
 t.test('addresses', t => {

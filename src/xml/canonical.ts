@@ -10,12 +10,12 @@
  *
  * The element may have the prefix of the stream's root, as `<stream:features>` has. In the first start tag no value has a reference.
  * There are no prefixes, comments, sections, instructions, numeric references or declarations, no attribute twice, and no namespace
- * that XML keeps for itself. A '"' between single quotes is XML, but gloox ends the value there. libexpat and saxes read such text alike, in any
- * surroundings whose default namespace is the same. Limits are those of the reader.
+ * that XML keeps for itself. A '"' between single quotes is XML, but gloox ends the value there. libexpat and saxes read such text
+ * alike, in any surroundings whose default namespace is the same. Limits are those of the reader.
  */
 
 import type { Element } from './element.ts'
-import { prologLength, type XmlLimits } from './limits.ts'
+import type { XmlLimits } from './limits.ts'
 import { elementOf, type Places, SourceElement } from './source-element.ts'
 
 /** What surrounds an element. */
@@ -42,7 +42,7 @@ const startsName = 1
 const continuesName = 2
 /** Not allowed as such in text. */
 const specialInText = 4
-/** Not allowed as such in a value. The quote that ends the value is looked for separately. */
+/** Not allowed as such in a value. The quote that ends it is looked for before; gloox would end a value between single quotes at a `"`. */
 const specialInValue = 8
 
 const classes = Uint8Array.from({ length: 128 }, (_, code) => {
@@ -51,7 +51,7 @@ const classes = Uint8Array.from({ length: 128 }, (_, code) => {
   if (/[\d.-]/.test(character)) return continuesName
   if (character === '<' || character === '&') return specialInText | specialInValue
   if (character === '>') return specialInText
-  if (character === '\t' || character === '\n') return specialInValue
+  if (character === '"' || character === '\t' || character === '\n') return specialInValue
   return code < 0x20 ? specialInText | specialInValue : 0
 })
 
@@ -214,8 +214,6 @@ function endOfValue(text: string, from: number, quote: number, hasReferences: bo
   for (let at = from; at < length; at++) {
     const code = text.charCodeAt(at)
     if (code === quote) return at
-    // gloox ends a value between single quotes here.
-    if (code === 0x22) return notPlain
     if (code > 0x7f) {
       if (code >= 0xfffe) return notPlain
     } else if (((classes[code] as number) & specialInValue) !== 0) {
@@ -342,46 +340,4 @@ function stanzaAttributes(text: string) {
 
 function valueAt(text: string, index: number): string {
   return text.slice(valueFrom[index], valueTo[index])
-}
-
-/** A stream header: what it declares and says, and the position behind it. */
-export interface PlainHeader {
-  readonly root: Element
-  readonly content: string
-  readonly prefix: string
-  readonly end: number
-}
-
-const plainValue = `'[ -%(-;=-~]*'|"[ !#-%'-;=-~]*"`
-const plainHeader = new RegExp(
-  `^(?:<\\?xml version=(?:'1\\.0'|"1\\.0")(?: encoding=(?:'utf-8'|"utf-8"|'UTF-8'|"UTF-8"))? ?\\?>)?[ \\t\\r\\n]*` +
-    `<stream:stream((?: +(?:xmlns:stream|xml:lang|[a-z]+)=(?:${plainValue}))+) *>`,
-)
-const plainAttribute = new RegExp(`([a-z:]+)=(${plainValue})`, 'g')
-
-/**
- * Reads the header that a text begins with, if it is one of the usual spelling: the prefix `stream`, the default namespace declared, and
- * values of printable ASCII. `undefined`: it is not, or not complete.
- */
-export function scanHeader(text: string, limits: XmlLimits): PlainHeader | undefined {
-  const matched = plainHeader.exec(text)
-  if (matched === null) return undefined
-  const [{ length: end }, attributes = ''] = matched
-  const all = new Map(
-    [...attributes.matchAll(plainAttribute)].map(([, name = '', value = '']) => [name, value.slice(1, -1)]),
-  )
-  const names = attributes.match(plainAttribute)?.length ?? 0
-  const content = all.get('xmlns')
-  const root = all.get('xmlns:stream')
-  if (content === undefined || root === undefined || all.size !== names) return undefined
-  if (!isPlainNamespace(content) || !isPlainNamespace(root)) return undefined
-  // One by one, as the reader would count them.
-  const startTag = end - text.lastIndexOf('<', end - 1)
-  if (end > limits.bytes || end > prologLength || startTag > limits.startTag || names > limits.attributes)
-    return undefined
-  if (limits.nameLength < 'stream:stream'.length || [...all.keys()].some(name => name.length > limits.nameLength))
-    return undefined
-  all.delete('xmlns')
-  all.delete('xmlns:stream')
-  return { root: { name: 'stream', ns: root, attrs: all, children: [] }, content, prefix: 'stream', end }
 }

@@ -12,15 +12,7 @@
  * before stray text. If a piece has two faults the first one counts, whether saxes or a check has found it.
  */
 import type { SaxesTagNS } from 'saxes'
-import {
-  foundElement,
-  incomplete,
-  isPlainNamespace,
-  type PlainHeader,
-  type Surroundings,
-  scanElement,
-  scanHeader,
-} from './canonical.ts'
+import { foundElement, incomplete, isPlainNamespace, type Surroundings, scanElement } from './canonical.ts'
 import type { Element, Node } from './element.ts'
 import { EventParser } from './event-parser.ts'
 import {
@@ -35,6 +27,7 @@ import {
   type XmlFault,
 } from './expat-checks.ts'
 import { prologLength, type XmlLimits } from './limits.ts'
+import { type PlainHeader, scanHeader } from './plain-header.ts'
 import { RewriteGrowth } from './rewrite-growth.ts'
 import { Utf8 } from './utf8.ts'
 
@@ -201,6 +194,7 @@ export class XmlReader {
     const rest = Buffer.concat([Buffer.from(this.text), this.utf8.takeRest()])
     this.text = ''
     this.isKept = false
+    this.looks = 0
     return rest
   }
 

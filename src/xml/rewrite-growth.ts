@@ -7,7 +7,7 @@ const around = 2
  * The number of UTF-16 units by which a start tag becomes longer when xml/writer.ts writes it. The writer declares a namespace at
  * each element whose surroundings lack it, so one long name that is declared once and used by a thousand elements with a prefix
  * becomes a thousand long names. Declarations that the tag itself had are subtracted. Names that attributes repeat are added: the
- * element has the name in each key.
+ * element has the name in each key. A name is counted between double quotes, which is never the shorter spelling.
  */
 export class RewriteGrowth {
   private came = 0
@@ -24,12 +24,12 @@ export class RewriteGrowth {
 
   /** A declaration that the tag has: `xmlns` or `xmlns:p`. */
   declared(name: string, uri: string): void {
-    this.came += around + name.length + quoted(uri, true).length
+    this.came += around + name.length + quoted(uri).length
   }
 
   /** The element is of another namespace than its surroundings. */
   element(uri: string): void {
-    this.owed += around + 'xmlns'.length + quoted(uri, true).length
+    this.owed += around + 'xmlns'.length + quoted(uri).length
   }
 
   /** An attribute of a namespace, by this prefix. */
@@ -40,7 +40,7 @@ export class RewriteGrowth {
       this.repeated += uri.length
       return
     }
-    this.owed += around + 'xmlns:'.length + own.length + quoted(uri, true).length
+    this.owed += around + 'xmlns:'.length + own.length + quoted(uri).length
     this.uris.add(uri)
   }
 

@@ -93,6 +93,9 @@ t.test('who takes nothing is cut off, and the others go on', async t => {
   const peer = await gate.login('plain', 'juliet', 'peer')
   for (const wire of ['direct', 'ws'] as const) {
     const deaf = await gate.login(wire, 'romeo', 'deaf')
+    await deaf.appear()
+    deaf.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+    const id = (await deaf.named('enabled')).attrs.get('id')
     deaf.transport.pause()
     const before = (await gate.metrics()).sum('sessions_closed_total', { cause: 'slow-client' })
     const body = 'x'.repeat(200_000)
@@ -104,7 +107,16 @@ t.test('who takes nothing is cut off, and the others go on', async t => {
       t.ok(Array.isArray(await peer.settled()), `${wire}: the others are answered`)
     }
     deaf.transport.destroy()
-    t.pass(wire)
+
+    const again = await gate.connect(wire)
+    await again.opened()
+    again.send(auth('romeo'))
+    await again.named('success')
+    await again.opened()
+    again.send(`<resume xmlns='urn:xmpp:sm:3' previd='${id}' h='0'/>`)
+    t.equal((await again.named('resumed')).attrs.get('previd'), id, `${wire}: the session is resumed`)
+    again.send(again.endTag)
+    await again.toTheEnd()
   }
 })
 

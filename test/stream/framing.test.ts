@@ -303,6 +303,14 @@ t.test('what is written', t => {
   t.end()
 })
 
+t.test('single quotes are for servers: gloox, in clients, reads them wrongly', t => {
+  const item = { item: 'element', element: element('a', 'jabber:client', { b: '"/><c/>"' }) } as const
+  t.equal(makeFraming('tcp', 'upstream', limits).write(item), `<a b='"/>&lt;c/>"'/>`)
+  t.equal(makeFraming('tcp', 'client', limits).write(item), `<a b="&#34;/>&lt;c/>&#34;"/>`)
+  t.equal(makeFraming('websocket', 'client', limits).write(item), `<a xmlns="jabber:client" b="&#34;/>&lt;c/>&#34;"/>`)
+  t.end()
+})
+
 t.test('what one side writes the other reads', t => {
   for (const party of parties) {
     for (const [name, item] of spoken) {

@@ -8,11 +8,11 @@ import {
   notPlain,
   type Surroundings,
   scanElement,
-  scanHeader,
 } from '../../src/xml/canonical.ts'
 import { type Element, element, withAttrs, withChildren } from '../../src/xml/element.ts'
 import type { XmlLimits } from '../../src/xml/limits.ts'
-import { plainDocument } from '../../src/xml/reader.ts'
+import { scanHeader } from '../../src/xml/plain-header.ts'
+import { plainDocument, XmlReader } from '../../src/xml/reader.ts'
 import { plainElement, SourceElement } from '../../src/xml/source-element.ts'
 import { write } from '../../src/xml/writer.ts'
 import { nearlyPlain } from '../fuzz/damage.ts'
@@ -83,6 +83,27 @@ t.test('cut: kept until the rest comes', async t => {
   for (const cut of ['<a>&am', '<a xml:la', '<a><b c="&l']) t.equal(scan(cut), 'not plain', cut)
   for (const cut of ['<a></b', '<abc></abd', '<ab></a>', '<a>]>', '<a><!', '<a b=1', '<a b=""c'])
     t.equal(scan(cut), 'not plain', cut)
+})
+
+t.test('an element that comes in pieces is looked at eight times, then parsed as it comes', async t => {
+  for (const [reads, kept] of [
+    [1, '<message'],
+    [7, '<messagexxxxxx'],
+    [8, ''],
+  ] as const) {
+    const reader = new XmlReader({ level: 1, limits: clientLimits })
+    const read = (text: string) => {
+      reader.push(Buffer.from(text))
+      return reader.next()
+    }
+    t.equal(read(streamHeader)?.xml, 'open')
+    // The element before it, which was looked at four times, does not count.
+    for (const piece of ['<a', ' ', '/']) t.equal(read(piece), undefined)
+    t.equal(read('><message')?.xml, 'element')
+    for (let more = 1; more < reads; more++) read('x')
+    t.equal(reader.pending, `<message${'x'.repeat(reads - 1)}`.length)
+    t.equal(String(reader.takeRest()), kept, `after ${reads} reads`)
+  }
 })
 
 const refused: readonly (readonly [name: string, text: string])[] = [

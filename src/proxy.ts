@@ -183,8 +183,16 @@ class ListeningGate implements Proxy {
     await Promise.all([...closed, ...apps])
   }
 
-  private async listen(listener: Listener): Promise<void> {
-    if (listener.kind === 'websocket') return this.listenWebsocket(listener)
+  private listen(listener: Listener): Promise<void> {
+    switch (listener.kind) {
+      case 'tcp':
+        return this.listenTcp(listener)
+      case 'websocket':
+        return this.listenWebsocket(listener)
+    }
+  }
+
+  private async listenTcp(listener: TcpListener): Promise<void> {
     const { tls, name, address, port } = listener
     const serve = this.gate.serve(name, tls.mode === 'starttls')
     const admission = this.listenerAdmissionOf(listener)

@@ -47,6 +47,7 @@ const impure: Readonly<Record<string, readonly string[]>> = {
   doctor: ['xml', 'stream', 'stanza', 'rules/table', 'routing', 'transport', 'config', 'upstream'],
   admin: ['stanza', 'config', 'observe'],
   console: [
+    'stream',
     'stanza',
     'rules',
     'account',

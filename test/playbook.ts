@@ -28,11 +28,11 @@ import type { Report } from '../src/session/report.ts'
 import { ResumableSessions } from '../src/session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../src/session/session.ts'
 import { foldDomain } from '../src/stanza/jid.ts'
-import { type Framing, makeFraming, type Wire } from '../src/stream/framing.ts'
+import { type Framing, makeFraming, type Wire, wires } from '../src/stream/framing.ts'
 import type { Side } from '../src/stream/item.ts'
 import { clientLimits, strangerLimits, upstreamLimits } from '../src/stream/limits.ts'
 
-export const wires = ['tcp', 'websocket'] as const
+export { wires }
 
 export interface Stage {
   readonly starttls?: boolean

@@ -127,17 +127,24 @@ function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: st
 
 function listenersOf(file: ConfigFile, folder: string): Listener[] {
   const names = new Set(file.listeners.map(listener => listener.name))
-  return file.listeners.map((listener): Listener => {
-    const name = listener.name ?? freeName(`${listener.kind}-${listener.port}`, names)
-    if (listener.kind === 'tcp') {
+  return file.listeners.map(listener =>
+    listenerOf(listener, listener.name ?? freeName(`${listener.kind}-${listener.port}`, names), folder),
+  )
+}
+
+function listenerOf(listener: ConfigFile['listeners'][number], name: string, folder: string): Listener {
+  switch (listener.kind) {
+    case 'tcp': {
       const { kind, tls, ...rest } = listener
       if (tls.mode === 'none') return { ...rest, kind, name, tls: { mode: 'none' } }
       return { ...rest, kind, name, tls: { mode: tls.mode, ...pemOf(tls, folder) } }
     }
-    const { path = '/xmpp-websocket', origins, ...rest } = listener
-    const tls = listener.tls === undefined ? undefined : pemOf(listener.tls, folder)
-    return { ...rest, name, path, tls, origins }
-  })
+    case 'websocket': {
+      const { path = '/xmpp-websocket', origins, ...rest } = listener
+      const tls = listener.tls === undefined ? undefined : pemOf(listener.tls, folder)
+      return { ...rest, name, path, tls, origins }
+    }
+  }
 }
 
 /** A port may be listened to at two addresses: the second listener is `tcp-5222-2`, and so on. */

@@ -96,8 +96,14 @@ export async function overviewOf(source: OverviewSource): Promise<Overview> {
 
 function kindOf({ listeners }: OverviewSource['config'], name: string): { kind: string; tls: string } {
   const listener = listeners.find(each => each.name === name)
-  if (listener?.kind === 'websocket') return { kind: 'websocket', tls: listener.tls === undefined ? 'none' : 'direct' }
-  return { kind: 'tcp', tls: listener?.tls.mode ?? 'none' }
+  switch (listener?.kind) {
+    case 'websocket':
+      return { kind: listener.kind, tls: listener.tls === undefined ? 'none' : 'direct' }
+    case 'tcp':
+      return { kind: listener.kind, tls: listener.tls.mode }
+    case undefined:
+      return { kind: 'tcp', tls: 'none' }
+  }
 }
 
 async function rulesOf({ config, metrics: numbers }: OverviewSource): Promise<Overview['rules']> {

@@ -3,8 +3,8 @@
 import type { Parameter, Query } from '../admin/query.ts'
 import type { SessionView } from '../relay/watcher.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
+import { wires } from '../stream/framing.ts'
 
-const wires = ['tcp', 'websocket'] as const
 const most = 200
 const usual = 50
 

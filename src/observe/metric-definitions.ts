@@ -13,6 +13,7 @@ import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
+import { wires } from '../stream/framing.ts'
 import { streamErrors } from '../stream/item.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
 import { auditOutcomes } from './audit-file.ts'
@@ -241,7 +242,7 @@ export const metrics = {
     unit: 'streams',
     help: "Clients' streams at present, by wire, the gate's TLS and how far they have come.",
     labels: {
-      wire: ['tcp', 'websocket'],
+      wire: wires,
       tls: ['none', 'TLSv1.2', 'TLSv1.3', 'other'],
       phase: [...phases, 'closing'],
     },

@@ -25,11 +25,18 @@ export interface Framing {
   readInBulk(): void
 }
 
-export type Wire = 'tcp' | 'websocket'
+export const wires = ['tcp', 'websocket'] as const
+
+export type Wire = (typeof wires)[number]
 
 /** `from`: whose stream is read. The upstream's is checked less strictly: it is the operator's own server. */
 export function makeFraming(wire: Wire, from: Side, limits: XmlLimits): Framing {
-  return wire === 'tcp' ? tcpFraming(from, limits) : websocketFraming(from, limits)
+  return framings[wire](from, limits)
+}
+
+const framings: Readonly<Record<Wire, (from: Side, limits: XmlLimits) => Framing>> = {
+  tcp: tcpFraming,
+  websocket: websocketFraming,
 }
 
 const faults: Readonly<Record<XmlFault, StreamError>> = {

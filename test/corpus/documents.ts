@@ -2,6 +2,7 @@
  * The bytes of the corpus without a server: what one stream's reader gets, from its beginning or, for the cases of later places, from
  * a fresh header on. For tests that cut them anywhere.
  */
+import { wires } from '../../src/stream/framing.ts'
 import { type Bytes, type Case, filled, type Step } from './case.ts'
 import { cases } from './cases/all.ts'
 import { hostileCases } from './cases/upstream.ts'
@@ -25,7 +26,7 @@ const headers = {
 /** Every case whose bytes a reader of that wire would get; cases of frames and of HTTP are none. */
 export function documents(): Document[] {
   const own = cases.flatMap(one =>
-    (['tcp', 'websocket'] as const).flatMap(wire =>
+    wires.flatMap(wire =>
       one.wires.some(name => (name === 'ws') === (wire === 'websocket')) ? (documentOf(one, wire) ?? []) : [],
     ),
   )

@@ -14,6 +14,7 @@ import fastify from 'fastify'
 import t from 'tap'
 import WebSocket from 'ws'
 import { Log, loggerOptions } from '../../src/observe/log.ts'
+import { wires } from '../../src/stream/framing.ts'
 import { auth, connectStarttls, connectTcp, connectWebsocket, type RawClient } from '../clients/raw.ts'
 import { patience, within } from '../clients/within.ts'
 import { writeCertificate } from '../servers/certificate.ts'
@@ -254,7 +255,7 @@ t.test('what a peer writes stays within its line', async t => {
     client.send(text)
     await client.toTheEnd()
   }
-  for (const wire of ['tcp', 'websocket'] as const) {
+  for (const wire of wires) {
     const made = () =>
       wire === 'tcp' ? connectTcp(port('plain')) : connectWebsocket(`ws://127.0.0.1:${port('ws')}/xmpp-websocket`)
     const domained = await made()

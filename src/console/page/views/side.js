@@ -63,11 +63,13 @@ function upstreams({ upstreams: all, routes, listeners }) {
   <ul class="facts">
     ${listeners.map(
       ({ name, address, port, kind, tls, sessions }) => html`<li>
-        <p><b>${name}</b> <span class="dim">${kind === 'tcp' ? 'TCP' : 'WebSocket'} ${address}:${port}, ${tls === 'none' ? 'no TLS' : tls}</span><span class="right">${count(sessions)}</span></p>
+        <p><b>${name}</b> <span class="dim">${wireNames[kind]} ${address}:${port}, ${tls === 'none' ? 'no TLS' : tls}</span><span class="right">${count(sessions)}</span></p>
       </li>`,
     )}
   </ul>`
 }
+
+const wireNames = { tcp: 'TCP', websocket: 'WebSocket' }
 
 const offendersAtMost = 10
 

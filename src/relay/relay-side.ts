@@ -26,6 +26,8 @@ export class RelaySide {
   securing = false
   private readonly options: RelaySideOptions
   private readonly outbox: string[] = []
+  /** Characters that were sent and not given to the connection yet. */
+  unwritten = 0
   private readonly elementDeadline: ElementDeadline | undefined
   private stanzas: TokenBucket | undefined
   private bytes: TokenBucket | undefined
@@ -106,7 +108,9 @@ export class RelaySide {
   }
 
   write(item: StreamItem): void {
-    this.outbox.push(this.framing.write(item))
+    const text = this.framing.write(item)
+    this.unwritten += text.length
+    this.outbox.push(text)
   }
 
   flush(at = this.options.clock.now()): void {
@@ -114,6 +118,7 @@ export class RelaySide {
     this.connection.write(this.outbox)
     this.reparseFlush?.wrote(this.outbox, at)
     this.outbox.length = 0
+    this.unwritten = 0
   }
 
   /** The client has authenticated: the limits of authenticated clients apply. */

@@ -3,8 +3,8 @@
  * effects that the session asks for are carried out here and nowhere else.
  *   client ══ Connection ─ Framing ─┐                ┌─ Framing ─ Connection ══ upstream
  *                                   └─▶ Session ◀────┘
- * Everything that one read has brought about leaves in one write for each side: writes cost more than anything else on a stanza's
- * way. When one side does not take what is written, the other is no longer read. If the session throws, its two streams end, and
+ * Everything that one read has brought about leaves in one write for each side, when all sockets that were readable are read
+ * (`flush-queue.ts`): writes cost more than anything else on a stanza's way. When one side does not take what is written, the other is no longer read. If the session throws, its two streams end, and
  * other sessions go on.
  */
 
@@ -22,6 +22,7 @@ import type { Side, StreamItem } from '../stream/item.ts'
 import { systemClock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
+import type { FlushQueue } from './flush-queue.ts'
 import { RelaySide } from './relay-side.ts'
 import type { About, SessionView, StreamState, Traffic, Watcher } from './watcher.ts'
 
@@ -32,6 +33,7 @@ export interface RelayContext {
   readonly upstreams: Pick<Upstreams, 'dial'>
   readonly limits: Limits
   readonly watcher: Watcher
+  readonly flushes: FlushQueue
   /** Milliseconds since 1970. */
   time(): number
   /** Called once, when both transports are gone. */
@@ -63,6 +65,7 @@ export class Relay {
   private turn: NodeJS.Immediate | undefined
   private account: string | undefined
   private finished = false
+  private isFlushDue = false
   private readonly since: number
   private readonly began = now()
   private readonly traffic: Traffic = {
@@ -129,6 +132,7 @@ export class Relay {
   /** Another session of the account has told something. */
   told(news: AccountNews): void {
     this.receive({ event: 'account-news', news })
+    this.flushLater()
   }
 
   abort(): void {
@@ -192,7 +196,9 @@ export class Relay {
     this.read(side, at)
     if (side === 'upstream' && this.sides.client.hasUnread) this.read('client', at)
     this.sides[side]?.rest()
-    this.flush(at)
+    if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
+    this.regulate(at)
+    this.flushLater()
   }
 
   /** `at`: the time of the read, which is the time of all events in it. Of those the first one is timed. */
@@ -357,7 +363,15 @@ export class Relay {
     for (const [relay, news] of tell) relay.told(news)
   }
 
-  private flush(at = now()): void {
+  private flushLater(): void {
+    if (this.isFlushDue) return
+    this.isFlushDue = true
+    this.context.flushes.add(this)
+  }
+
+  /** Writes what the session has sent. */
+  flush(at = now()): void {
+    this.isFlushDue = false
     this.sides.client.flush(at)
     this.sides.upstream?.flush(at)
     this.regulate(at)
@@ -458,6 +472,9 @@ export class Relay {
 
 /** Items of one connection that are read in one go: some milliseconds of work. A flood does not hold up other connections. */
 const itemsAtOnce = 100
+
+/** Characters that wait for the end of the event loop's turn; more are written at once. */
+const unwrittenAtMost = 16_384
 
 /** Milliseconds after which the connections of a session that has thrown are cut. */
 const burialAfter = 5_000

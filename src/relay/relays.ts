@@ -1,5 +1,6 @@
 /** The relays of a gate. Each is here from its client's connection until both its connections are gone. */
 import type { Clock } from '../transport/clock.ts'
+import { FlushQueue } from './flush-queue.ts'
 import { type Incoming, Relay, type RelayContext } from './relay.ts'
 import type { SessionView, StreamState } from './watcher.ts'
 
@@ -11,8 +12,8 @@ export class Relays {
   /** Called when the last relay is gone. */
   private emptied: (() => void) | undefined
 
-  constructor(context: Omit<RelayContext, 'finished'>, clock: Clock) {
-    this.context = { ...context, finished: relay => this.finished(relay) }
+  constructor(context: Omit<RelayContext, 'finished' | 'flushes'>, clock: Clock) {
+    this.context = { ...context, flushes: new FlushQueue(), finished: relay => this.finished(relay) }
     this.clock = clock
   }
 

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configurationDocument } from '../dist/src/config/configuration-document.js'
-import { rules } from '../dist/src/rules/table.js'
+import { rules } from '../dist/src/rules/all-rules.js'
 import { root } from './command.mjs'
 
 const schema = JSON.parse(readFileSync(join(root, 'schemas', 'config.schema.json'), 'utf8'))

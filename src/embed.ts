@@ -5,8 +5,8 @@ import { configFrom, pluginConfigFrom, type Reading, readWith } from './config/r
 import type { ConfigFile, PluginFile, RuleKey } from './config/schema.ts'
 import { type Proxy as Running, startProxy as start } from './proxy.ts'
 import type { Watcher } from './relay/watcher.ts'
+import { rules } from './rules/all-rules.ts'
 import type { Rule } from './rules/rule.ts'
-import { rules } from './rules/table.ts'
 import type { Stanza } from './stanza/stanza.ts'
 import { plainElement } from './xml/source-element.ts'
 

@@ -1,9 +1,9 @@
 /** What a reload may change while sessions are there: rules, trusted domains, routes. Sessions read it for each stanza. */
 
 import { makeRoutes } from '../routing/routes.ts'
+import { activeRules } from '../rules/all-rules.ts'
 import type { ActiveRule } from '../rules/judge.ts'
 import type { ForeignFrom } from '../rules/mode.ts'
-import { activeRules } from '../rules/table.ts'
 import { foldDomain } from '../stanza/jid.ts'
 import type { Reloadable } from './reload.ts'
 import type { Config } from './types.ts'

@@ -8,7 +8,7 @@ export interface Outcome {
   readonly verdict: Verdict
   /** What the server does, as a clause. */
   readonly text: string
-  /** Names of rules (src/rules/table.ts) that help; none unless named. */
+  /** Names of rules (src/rules/all-rules.ts) that help; none unless named. */
   readonly helps?: readonly string[]
   /** No remedy is printed although it is not right: there is nothing to change, or nothing that has to be. */
   readonly isFine?: boolean

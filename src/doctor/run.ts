@@ -1,7 +1,7 @@
 /** Asks every probe, and makes a report of what was found. */
 
 import type { RulesConfig } from '../config/types.ts'
-import { rules as allRules, modeIn } from '../rules/table.ts'
+import { rules as allRules, modeIn } from '../rules/all-rules.ts'
 import type { Target } from '../upstream/dial.ts'
 import { child, element, elements, text } from '../xml/element.ts'
 import { probes } from './all-probes.ts'

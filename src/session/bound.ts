@@ -10,7 +10,7 @@ import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import type { Facts } from '../rules/rule.ts'
-import { indexOf } from '../rules/rule-index.ts'
+import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -156,7 +156,7 @@ export class BoundSession implements ResumableSession {
     known: KnownFacts,
     output: BoundOutput,
   ): { verdict: Judgement['verdict']; said: readonly RuleOutcome[] } {
-    const rules = indexOf(this.options.rules).of(from, stanza)
+    const rules = rulesByScope(this.options.rules).of(from, stanza)
     const { verdict, decisions } = judge(rules, stanza, this.facts(from, lang, known))
     const said = decisions.length === 0 ? saidNothing : decisions.map(ruleOutcomeOf)
     output.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))

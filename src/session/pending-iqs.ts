@@ -14,7 +14,7 @@ import { isOwnServer } from '../stanza/own-addresses.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 
 /** Requests that are remembered, open and answered ones apart, and UTF-16 units of each. Beyond these numbers the oldest are forgotten. */
-const atMost = { open: { count: 2_000, size: 262_144 }, answered: { count: 500, size: 65_536 } }
+const requestsAtMost = { open: { count: 2_000, size: 262_144 }, answered: { count: 500, size: 65_536 } }
 /** UTF-16 units of an id that are compared. */
 const compared = 200
 /** UTF-16 units of the longest JID (RFC 7622 section 3.1). */
@@ -29,8 +29,8 @@ interface Address {
 
 export class PendingIqs {
   private readonly jid: string
-  private readonly open = new Requests(atMost.open)
-  private readonly answered = new Requests(atMost.answered)
+  private readonly open = new Requests(requestsAtMost.open)
+  private readonly answered = new Requests(requestsAtMost.answered)
   /** The request of the last answer, which is checked first and delivered then. */
   private last = addressOf('')
   /** An open request was forgotten: an answer that fits no request may belong to it. */

@@ -4,7 +4,7 @@
  * path and without it.
  */
 import { parseArgs } from 'node:util'
-import { activeRules } from '../../src/rules/table.ts'
+import { activeRules } from '../../src/rules/all-rules.ts'
 import { BoundSession } from '../../src/session/bound.ts'
 import { Streams } from '../../src/session/streams.ts'
 import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'

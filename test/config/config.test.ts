@@ -17,8 +17,8 @@ import { ConfigError, formatProblem, formatWarning } from '../../src/config/prob
 import { readConfig } from '../../src/config/read.ts'
 import { Settings } from '../../src/config/settings.ts'
 import { type Config, logAreas, logLevels } from '../../src/config/types.ts'
+import { rules } from '../../src/rules/all-rules.ts'
 import { modes } from '../../src/rules/mode.ts'
-import { rules } from '../../src/rules/table.ts'
 
 const ruleNames = ['roster-set-one-item', 'subscribed-needs-request']
 const made = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })

@@ -1,7 +1,7 @@
 /** Writes docs/console-{light,dark}-{390,1440}.png: the console as it looks with something going on. */
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { rules } from '../../src/rules/table.ts'
+import { rules } from '../../src/rules/all-rules.ts'
 import type { RawClient } from '../clients/raw.ts'
 import { logIn, makeBrowser, makeStage, openPage, type Stage, stranger, subscribe, victim } from './stage.ts'
 

@@ -1,7 +1,7 @@
 /** What became of the conversation's stanzas: the gate's own reports as a table. */
 
 import type { Watcher } from '../../src/relay/watcher.ts'
-import { rules } from '../../src/rules/table.ts'
+import { rules } from '../../src/rules/all-rules.ts'
 import type { Report } from '../../src/session/report.ts'
 
 type Judged = Extract<Report, { report: 'judged' }>

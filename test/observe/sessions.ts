@@ -3,7 +3,7 @@
  * The world keeps its promises: what is dialled connects or is refused, and only what is open is closed.
  */
 import { defaultLimits } from '../../src/config/limits.ts'
-import { activeRules } from '../../src/rules/table.ts'
+import { activeRules } from '../../src/rules/all-rules.ts'
 import type { Effect, SessionEvent } from '../../src/session/event.ts'
 import type { Report } from '../../src/session/report.ts'
 import { Session } from '../../src/session/session.ts'

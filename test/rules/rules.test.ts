@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import t from 'tap'
+import { activeRules, type ModeSettings, modesOf, rules, rulesOf } from '../../src/rules/all-rules.ts'
 import { carbonsFromAccount } from '../../src/rules/carbons-from-account.ts'
 import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from '../../src/rules/iq-answer-needs-request.ts'
@@ -19,10 +20,9 @@ import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.
 import { rosterSetOneItem } from '../../src/rules/roster-set-one-item.ts'
 import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
 import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
-import { indexOf, RuleIndex } from '../../src/rules/rule-index.ts'
+import { RulesByScope, rulesByScope } from '../../src/rules/rules-by-scope.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
-import { activeRules, type ModeSettings, modesOf, rules, rulesOf } from '../../src/rules/table.ts'
 import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
 import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { makeFraming } from '../../src/stream/framing.ts'
@@ -540,7 +540,7 @@ t.test('a refusal says what was wrong', async t => {
 t.test("what is outside of a rule's scope it has nothing against", async t => {
   const rows = [...tables.values()].flat()
   for (const rule of rules) {
-    const index = new RuleIndex([{ rule, mode: 'enforce' }])
+    const index = new RulesByScope([{ rule, mode: 'enforce' }])
     let asked = 0
     for (const [from, xml] of rows) {
       const stanza = read(xml)
@@ -553,9 +553,9 @@ t.test("what is outside of a rule's scope it has nothing against", async t => {
     t.ok(asked > 0 && asked < rows.length, `${rule.name} is asked about ${asked} of ${rows.length}`)
   }
   const all = activeRules({ default: 'enforce', modes: new Map() })
-  t.equal(indexOf(all), indexOf(all), 'an index is made once')
+  t.equal(rulesByScope(all), rulesByScope(all), 'they are made once')
   const names = (from: Side, xml: string) =>
-    indexOf(all)
+    rulesByScope(all)
       .of(from, read(xml))
       .map(({ rule }) => rule.name)
   t.same(names('client', `<message to='a@b'/>`), ['from-is-bound-jid'])
@@ -569,7 +569,7 @@ t.test('every rule has its file, its row of the table, and a table here that it 
   const files = readdirSync(new URL('../../../src/rules', import.meta.url)).map(file => basename(file, '.ts'))
   const names = rules.map(rule => rule.name)
   t.same(
-    files.filter(name => !['judge', 'mode', 'outcome', 'rule', 'rule-index', 'table'].includes(name)).sort(),
+    files.filter(name => !['judge', 'mode', 'outcome', 'rule', 'rules-by-scope', 'all-rules'].includes(name)).sort(),
     [...names].sort(),
   )
   t.equal(new Set(names).size, names.length)

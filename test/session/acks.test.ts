@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { activeRules } from '../../src/rules/table.ts'
+import { activeRules } from '../../src/rules/all-rules.ts'
 import { AckTranslator, parseCount } from '../../src/session/acks.ts'
 import { BoundSession } from '../../src/session/bound.ts'
 import type { BoundOutput } from '../../src/session/resumable-session.ts'

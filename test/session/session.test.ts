@@ -1,6 +1,6 @@
 /** What becomes of the stanzas of a bound session. */
 import t from 'tap'
-import { rules } from '../../src/rules/table.ts'
+import { rules } from '../../src/rules/all-rules.ts'
 import { bound, boundWithRoster, endTag, play, type Stage, wires } from '../playbook.ts'
 
 const get = (id: string, ver?: string) =>

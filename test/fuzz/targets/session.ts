@@ -7,7 +7,7 @@
 
 import { Accounts } from '../../../src/account/accounts.ts'
 import { defaultLimits } from '../../../src/config/limits.ts'
-import { activeRules } from '../../../src/rules/table.ts'
+import { activeRules } from '../../../src/rules/all-rules.ts'
 import type { Effect, SessionEvent } from '../../../src/session/event.ts'
 import type { Report } from '../../../src/session/report.ts'
 import { ResumableSessions } from '../../../src/session/resumable-sessions.ts'

@@ -3,7 +3,7 @@ import type { Side } from '../stream/item.ts'
 import type { ActiveRule } from './judge.ts'
 
 /** Finds the rules whose scope a stanza is in, in the order of asking, so that most stanzas meet none or one. */
-export class RuleIndex {
+export class RulesByScope {
   private readonly rules: readonly ActiveRule[]
   /** Types that some rule names. All others have the same rules, and share one list. */
   private readonly named: ReadonlySet<string>
@@ -40,11 +40,11 @@ function isInScope(
   )
 }
 
-const indexes = new WeakMap<readonly ActiveRule[], RuleIndex>()
+const made = new WeakMap<readonly ActiveRule[], RulesByScope>()
 
-/** The index of a list of rules; made once. */
-export function indexOf(rules: readonly ActiveRule[]): RuleIndex {
-  const known = indexes.get(rules) ?? new RuleIndex(rules)
-  indexes.set(rules, known)
+/** Made once for each list of rules. */
+export function rulesByScope(rules: readonly ActiveRule[]): RulesByScope {
+  const known = made.get(rules) ?? new RulesByScope(rules)
+  made.set(rules, known)
   return known
 }

@@ -87,7 +87,6 @@ export class Accounts<M extends AccountMember> {
   tell(jid: string, member: M, news: AccountNews, time?: number): NewsDelivery<M> {
     const account = this.account(jid)
     if (!account.members.has(member)) return told
-    const others = [...account.members].filter(other => other !== member)
     if (news.news === 'roster') {
       account.interested.add(member)
       if (!isLed(account)) account.leader = member
@@ -101,7 +100,7 @@ export class Accounts<M extends AccountMember> {
     if (news.news === 'gave-up') history.gaveUp(news.contact)
     if (news.news === 'asked' || news.news === 'gave-up') {
       const happened = news.news === 'asked' ? history.asked(news.contact, time) : []
-      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+      return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
     }
     account.leader ??= member
     if (account.leader !== member) return told
@@ -110,23 +109,23 @@ export class Accounts<M extends AccountMember> {
       const shown = account.since.size > 0 ? account.ledger.visibleItems() : undefined
       account.ledger.replace(news.items, news.ver)
       if (shown !== undefined) forgetMoved(account, shown)
-      return { tell: others.map(other => [other, news]), reports: reportsOf(happened) }
+      return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
     }
-    if (news.news !== 'push') return { tell: others.map(other => [other, news]), reports: [] }
+    if (news.news !== 'push') return { tell: toOthers(account, member, news), reports: [] }
     const { item, before, ver } = news
     const after = item.removed ? undefined : { subscription: item.subscription, ask: item.ask }
     // A push says nothing of the roster's other items, so without a whole roster before it the ledger stays incomplete, whatever
     // its version.
-    if (isLed(account)) {
+    const isHeard = isLed(account)
+    if (isHeard) {
       account.ledger.push(item, ver)
       noteMove(account, item.jid, [before, after], time)
     }
-    const heard = isLed(account) ? others : []
     const happened = reportsOf(history.pushed(item, before, time))
     // A changed name or group changes no state.
     const moved =
       before !== undefined && isSame(before, after) ? [] : [{ report: 'transition', before, after } as const]
-    return { tell: heard.map(other => [other, news]), reports: [...moved, ...happened] }
+    return { tell: isHeard ? toOthers(account, member, news) : [], reports: [...moved, ...happened] }
   }
 
   /** A session of this account is over. */
@@ -169,6 +168,13 @@ export class Accounts<M extends AccountMember> {
       if (account.members.size === 0) this.accounts.delete(key)
     }
   }
+}
+
+/** The news for each member but the one that tells it. */
+function toOthers<M>({ members }: Account<M>, member: M, news: AccountNews): (readonly [M, AccountNews])[] {
+  const out: (readonly [M, AccountNews])[] = []
+  if (members.size > 1) for (const other of members) if (other !== member) out.push([other, news])
+  return out
 }
 
 function noteMove<M>(

@@ -17,6 +17,8 @@ export interface RandomSource {
 export class DecisionIds {
   private readonly chance: RandomSource
   private at = 0
+  /** The id's part for the time, written for `at`. */
+  private atWritten = written(0, 9)
   private count = 0
 
   constructor(chance: Partial<RandomSource> = {}) {
@@ -29,9 +31,10 @@ export class DecisionIds {
     // A clock that is set back does not turn the order round.
     if (time > this.at || this.count === countAtMost) {
       this.at = Math.max(time, this.at + 1)
+      this.atWritten = written(this.at, 9)
       this.count = 0
     }
-    return written(this.at, 9) + written(this.count, 3) + written(this.chance.below(chanceBelow), 4)
+    return this.atWritten + written(this.count, 3) + written(this.chance.below(chanceBelow), 4)
   }
 }
 

@@ -7,6 +7,7 @@ import type { About, Watcher } from '../relay/watcher.ts'
 import { isDecision } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { bareOf } from '../stanza/jid.ts'
+import { LineBuffer } from './line-buffer.ts'
 import { oneLine } from './one-line.ts'
 import { prettyLine, styleFor } from './terminal-log.ts'
 
@@ -17,20 +18,29 @@ type Out = NodeJS.WritableStream & { readonly isTTY?: boolean }
 /**
  * The logger's options: one line of JSON for each message, whatever a peer has put into it. JSON leaves some characters that end
  * a line or control a terminal (DEL and C1, separators, invisible marks): these are escaped too. On a terminal the line is
- * written for people.
+ * written for people. On another standard output lines of fifty milliseconds leave together.
  */
 export function loggerOptions(level: LogLevel, out: Out = process.stdout) {
   // An error of the log's stream ends no session.
   if (out.listenerCount('error') === 0) out.on('error', () => {})
   const style = styleFor(out)
-  const write = (line: string): void => {
-    out.write(out.isTTY === true ? prettyLine(line, style) : oneLine(line))
-  }
+  const write =
+    out.isTTY === true
+      ? (line: string) => void out.write(prettyLine(line, style))
+      : (line: string) => void buffered(out).write(oneLine(line))
   return {
     level,
     stream: { write },
     serializers: { err: shownError },
   }
+}
+
+let standardOutput: LineBuffer | undefined
+
+function buffered(out: Out): Pick<LineBuffer, 'write'> {
+  if (out !== process.stdout) return out
+  standardOutput ??= new LineBuffer(out)
+  return standardOutput
 }
 
 /** Only these parts of an error: Node's HTTP errors hold the bytes of the request, with the token in them. */

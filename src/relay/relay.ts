@@ -3,9 +3,9 @@
  * effects that the session asks for are carried out here and nowhere else.
  *   client ══ Connection ─ Framing ─┐                ┌─ Framing ─ Connection ══ upstream
  *                                   └─▶ Session ◀────┘
- * Everything that one read has brought about leaves in one write for each side, when all sockets that were readable are read
- * (`flush-queue.ts`): writes cost more than anything else on a stanza's way. When one side does not take what is written, the other is no longer read. If the session throws, its two streams end, and
- * other sessions go on.
+ * Everything that one read has brought about leaves in one write for each side: writes cost more than anything else on a stanza's
+ * way (`flush-queue.ts` says when). When one side does not take what is written, the other is no longer read. If the session throws,
+ * its two streams end, and other sessions go on.
  */
 
 import type { Accounts } from '../account/accounts.ts'
@@ -132,7 +132,7 @@ export class Relay {
   /** Another session of the account has told something. */
   told(news: AccountNews): void {
     this.receive({ event: 'account-news', news })
-    this.flushLater()
+    this.flushSoon()
   }
 
   abort(): void {
@@ -198,7 +198,7 @@ export class Relay {
     this.sides[side]?.rest()
     if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
     this.regulate(at)
-    this.flushLater()
+    this.flushSoon(at)
   }
 
   /** `at`: the time of the read, which is the time of all events in it. Of those the first one is timed. */
@@ -363,10 +363,10 @@ export class Relay {
     for (const [relay, news] of tell) relay.told(news)
   }
 
-  private flushLater(): void {
+  private flushSoon(at = now()): void {
     if (this.isFlushDue) return
     this.isFlushDue = true
-    this.context.flushes.add(this)
+    this.context.flushes.add(this, at)
   }
 
   /** Writes what the session has sent. */

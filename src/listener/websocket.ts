@@ -140,7 +140,6 @@ class WebsocketConnection implements Connection, PingTarget {
     this.handlers = handlers
     this.watchMessages()
     if (times !== undefined) {
-      this.raw.setKeepAlive(true, times.idle)
       // Node's timeout notices progress within one long write too.
       this.raw.setTimeout(times.slow, () => {
         if (this.waiting > 0) handlers.stalled()
@@ -167,6 +166,10 @@ class WebsocketConnection implements Connection, PingTarget {
       this.handlers?.wrote(bytes)
       this.socket.send(text, () => this.written(bytes))
     }
+  }
+
+  keepAlive(idle: number): void {
+    this.raw.setKeepAlive(true, idle)
   }
 
   pause(): void {

@@ -329,6 +329,14 @@ export class Relay {
 
   private negotiated(): void {
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.negotiated()
+    const { idle } = this.context.limits.times
+    this.idle = setTimeout(() => this.keepAlive(), Math.min(idle, keepAliveAfter))
+  }
+
+  /** Keepalives cost four system calls for each connection, which many sessions do not live long enough to need. */
+  private keepAlive(): void {
+    const { idle } = this.context.limits.times
+    for (const side of ['client', 'upstream'] as const) this.sides[side]?.connection.keepAlive(idle)
     this.watchSilence()
   }
 
@@ -472,6 +480,9 @@ export class Relay {
 
 /** Items of one connection that are read in one go: some milliseconds of work. A flood does not hold up other connections. */
 const itemsAtOnce = 100
+
+/** Milliseconds after which a negotiated session has TCP keepalives. Before, the deadlines of the negotiation find a peer that is gone. */
+const keepAliveAfter = 60_000
 
 /** Characters that wait for the end of the event loop's turn; more are written at once. */
 const unwrittenAtMost = 16_384

@@ -10,8 +10,10 @@ export interface Connection {
   readonly tls?: string | undefined
   /** What went wrong with TLS (`tlsFaultOf`), after which the connection has closed; left out, or `undefined`: nothing. */
   readonly tlsFault?: string | undefined
-  /** Starts reading. Without `times` the peer may be silent and slow for any time. */
+  /** Starts reading. Without `times` the peer may be slow for any time. */
   start(handlers: ConnectionHandlers, times?: ConnectionTimes): void
+  /** TCP keepalives are sent after so many milliseconds of silence. */
+  keepAlive(idle: number): void
   /** Writes texts. On WebSocket each is one message; on TCP all are joined into one write. */
   write(texts: readonly string[]): void
   /** Bytes that wait to be written; `drained` says when there are none any more. */
@@ -47,8 +49,6 @@ export interface ConnectionHandlers {
 
 /** Milliseconds. */
 export interface ConnectionTimes {
-  /** Milliseconds of silence after which TCP keepalives are sent. */
-  readonly idle: number
   /** Milliseconds in which the peer takes nothing of what waits for it; then `stalled` is called. */
   readonly slow: number
 }

@@ -72,7 +72,6 @@ export class TcpConnection implements Connection {
   start(handlers: ConnectionHandlers, times?: ConnectionTimes): void {
     this.handlers = handlers
     this.times = times
-    if (times !== undefined) this.socket.setKeepAlive(true, times.idle)
     this.listen(this.socket)
   }
 
@@ -89,6 +88,10 @@ export class TcpConnection implements Connection {
     else this.socket.write(Buffer.from(text))
     if (!this.isTimed && this.waiting > 0) this.setTimeout()
     this.handlers?.wrote(length)
+  }
+
+  keepAlive(idle: number): void {
+    this.socket.setKeepAlive(true, idle)
   }
 
   pause(): void {

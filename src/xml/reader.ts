@@ -80,6 +80,12 @@ const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
 /** Something other than white space stands before the next tag. */
 const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const noAttributes: ReadonlyMap<string, string> = new Map()
+/** What follows the `&` of a reference that has begun and not ended: it holds no `;`, but it may hold another `&`. */
+function openReference(text: string): string {
+  const before = Math.max(text.lastIndexOf(';'), text.lastIndexOf(']]>'))
+  return text.slice(text.indexOf('&', before + 1) + 1)
+}
+
 const between = 'there is text between the elements of the stream'
 
 interface Growing extends Element {
@@ -341,11 +347,12 @@ export class XmlReader {
     this.start += this.piece.length
     this.piece = piece
     this.isPieceAscii = this.isAscii
+    const wasInReference = parser.isInReference
     try {
       action(parser)
       this.afterPiece()
     } catch (thrown) {
-      const error = thrown instanceof Refused ? thrown : (this.cutReference(parser) ?? thrown)
+      const error = thrown instanceof Refused ? thrown : (this.cutReference(parser, wasInReference) ?? thrown)
       const message = error instanceof Error ? error.message : String(error)
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
@@ -356,14 +363,18 @@ export class XmlReader {
     this.commit()
   }
 
-  /** The fault of an unfinished reference, when a later character was refused: the reference came first. */
-  private cutReference(parser: EventParser): unknown {
+  /**
+   * The fault of an unfinished reference, when a later character was refused: the reference came first. `wasInReference`: one was open
+   * when this piece began.
+   */
+  private cutReference(parser: EventParser, wasInReference: boolean): unknown {
     if (!parser.isInReference) return undefined
     const entity = parser.pendingReference
     const end = parser.position - 1
     const read = this.piece.slice(0, end - this.start)
     try {
-      checkReference(entity === '' ? read.slice(read.lastIndexOf('&') + 1) : entity + read, end)
+      const isOlder = entity !== '' || (wasInReference && !read.includes(';'))
+      checkReference(isOlder ? entity + read : openReference(read), end)
     } catch (error) {
       return error
     }
@@ -373,8 +384,10 @@ export class XmlReader {
   /** Gives the first fault; that is at the latest the one thrown for the character before `position`. */
   private failAt(error: unknown, message: string, position: number): void {
     const noticed = error instanceof Refused && error.position !== undefined ? error.position : position - 1
-    // Text outside the root is a fault from its first character on; saxes reports it at its end.
-    const at = message.includes('outside of root') ? this.strayAt() : noticed
+    // Text outside the root is a fault from its first character on. saxes reports it at its end, or not if something in it is a fault too.
+    const isStray =
+      message.includes('outside of root') || (this.stack.length === 0 && strayText.test(this.since(position)))
+    const at = isStray ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + this.bytesUpTo(at) > this.limits.bytes) this.fail('limit', this.tooLong())
     // Text of the peer, such as names of any length, is not repeated to it.

@@ -6,7 +6,7 @@ import t from 'tap'
 import { strangerLimits } from '../../src/stream/limits.ts'
 import { documents } from '../corpus/documents.ts'
 import { bytesOf, wayOf } from './differential.ts'
-import { hostile } from './documents.ts'
+import { hostile, streamHeader } from './documents.ts'
 import { type Cut, limitsOf, pass, tightLimits } from './passage.ts'
 import { randomOf } from './random.ts'
 import { type Way, ways } from './ways.ts'
@@ -81,6 +81,24 @@ t.test('the hostile documents', async t => {
   const size = hostile.reduce((sum, { bytes }) => sum + bytes.length, 0)
   t.ok(all > streams.length * size, `${hostile.length} documents, ${all} cuts`)
   t.comment(`${hostile.length} hostile documents, ${all} cuts`)
+})
+
+/** Name, the document, the bytes that it may have. */
+const found: readonly (readonly [name: string, text: string, bytes: number])[] = [
+  ['a reference that holds another &', `${streamHeader}<presence type='&ampsubscribeh &amp\u0000`, 10_000],
+  ['a reference after a CDATA section with an &', `${streamHeader}<m><![CDATA[& ]]>h &amp\u0000`, 10_000],
+  ['a reference after another', `${streamHeader}<m>&amp; &lt\u0000`, 10_000],
+  ['text before the root, with NUL beyond the limit', `am ${'x'.repeat(100)}\u0000`, 64],
+  ['white space before the root, with NUL beyond the limit', `${' '.repeat(100)}\u0000`, 64],
+]
+
+t.test('documents that were answered otherwise in pieces', async t => {
+  for (const way of streams)
+    for (const [name, text, bytes] of found) {
+      const { tried, wrong } = cutEveryWay(Buffer.from(text), way, { limits: { ...limitsOf(way), bytes } })
+      t.ok(tried > text.length)
+      t.equal(wrong, undefined, `${way.name}: ${name}`)
+    }
 })
 
 t.test('the documents of the corpus', async t => {

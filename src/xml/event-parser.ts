@@ -45,6 +45,9 @@ interface Internals {
   readonly state: number
   readonly stateTable: readonly unknown[]
   readonly sEntity: unknown
+  readonly sBegin: unknown
+  readonly sBeginWhitespace: unknown
+  readonly sText: unknown
 }
 
 const options = {
@@ -99,5 +102,12 @@ export class EventParser extends SaxesParser<typeof options> {
   get isInReference(): boolean {
     const { state, stateTable, sEntity } = this as unknown as Internals
     return stateTable[state] === sEntity
+  }
+
+  /** It is reading what stands between two tags, or before the first. */
+  get isInText(): boolean {
+    const { state, stateTable, sBegin, sBeginWhitespace, sText } = this as unknown as Internals
+    const reads = stateTable[state]
+    return reads === sText || reads === sBegin || reads === sBeginWhitespace
   }
 }

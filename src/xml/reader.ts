@@ -347,7 +347,7 @@ export class XmlReader {
     this.start += this.piece.length
     this.piece = piece
     this.isPieceAscii = this.isAscii
-    const wasInReference = parser.isInReference
+    const { isInReference: wasInReference, isInText: wasInText } = parser
     try {
       action(parser)
       this.afterPiece()
@@ -357,7 +357,7 @@ export class XmlReader {
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
       this.commit()
-      this.failAt(error, message, parser.position)
+      this.failAt(error, message, parser.position, wasInText)
       return
     }
     this.commit()
@@ -381,12 +381,16 @@ export class XmlReader {
     return undefined
   }
 
-  /** Gives the first fault; that is at the latest the one thrown for the character before `position`. */
-  private failAt(error: unknown, message: string, position: number): void {
+  /**
+   * Gives the first fault; that is at the latest the one thrown for the character before `position`. `wasInText`: no tag was open when this
+   * piece began.
+   */
+  private failAt(error: unknown, message: string, position: number, wasInText: boolean): void {
     const noticed = error instanceof Refused && error.position !== undefined ? error.position : position - 1
     // Text outside the root is a fault from its first character on. saxes reports it at its end, or not if something in it is a fault too.
     const isStray =
-      message.includes('outside of root') || (this.stack.length === 0 && strayText.test(this.since(position)))
+      message.includes('outside of root') ||
+      (wasInText && this.stack.length === 0 && strayText.test(this.since(position)))
     const at = isStray ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + this.bytesUpTo(at) > this.limits.bytes) this.fail('limit', this.tooLong())

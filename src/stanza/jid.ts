@@ -71,6 +71,15 @@ function compare(one: string, other: string, skeleton: Form, folded: Form): Comp
 
 /** The skeleton of a bare JID: the same for all spellings that some profile takes for one address. `undefined`: no JID. */
 export function skeletonOf(text: string): string | undefined {
+  const forms = formsOf(text)
+  if (!forms.hasSkeleton) {
+    forms.skeleton = skeletonAnew(text)
+    forms.hasSkeleton = true
+  }
+  return forms.skeleton
+}
+
+function skeletonAnew(text: string): string | undefined {
   const jid = parseJid(bareOf(text))
   if (jid === undefined) return undefined
   const domain = domainSkeletonOf(jid.domain)
@@ -110,22 +119,36 @@ const foldsAtMost = 4
 /** RFC 3454 appendix B.1, and what later versions of Unicode ignore besides. */
 const mappedToNothing = /[\u1806\p{Default_Ignorable_Code_Point}]/gu
 
-interface Folded {
+/** The forms of a bare JID that were asked for. */
+interface Forms {
   readonly text: string
-  readonly folded: string | undefined
+  hasFolded: boolean
+  folded: string | undefined
+  hasSkeleton: boolean
+  skeleton: string | undefined
 }
 
-// The last two answers: what becomes of a stanza asks for its contact and for its account several times.
-let last: Folded = { text: '', folded: undefined }
-let other: Folded = last
+// The last two: what becomes of a stanza asks for its contact and for its account several times.
+let last: Forms = { text: '', hasFolded: true, folded: undefined, hasSkeleton: true, skeleton: undefined }
+let other: Forms = last
+
+function formsOf(text: string): Forms {
+  if (text === last.text) return last
+  const next =
+    text === other.text ? other : { text, hasFolded: false, folded: undefined, hasSkeleton: false, skeleton: undefined }
+  other = last
+  last = next
+  return next
+}
 
 /** The bare JID in the form of RFC 7622, as a key. `undefined`: no JID, or one that this profile does not allow. */
 export function foldBare(text: string): string | undefined {
-  if (text === last.text) return last.folded
-  const next = text === other.text ? other : { text, folded: foldedAnew(text) }
-  other = last
-  last = next
-  return next.folded
+  const forms = formsOf(text)
+  if (!forms.hasFolded) {
+    forms.folded = foldedAnew(text)
+    forms.hasFolded = true
+  }
+  return forms.folded
 }
 
 function foldedAnew(text: string): string | undefined {

@@ -51,6 +51,13 @@ export class ContactMap<Value extends Shown> {
     return similar.value
   }
 
+  /** Another value for a contact that `get` finds. */
+  set(jid: string, value: Value): void {
+    const key = keyOf(jid)
+    const known = this.values.has(key) ? key : this.similarTo(jid)?.key
+    if (known !== undefined) this.values.set(known, value)
+  }
+
   add(jid: string, value: Value): void {
     const key = detachedString(keyOf(jid))
     this.values.set(key, value)

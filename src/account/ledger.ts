@@ -22,22 +22,24 @@ export interface RosterSnapshot {
 /** `spent`: a `subscribed` has answered it. */
 export type RequestState = 'none' | 'open' | 'spent'
 
+/** One object for all contacts of which the same is known: rosters have thousands, and most of them are alike. */
 interface Contact {
-  visible: Visible
-  request: RequestState
+  /** One of `visibles`, or `nothing`. */
+  readonly visible: Visible
+  readonly request: RequestState
   /** A push has shown the loss of `to` or `ask`, and its `unsubscribed` has not come yet. */
-  unsubscribedDue: boolean
+  readonly unsubscribedDue: boolean
   /** A loss of `to` or `ask` that no push has shown yet. `heard`: an `unsubscribed` came; `made`: the user's `unsubscribe` went out. */
-  loss: 'none' | 'heard' | 'made'
+  readonly loss: 'none' | 'heard' | 'made'
   /** The request was made after that loss: the push that shows the loss does not end it. */
-  renewed: boolean
+  readonly renewed: boolean
   /** A result or a push has shown the contact. */
-  isShown: boolean
+  readonly isShown: boolean
   /**
    * The contact was first named by a push, so it is not known what the push has changed. `gain`: it may belong to a `subscribed`
    * that is yet to come; `loss`: to an `unsubscribed`. A server may push to a session that has not asked for its roster.
    */
-  unjudged: 'none' | 'gain' | 'loss'
+  readonly unjudged: 'none' | 'gain' | 'loss'
 }
 
 /**
@@ -46,6 +48,7 @@ interface Contact {
  */
 const contactsAtMost = 100_000
 
+/** The roster does not show the contact. */
 const nothing: Visible = { subscription: 'none', ask: false }
 
 export class Ledger {
@@ -89,25 +92,23 @@ export class Ledger {
 
   /** An inbound `subscribed` was delivered: it uses up the open request, or the gain that could not be checked. */
   deliveredSubscribed(jid: string): void {
-    const contact = this.contact(jid)
-    if (contact === undefined) return
-    contact.request = 'spent'
-    if (contact.unjudged === 'gain') contact.unjudged = 'none'
+    this.change(jid, contact => ({
+      ...contact,
+      request: 'spent',
+      unjudged: contact.unjudged === 'gain' ? 'none' : contact.unjudged,
+    }))
   }
 
   /** An inbound `unsubscribed` was delivered. */
   deliveredUnsubscribed(jid: string): void {
-    const contact = this.contact(jid)
-    if (contact === undefined) return
-    const { visible, unjudged } = contact
-    // The push that shows this loss came first.
-    if (unjudged === 'loss') {
-      contact.unjudged = 'none'
-      return
-    }
-    // An `unsubscribed` that is due belongs to a loss that a push has shown: an open request is newer.
-    if (!visible.ask && !seesContact(visible) && contact.unsubscribedDue) contact.unsubscribedDue = false
-    else contact.loss = 'heard'
+    this.change(jid, contact => {
+      const { visible, unjudged } = contact
+      // The push that shows this loss came first.
+      if (unjudged === 'loss') return { ...contact, unjudged: 'none' }
+      // An `unsubscribed` that is due belongs to a loss that a push has shown: an open request is newer.
+      const isShownLoss = !visible.ask && !seesContact(visible) && contact.unsubscribedDue
+      return isShownLoss ? { ...contact, unsubscribedDue: false } : { ...contact, loss: 'heard' }
+    })
   }
 
   /**
@@ -115,34 +116,32 @@ export class Ledger {
    * it acknowledges (RFC 3921 section 9.4).
    */
   asked(jid: string): boolean {
-    const contact = this.contact(jid)
+    const contact = this.contacts.get(jid) ?? (this.isFull ? undefined : unknown)
     if (contact === undefined) return false
     if (contact.loss === 'none' && (seesContact(contact.visible) || contact.request !== 'none')) return false
-    begin(contact)
+    this.change(jid, begun)
     return true
   }
 
   /** A request was begun on another stream of the account. Its answer may not have come on this stream yet. */
   askedElsewhere(jid: string): void {
-    const contact = this.contact(jid)
-    if (contact !== undefined) begin(contact)
+    this.change(jid, begun)
   }
 
   /** An `unsubscribe` of the user's went out, or a roster remove, which is one (RFC 3921 section 8.6). */
   gaveUp(jid: string): void {
-    const contact = this.contacts.get(jid)
-    if (contact === undefined) return
-    contact.request = 'none'
-    contact.renewed = false
-    const { visible, loss } = contact
-    if (loss === 'none' && (visible.ask || seesContact(visible))) contact.loss = 'made'
+    if (this.contacts.get(jid) === undefined) return
+    this.change(jid, contact => {
+      const { visible, loss } = contact
+      const isLost = loss === 'none' && (visible.ask || seesContact(visible))
+      return { ...contact, request: 'none', renewed: false, loss: isLost ? 'made' : loss }
+    })
   }
 
   /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
   push(item: RosterItem, ver: string | undefined): Visible | undefined {
     const before = this.stateOf(item.jid)
-    const contact = this.show(item)
-    if (before === undefined && contact !== undefined) contact.unjudged = unjudgedOf(contact)
+    this.show(item, before === undefined)
     if (ver !== undefined) this.ver = ver
     return before
   }
@@ -173,32 +172,84 @@ export class Ledger {
     return items
   }
 
-  private show(item: RosterItem): Contact | undefined {
-    const contact = this.contacts.getShown(item.jid) ?? this.made(item.jid)
-    if (contact === undefined) return undefined
-    contact.isShown = true
-    const before = contact.visible
-    const after = item.removed ? nothing : { subscription: item.subscription, ask: item.ask }
-    contact.visible = after
-    const isGained = seesContact(after) || after.ask
-    if (contact.unjudged === (isGained ? 'loss' : 'gain')) contact.unjudged = 'none'
-    move(contact, before, item)
-    return contact
+  /** `isFirst`: nothing was known before, so it is not known what the item has changed. */
+  private show(item: RosterItem, isFirst = false): void {
+    const known = this.contacts.getShown(item.jid)
+    if (known === undefined && this.isFull) return
+    let after = shown(known ?? unknown, item)
+    if (isFirst) after = { ...after, unjudged: unjudgedOf(after) }
+    this.put(item.jid, known, after)
   }
 
-  private contact(jid: string): Contact | undefined {
-    return this.contacts.get(jid) ?? this.made(jid)
+  /** Of a contact beyond the limit nothing is noted. */
+  private change(jid: string, changed: (contact: Contact) => Contact): void {
+    const known = this.contacts.get(jid)
+    if (known === undefined && this.isFull) return
+    this.put(jid, known, changed(known ?? unknown))
   }
 
-  private made(jid: string): Contact | undefined {
-    if (this.contacts.size >= contactsAtMost) return undefined
-    const contact: Contact = {
-      ...{ visible: nothing, request: 'none', unsubscribedDue: false, loss: 'none', renewed: false },
-      ...{ isShown: false, unjudged: 'none' },
-    }
-    this.contacts.add(jid, contact)
-    return contact
+  private put(jid: string, known: Contact | undefined, after: Contact): void {
+    if (known === undefined) this.contacts.add(jid, shared(after))
+    else this.contacts.set(jid, shared(after))
   }
+
+  private get isFull(): boolean {
+    return this.contacts.size >= contactsAtMost
+  }
+}
+
+/** A contact of which nothing was heard. */
+const unknown: Contact = {
+  visible: nothing,
+  request: 'none',
+  unsubscribedDue: false,
+  loss: 'none',
+  renewed: false,
+  isShown: false,
+  unjudged: 'none',
+}
+
+const subscriptions = ['none', 'to', 'from', 'both'] as const
+/** What a roster can show of a contact. */
+const visibles: readonly Visible[] = subscriptions.flatMap(subscription =>
+  [false, true].map(ask => ({ subscription, ask })),
+)
+
+function visibleOf({ subscription, ask, removed }: RosterItem): Visible {
+  return removed ? nothing : (visibles[2 * subscriptions.indexOf(subscription) + (ask ? 1 : 0)] as Visible)
+}
+
+/** By the code of what is known. There are less than two thousand, and a gate meets some dozens. */
+const contactsByCode = new Map<number, Contact>()
+
+function shared(contact: Contact): Contact {
+  const code = codeOf(contact)
+  const known = contactsByCode.get(code)
+  if (known !== undefined) return known
+  contactsByCode.set(code, contact)
+  return contact
+}
+
+const requestCodes: Readonly<Record<RequestState, number>> = { none: 0, open: 1, spent: 2 }
+const lossCodes: Readonly<Record<Contact['loss'], number>> = { none: 0, heard: 1, made: 2 }
+const unjudgedCodes: Readonly<Record<Contact['unjudged'], number>> = { none: 0, gain: 1, loss: 2 }
+
+/** One number for each state of a contact. */
+function codeOf({ visible, request, unsubscribedDue, loss, renewed, isShown, unjudged }: Contact): number {
+  let code = visibles.indexOf(visible) + 1
+  code = code * 3 + requestCodes[request]
+  code = code * 3 + lossCodes[loss]
+  code = code * 3 + unjudgedCodes[unjudged]
+  return code * 8 + (unsubscribedDue ? 4 : 0) + (renewed ? 2 : 0) + (isShown ? 1 : 0)
+}
+
+/** A roster item shows the contact. */
+function shown(contact: Contact, item: RosterItem): Contact {
+  const { visible: before } = contact
+  const after = visibleOf(item)
+  const isGained = seesContact(after) || after.ask
+  const unjudged = contact.unjudged === (isGained ? 'loss' : 'gain') ? 'none' : contact.unjudged
+  return moved({ ...contact, visible: after, isShown: true, unjudged }, before, item)
 }
 
 function unjudgedOf({ visible, request }: Contact): Contact['unjudged'] {
@@ -208,26 +259,23 @@ function unjudgedOf({ visible, request }: Contact): Contact['unjudged'] {
   return 'loss'
 }
 
-function begin(contact: Contact): void {
-  contact.request = 'open'
-  contact.renewed = contact.loss !== 'none' || contact.visible.ask || seesContact(contact.visible)
+function begun(contact: Contact): Contact {
+  const { loss, visible } = contact
+  return { ...contact, request: 'open', renewed: loss !== 'none' || visible.ask || seesContact(visible) }
 }
 
-function move(contact: Contact, before: Visible, item: RosterItem): void {
+function moved(contact: Contact, before: Visible, item: RosterItem): Contact {
   const after = contact.visible
   const gainedTo = !seesContact(before) && seesContact(after)
   const gainedAsk = !before.ask && after.ask
   const lost = (seesContact(before) && !seesContact(after)) || (before.ask && !after.ask && !gainedTo)
-  if (gainedTo || gainedAsk) {
-    contact.unsubscribedDue = false
-    contact.loss = 'none'
-    contact.renewed = false
-  } else if (lost || item.removed) {
-    if (!contact.renewed) contact.request = 'none'
-    if (lost) contact.unsubscribedDue = contact.loss !== 'heard'
-    contact.loss = 'none'
-    contact.renewed = false
-  }
+  let { request, unsubscribedDue } = contact
+  if (gainedTo || gainedAsk) unsubscribedDue = false
+  else if (lost || item.removed) {
+    if (!contact.renewed) request = 'none'
+    if (lost) unsubscribedDue = contact.loss !== 'heard'
+  } else return contact
   // A late `ask` belongs to the request that was answered already, unless what was granted is lost with it.
-  if (gainedAsk && (contact.request === 'none' || (contact.request === 'spent' && lost))) contact.request = 'open'
+  if (gainedAsk && (request === 'none' || (request === 'spent' && lost))) request = 'open'
+  return { ...contact, request, unsubscribedDue, loss: 'none', renewed: false }
 }

@@ -80,7 +80,10 @@ export function skeletonOf(text: string): string | undefined {
 }
 
 function skeletonAnew(text: string): string | undefined {
-  const jid = parseJid(bareOf(text))
+  const bare = bareOf(text)
+  // Of ASCII without A-labels every profile makes the same.
+  if (ascii.test(bare) && !/xn--/i.test(bare)) return foldBare(text)
+  const jid = parseJid(bare)
   if (jid === undefined) return undefined
   const domain = domainSkeletonOf(jid.domain)
   if (domain === undefined || jid.local === undefined) return domain

@@ -136,3 +136,18 @@ t.test('keyOf', async t => {
   t.equal(keyOf('Romeo@IM.example/orchard'), 'romeo@im.example')
   t.equal(keyOf('a b@'), 'a b@', 'as spelled when it cannot be folded')
 })
+
+t.test('another value for a contact', async t => {
+  const map = mapOf([`${street}=1`, 'a@im.example=2'])
+  map.set('A@im.example/x', { name: '3', isShown: true })
+  map.set(folded, { name: '4', isShown: true })
+  map.set('nobody@im.example', { name: '5', isShown: true })
+  t.strictSame(
+    [...map.entries()].map(([key, { name }]) => [key, name]),
+    [
+      [keyOf(street), '4'],
+      ['a@im.example', '3'],
+    ],
+    'by every spelling that finds it, and nobody comes',
+  )
+})

@@ -3,25 +3,14 @@
  * interleaved (A B C, then C B A). Processor time is that of the subject's whole process tree for each stanza that was delivered; a
  * delivered stanza crosses the subject twice. Anything lost, repeated or out of order ends the run.
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, release, tmpdir } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { writeCertificate } from '../servers/certificate.ts'
-import {
-  memoryOf,
-  printedPort,
-  processorTime,
-  type Start,
-  type Subject,
-  servers,
-  subjects,
-  tlsClient,
-  websocketServers,
-} from './subjects.ts'
+import { compilePrograms, machine, measureLoad, median, note, startUpstream } from './load-run.ts'
+import { type Start, type Subject, servers, subjects, tlsClient, websocketServers } from './subjects.ts'
 
 const { values } = parseArgs({
   options: {
@@ -44,6 +33,7 @@ interface Scenario {
   readonly against?: 'tls' | 'servers' | 'websocket'
 }
 
+compilePrograms()
 const part = values.smoke ? 0.01 : values.quick ? 0.25 : 1
 const some = (count: number) => Math.max(Math.round(count * part), 200)
 const scenarios: readonly Scenario[] = [
@@ -105,13 +95,6 @@ const scenarios: readonly Scenario[] = [
   },
 ].filter(({ key }) => values.only === undefined || values.only.includes(key)) as readonly Scenario[]
 
-const note = (text: string) => process.stderr.write(`${text}\n`)
-const folder = join(dirname(fileURLToPath(import.meta.url)), 'c')
-const sources = join(dirname(fileURLToPath(import.meta.url)), '../../../test/bench/c')
-mkdirSync(folder, { recursive: true })
-for (const program of ['load', 'null-upstream'])
-  execFileSync('gcc', ['-O2', '-o', join(folder, program), join(sources, `${program}.c`)], { stdio: 'inherit' })
-
 /**
  * Runs a scenario once without looking, so that what is measured is a process that has served for some seconds: Node compiles what it
  * runs often. Every subject gets the same.
@@ -123,34 +106,11 @@ async function warmUp(subject: Subject, scenario: Scenario): Promise<void> {
   await measure(subject, { ...scenario, args: args as Scenario['args'], unit: 'cpu' })
 }
 
-/** One measurement: the figure, and the stanzas that were delivered. */
 async function measure(subject: Subject, { args, unit, against }: Scenario): Promise<number> {
-  const child = spawn(join(folder, 'load'), [String(subject.port), ...args.map(String)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...(against === 'websocket' && { WEBSOCKET: '/xmpp-websocket' }) },
-  })
-  const ended = new Promise<number | null>(resolve => child.on('exit', resolve))
-  const { pids } = subject
-  const idleBefore = sumOf(pids, memoryOf)
-  let before = 0
-  let figure: number | undefined
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'ready') {
-      before = sumOf(pids, processorTime)
-      if (unit === 'memory') {
-        figure = (sumOf(pids, memoryOf) - idleBefore) / (Number(args[1]) * 2)
-        child.stdin.end('end\n')
-        break
-      }
-    } else {
-      const used = sumOf(pids, processorTime) - before
-      const { delivered, p50 } = JSON.parse(line) as { delivered: number; p50: number }
-      figure = unit === 'latency' ? p50 : (used * 1e6) / delivered
-    }
-    child.stdin.write('go\n')
-  }
-  const status = await ended
-  if (status !== 0 || figure === undefined) throw new Error(`${subject.name}: the load ended with status ${status}`)
+  const environment = against === 'websocket' ? { WEBSOCKET: '/xmpp-websocket' } : {}
+  const { cpu, p50, memory } = await measureLoad(subject, { args, environment })
+  const figure = { cpu, latency: p50, memory }[unit]
+  if (figure === undefined) throw new Error(`${subject.name}: the load did not tell what was to be measured`)
   return figure
 }
 
@@ -186,10 +146,6 @@ const figures = new Map<string, Map<string, number[]>>(
   scenarios.map(scenario => [scenario.key, new Map(comparedIn(scenario).map(([name]) => [name, []]))]),
 )
 
-function sumOf(pids: readonly number[], figure: (pid: number) => number): number {
-  return pids.reduce((sum, pid) => sum + figure(pid), 0)
-}
-
 function hasNginx(): boolean {
   try {
     execFileSync('nginx', ['-v'], { stdio: 'ignore' })
@@ -199,9 +155,8 @@ function hasNginx(): boolean {
   }
 }
 
-const upstream = spawn(join(folder, 'null-upstream'), { stdio: ['ignore', 'pipe', 'inherit'] })
+const { port, stop } = await startUpstream()
 try {
-  const port = await printedPort(upstream)
   for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {
       const compared = comparedIn(scenario)
@@ -219,12 +174,8 @@ try {
     }
   }
 } finally {
-  upstream.kill()
+  stop()
   rmSync(dirname(certificate.cert), { recursive: true })
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((one, two) => one - two)[Math.floor(numbers.length / 2)] ?? 0
 }
 
 /** In each round by itself: the subject's figure less the direct one where it is a latency, divided by that of `base`. */
@@ -272,7 +223,6 @@ const tables = [undefined, 'tls', 'servers', 'websocket'].map(kind =>
   scenarios.filter(({ against }) => against === kind),
 )
 console.log(tables.flatMap(table).join('\n'))
-const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}, Node ${process.version}`
 console.log(`${rounds} rounds; ${machine}`)
 if (values.json !== undefined) {
   const record = Object.fromEntries([...figures].map(([key, of]) => [key, Object.fromEntries(of)]))

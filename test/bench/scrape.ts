@@ -2,12 +2,12 @@
  * `npm run bench:scrape`: what a scrape costs a gate that carries many sessions, before a real Prosody: how long it takes, how large it is, and
  * whether those who talk meanwhile feel it. Ratios side by side; nothing passes or fails.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { connectTcp, type RawClient } from '../clients/raw.ts'
 import { GateProcess } from '../load/gate-process.ts'
 import { Pairs, quantile } from '../load/pairs.ts'
 import { startProsody } from '../servers/prosody.ts'
+import { descriptorsAtMost } from './load-run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -36,10 +36,6 @@ const limits = {
 }
 const wrapper = ['sh', '-c', 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"']
 const gate = await GateProcess.start({ upstream: prosody, limits, wrapper })
-
-function descriptorsAtMost(): number {
-  return Number(/^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1_024)
-}
 
 interface Cost {
   readonly sessions: number

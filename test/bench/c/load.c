@@ -3,11 +3,18 @@
 //
 //   load PORT SCENARIO PAIRS COUNT [WINDOW] [RATE]
 //
-// With WEBSOCKET in the environment it speaks WebSocket (RFC 7395) at the path that this names.
+// SCENARIO: chat, presence, subscription (six steps for each pair, one after the other), login (COUNT logins), idle (log in and stay), flood (the
+// first of each pair sends COUNT messages as fast as they are taken), stall (the same, and the second reads nothing until it is told to). WINDOW:
+// stanzas of one sender in flight. RATE: stanzas a second of all, sent by the clock whatever comes back. When everything is ready, and when it is
+// measured, it prints a line and waits for one, so that whoever watches can read what others have used until then. One thread, epoll.
 //
-// SCENARIO: chat, presence, subscription (six steps for each pair, one after the other), login (COUNT logins), idle (log in and stay). WINDOW: stanzas
-// of one sender in flight. RATE: stanzas a second of all, sent by the clock whatever comes back. When everything is ready, and when it is measured,
-// it prints a line and waits for one, so that whoever watches can read what others have used until then. One thread, epoll.
+// What the environment may say:
+//   WEBSOCKET  the path at which it speaks WebSocket (RFC 7395)
+//   BODY       bytes of the body of each chat message
+//   TALKING    clients that have a stanza in flight; the others are silent
+//   IN_TURN    with TALKING: each stanza is that of the next client, so that all of them talk
+//   ROSTER     contacts that each roster must have
+//   RESOURCES  sessions of each account; subscriptions and roster pushes must reach every one of them
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,13 +38,23 @@ typedef struct {
   char *in, *out;
   size_t in_length, in_size, out_length, out_size;
   uint32_t sent, received;
-  // Of a subscription cycle: the step that is under way, and whether the pair has stopped.
-  int step, resting;
+  // Contacts of its roster; the number of its session in its account.
+  int contacts, resource;
+  // Of a subscription cycle, in the pair's first client: the step that is under way, sessions that have not heard of it, whether the pair has stopped.
+  int step, awaited, resting;
+  // Roster pushes that have come.
+  uint32_t pushed;
 } Client;
 
 static const char *scenario, *websocket;
 static int port, pairs, window = 1, epoll, connected, ready, closed;
-static long count, delivered, started, rate;
+static int talking, in_turn, roster, resources = 1, total;
+static long count, delivered, started, rate, pushed, next_client;
+// The size of a body, and the letters that it ends with; 0: bodies are as chat() has them.
+static long body;
+static char *filler;
+// The connection of a client that has stalled may end; whether the last question of a flood is answered.
+static int may_end, answered;
 static Client *clients;
 static uint64_t *latencies;
 static long latency_count;
@@ -149,8 +166,21 @@ static void open_client(Client *c) {
   connected++;
 }
 
+// A message with a body of that size: sender, number and time as in chat(), then letters.
+static void long_chat(Client *c) {
+  char head[256];
+  int n = snprintf(head, sizeof head, "<message to='u%d@localhost/r0' type='chat' id='m%u'><body>", c->user ^ 1, c->sent);
+  put(c, head, n);
+  n = snprintf(head, sizeof head, "%d %u %llu ", c->user, c->sent, rate ? (unsigned long long)now() : 0ull);
+  put(c, head, n);
+  put(c, filler + n, body - n);
+  put(c, "</body></message>", 17);
+  c->sent++;
+}
+
 static void chat(Client *c) {
-  say(c, "<message to='u%d@localhost/r' type='chat' id='m%u'><body>%d %u %llu Wherefore art thou, Romeo? Deny thy father.</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+  if (body) return long_chat(c);
+  say(c, "<message to='u%d@localhost/r0' type='chat' id='m%u'><body>%d %u %llu Wherefore art thou, Romeo? Deny thy father.</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
       c->user ^ 1, c->sent, c->user, c->sent, rate ? (unsigned long long)now() : 0ull);
   c->sent++;
 }
@@ -163,16 +193,57 @@ static void presence(Client *c) {
 
 static const char *steps[] = {"subscribe", "subscribed", "unsubscribe", "subscribe", "subscribed", "unsubscribed"};
 
+// What the roster pushes of these steps show to the first of the pair, and to the second, who has none of a request.
+static const char *shown[2][6] = {{"none, asks", "to", "none", "none, asks", "to", "none"}, {"from", "none", "from", "none"}};
+static const int pushes[2] = {6, 4};
+
 // Which of the pair takes the step: the first asks, gives up and asks again; the second approves and cancels.
+static int is_of_second(int step) { return step == 1 || step == 4 || step == 5; }
+
 static void step(Client *first) {
-  Client *sender = first->step == 1 || first->step == 4 || first->step == 5 ? first + 1 : first;
+  Client *sender = is_of_second(first->step) ? first + resources : first;
+  first->awaited = resources;
   say(sender, "<presence to='u%d@localhost' type='%s' id='s%u'/>", sender->user ^ 1, steps[first->step], ++first->sent);
   flush(sender);
+}
+
+static void subscription(Client *c, const char *type, int length) {
+  Client *first = clients + (c->user & ~1) * resources;
+  const char *expected = steps[first->step];
+  if (length != (int)strlen(expected) || memcmp(type, expected, length)) fail("u%d got %.*s instead of %s", c->user, length, type, expected);
+  if (c->user % 2 == is_of_second(first->step)) fail("u%d got its own %s", c->user, expected);
+  if (c->received == first->sent) fail("u%d got %s twice", c->user, expected);
+  c->received = first->sent;
+  if (--first->awaited > 0) return;
+  delivered++;
+  first->step = (first->step + 1) % 6;
+  if (delivered + pairs <= count || first->step != 0) step(first);
+  else first->resting = 1;
+}
+
+// In a subscription cycle each roster push must show what is next.
+static void push(Client *c, const char *p, size_t length) {
+  const char *expected = shown[c->user % 2][c->pushed++ % pushes[c->user % 2]];
+  const char *item = memmem(p, length, "<item ", 6), *value, *ask;
+  char text[64];
+  int n = item ? attribute(item, p + length, "subscription", &value) : -1;
+  if (n < 0) fail("u%d got a roster push without a subscription: %.*s", c->user, (int)length, p);
+  snprintf(text, sizeof text, "%.*s%s", n, value, attribute(item, p + length, "ask", &ask) > 0 ? ", asks" : "");
+  if (strcmp(text, expected)) fail("session %d of u%d got a push of '%s' instead of '%s'", c->resource, c->user, text, expected);
+  pushed++;
 }
 
 static void send_next(Client *c) {
   if (!strcmp(scenario, "chat")) chat(c);
   else presence(c);
+}
+
+static int is_body_whole(const char *text, const char *end) {
+  const char *close = memmem(text, end - text, "</body>", 7), *letters = text;
+  if (!close || close - text != body) return 0;
+  // Sender, number and time may have any length: the letters behind them stand where they stand in the filler.
+  for (int spaces = 0; spaces < 3; letters++) spaces += *letters == ' ';
+  return !memcmp(letters, filler + (letters - text), close - letters);
 }
 
 static void stanza(Client *c, const char *p, size_t length) {
@@ -184,41 +255,46 @@ static void stanza(Client *c, const char *p, size_t length) {
       const char *id;
       int id_length = attribute(p, p + length, "id", &id);
       say(c, "<iq type='result' id='%.*s'/>", id_length, id);
-    }
+      if (!strcmp(scenario, "subscription")) push(c, p, length);
+    } else answered = 1;
     return;
   }
   if (!strcmp(scenario, "subscription")) {
-    if (n < 9) return;
-    Client *first = c->user % 2 ? c - 1 : c;
-    const char *expected = steps[first->step];
-    if (n != (int)strlen(expected) || memcmp(value, expected, n)) fail("u%d got %.*s instead of %s", c->user, n, value, expected);
-    delivered++;
-    first->step = (first->step + 1) % 6;
-    if (delivered + pairs <= count || first->step != 0) step(first);
-    else first->resting = 1;
+    if (n >= 9) subscription(c, value, n);
     return;
   }
-  const char *text = memmem(p, length, strcmp(scenario, "chat") ? "<status>" : "<body>", strcmp(scenario, "chat") ? 8 : 6);
+  int is_presence = !strcmp(scenario, "presence");
+  const char *text = memmem(p, length, is_presence ? "<status>" : "<body>", is_presence ? 8 : 6);
   int sender;
   unsigned sequence;
   unsigned long long at = 0;
   if (!text) return;
   text = memchr(text, '>', length) + 1;
-  if (sscanf(text, "%d %u %llu", &sender, &sequence, &at) < 2) return;
+  char numbers[64];
+  snprintf(numbers, sizeof numbers, "%.*s", (int)(p + length - text), text);
+  if (sscanf(numbers, "%d %u %llu", &sender, &sequence, &at) < 2) return;
   if (sender != (c->user ^ 1)) fail("u%d got a stanza of u%d", c->user, sender);
   if (sequence != c->received) fail("u%d got stanza %u instead of %u", c->user, sequence, c->received);
+  if (body && !is_body_whole(text, p + length)) fail("u%d got a body that is not the one that was sent", c->user);
   c->received++;
   delivered++;
   if (rate) {
     if (at) latencies[latency_count++] = now() - at;
     return;
   }
-  Client *from = clients + sender;
   if (started < count) {
+    Client *from = in_turn ? clients + next_client++ % total : clients + sender;
     started++;
     send_next(from);
     if (from != c) flush(from);
   }
+}
+
+static int occurrences(const char *p, size_t length, const char *text) {
+  int n = 0;
+  size_t size = strlen(text);
+  for (const char *at = p; (at = memmem(at, p + length - at, text, size)); at += size) n++;
+  return n;
 }
 
 static void unit(Client *c, const char *p, size_t length) {
@@ -238,7 +314,7 @@ static void unit(Client *c, const char *p, size_t length) {
   case AUTHENTICATING:
     if (is_named(p, length, "success")) header(c);
     else if (is_named(p, length, "stream:features")) {
-      say(c, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>");
+      say(c, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r%d</resource></bind></iq>", c->resource);
       c->state = BINDING;
     }
     break;
@@ -251,7 +327,10 @@ static void unit(Client *c, const char *p, size_t length) {
     break;
   case ROSTER: {
     const char *id;
-    if (attribute(p, p + length, "id", &id) != 4 || memcmp(id, "ping", 4)) return;
+    int n = attribute(p, p + length, "id", &id);
+    if (n == 6 && !memcmp(id, "roster", 6)) c->contacts = occurrences(p, length, "<item ");
+    if (n != 4 || memcmp(id, "ping", 4)) return;
+    if (roster && c->contacts != roster) fail("u%d got %d contacts instead of %d", c->user, c->contacts, roster);
     c->state = READY;
     ready++;
     if (!strcmp(scenario, "login")) {
@@ -292,10 +371,10 @@ static const char *messages(Client *c, const char *p, const char *end) {
 }
 
 static void readable(Client *c) {
-  if (c->in_size - c->in_length < 16384) c->in = realloc(c->in, c->in_size = c->in_length + 65536);
+  if (c->in_size - c->in_length < 16384) c->in = realloc(c->in, c->in_size = 2 * c->in_length + 65536);
   ssize_t n = read(c->fd, c->in + c->in_length, c->in_size - c->in_length);
-  if (n == 0) {
-    if (c->state != CLOSING) fail("the connection of u%d was closed", c->user);
+  if (n == 0 || (n < 0 && may_end && errno == ECONNRESET)) {
+    if (c->state != CLOSING && !may_end) fail("the connection of u%d was closed", c->user);
     close(c->fd);
     c->fd = -1;
     connected--;
@@ -323,9 +402,14 @@ static void readable(Client *c) {
   if (c->out_length > 0) flush(c);
 }
 
+// When something has come last.
+static uint64_t quiet_since;
+
 static void turn(int timeout) {
   struct epoll_event events[256];
   int n = epoll_wait(epoll, events, 256, timeout);
+  if (n > 0) quiet_since = now();
+  if (now() - quiet_since > 60000000000ull) fail("nothing has come for a minute; %ld were delivered", delivered);
   for (int i = 0; i < n; i++) {
     Client *c = events[i].data.ptr;
     if (c->fd >= 0 && events[i].events & EPOLLOUT) flush(c);
@@ -339,6 +423,7 @@ static void pause_at(const char *what) {
   printf("%s\n", what);
   fflush(stdout);
   if (!fgets(line, sizeof line, stdin)) exit(1);
+  quiet_since = now();
 }
 
 static int ascending(const void *one, const void *other) {
@@ -354,7 +439,7 @@ static void exchange(long more) {
       uint64_t elapsed = now() - began;
       if (elapsed > 60000000000ull) fail("only %ld of %ld were delivered in a minute", delivered, count);
       for (long due = elapsed * rate / 1000000000ull; sent < more && sent < due; sent++, started++) {
-        Client *c = clients + started % (2 * pairs);
+        Client *c = clients + started % total;
         send_next(c);
         flush(c);
       }
@@ -362,10 +447,11 @@ static void exchange(long more) {
     }
     return;
   }
-  for (int i = 0; i < 2 * pairs; i++)
+  for (int i = 0; i < (talking ? talking : total); i++)
     for (int j = 0; j < window && started < count; j++, started++) {
-      send_next(clients + i);
-      flush(clients + i);
+      Client *c = in_turn ? clients + next_client++ % total : clients + i;
+      send_next(c);
+      flush(c);
     }
   while (delivered < count) turn(1000);
 }
@@ -373,15 +459,61 @@ static void exchange(long more) {
 static void cycles(long more) {
   count = delivered + more;
   for (int i = 0; i < pairs; i++) {
-    clients[2 * i].resting = 0;
-    step(clients + 2 * i);
+    clients[2 * i * resources].resting = 0;
+    step(clients + 2 * i * resources);
   }
   while (1) {
     int done = 0;
-    for (int i = 0; i < pairs; i++) done += clients[2 * i].resting;
+    for (int i = 0; i < pairs; i++) done += clients[2 * i * resources].resting;
     if (done == pairs) break;
     turn(1000);
   }
+  // Ten pushes in a cycle for each session of both.
+  while (pushed < delivered / 6 * 10 * resources) turn(1000);
+}
+
+// An answer shows that everything that was sent before has crossed.
+static void ask(Client *c) {
+  answered = 0;
+  say(c, "<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>");
+  flush(c);
+  while (!answered) turn(1000);
+}
+
+static void flood(long each) {
+  for (int left = pairs; left > 0;) {
+    left = pairs;
+    for (int i = 0; i < pairs; i++) {
+      Client *c = clients + 2 * i;
+      while (c->sent < each && c->out_length < 65536) chat(c);
+      if (!c->blocked) flush(c);
+      if (c->sent == each && c->out_length == 0) left--;
+    }
+    if (left > 0) turn(1);
+  }
+  for (int i = 0; i < pairs; i++) ask(clients + 2 * i);
+}
+
+// The second of each pair is not read, or is read again.
+static void listen_to_second(int operation) {
+  for (int i = 0; i < pairs; i++) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = clients + 2 * i + 1};
+    epoll_ctl(epoll, operation, clients[2 * i + 1].fd, &event);
+  }
+}
+
+// Reads what has been held back, until everything is there or the connections have ended.
+static void catch_up(long wanted) {
+  may_end = 1;
+  listen_to_second(EPOLL_CTL_ADD);
+  while (delivered < wanted && connected > pairs) turn(1000);
+  // Those who have sent are still served.
+  for (int i = 0; i < pairs; i++) ask(clients + 2 * i);
+}
+
+static long number_of(const char *name, long fallback) {
+  const char *value = getenv(name);
+  return value ? atol(value) : fallback;
 }
 
 int main(int argc, char **argv) {
@@ -394,15 +526,29 @@ int main(int argc, char **argv) {
   long wanted = atol(argv[4]);
   if (argc > 5) window = atoi(argv[5]);
   if (argc > 6) rate = atol(argv[6]);
+  body = number_of("BODY", 0);
+  talking = number_of("TALKING", 0);
+  in_turn = number_of("IN_TURN", 0);
+  roster = number_of("ROSTER", 0);
+  resources = number_of("RESOURCES", 1);
+  total = 2 * pairs * resources;
+  if (talking > total) talking = total;
+  if (body && (body < 60 || websocket)) return fprintf(stderr, "load: a BODY has 60 bytes or more, and goes over TCP\n"), 2;
+  if (resources > 1 && strcmp(scenario, "subscription") && strcmp(scenario, "idle")) return fprintf(stderr, "load: RESOURCES are for subscriptions\n"), 2;
+  static const char words[] = "Wherefore art thou, Romeo? Deny thy father and refuse thy name. ";
+  filler = malloc(body + 1);
+  for (long i = 0; i < body; i++) filler[i] = words[i % (sizeof words - 1)];
   epoll = epoll_create1(0);
-  clients = calloc(2 * pairs, sizeof *clients);
+  clients = calloc(total, sizeof *clients);
   latencies = calloc(wanted + wanted / 5 + 1, sizeof *latencies);
-  for (int i = 0; i < 2 * pairs; i++) {
-    clients[i].user = i;
+  for (int i = 0; i < total; i++) {
+    clients[i].user = i / resources;
+    clients[i].resource = i % resources;
     clients[i].fd = -1;
   }
   uint64_t began;
   long measured;
+  quiet_since = now();
   if (!strcmp(scenario, "login")) {
     // So many at a time as there are clients.
     long begun = 0, target = wanted / 5;
@@ -413,7 +559,7 @@ int main(int argc, char **argv) {
       }
       began = now();
       while (begun < target || connected > 0) {
-        for (int i = 0; i < 2 * pairs && begun < target; i++)
+        for (int i = 0; i < total && begun < target; i++)
           if (clients[i].fd < 0) {
             open_client(clients + i);
             begun++;
@@ -423,13 +569,28 @@ int main(int argc, char **argv) {
     }
     measured = wanted;
   } else {
-    for (int i = 0; i < 2 * pairs; i++) {
+    for (int i = 0; i < total; i++) {
       open_client(clients + i);
       while (i + 1 - ready > 50) turn(1000);
     }
-    while (ready < 2 * pairs) turn(1000);
+    while (ready < total) turn(1000);
     if (!strcmp(scenario, "idle")) {
       pause_at("ready");
+      return 0;
+    }
+    int is_stall = !strcmp(scenario, "stall");
+    if (is_stall || !strcmp(scenario, "flood")) {
+      char text[64];
+      if (is_stall) listen_to_second(EPOLL_CTL_DEL);
+      pause_at("ready");
+      flood(wanted);
+      if (is_stall) {
+        pause_at("sent");
+        catch_up(wanted * pairs);
+      }
+      while (!is_stall && delivered < wanted * pairs) turn(1000);
+      snprintf(text, sizeof text, "{\"delivered\":%ld}", delivered);
+      pause_at(text);
       return 0;
     }
     int is_cycle = !strcmp(scenario, "subscription");

@@ -1,5 +1,6 @@
 // A server that does as little as a server can: it answers a login, routes by `to`, tells a presence to the user's partner, and sends the roster
-// pushes of a subscription cycle. Users are u0, u1, ...; partners are u0 and u1, u2 and u3, and so on. One thread, epoll. It prints its port.
+// pushes of a subscription cycle to every session of the account. Users are u0, u1, ...; partners are u0 and u1, u2 and u3, and so on. With ROSTER
+// in the environment each roster has so many contacts: the partner, and others. One thread, epoll. It prints its port.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,13 +17,20 @@
 #define USERS 40000
 #define HEADER "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='s' from='localhost' version='1.0'>"
 
-typedef struct {
+typedef struct Connection {
   int fd, user, authenticated, blocked, dirty;
+  char resource[32];
+  // The next session of the same user.
+  struct Connection *next;
   char *in, *out;
   size_t in_length, in_size, out_length, out_size;
 } Connection;
 
+// The first session of each user.
 static Connection *by_user[USERS];
+// The roster's other contacts.
+static char *contacts;
+static size_t contacts_length;
 // Whether the user sees the partner, and whether a request of the user's is open.
 static char sees[USERS], asks[USERS];
 static int epoll;
@@ -50,15 +58,22 @@ static void put(Connection *c, const char *text, size_t length) {
 
 static void say(Connection *c, const char *text) { put(c, text, strlen(text)); }
 
-static void flush(Connection *c) {
+static void flush(Connection *c, int is_writable) {
   size_t done = 0;
+  // What waits for a reader is not looked at again until the reader has taken something.
+  if (c->blocked && !is_writable) return;
   while (done < c->out_length) {
     ssize_t n = write(c->fd, c->out + done, c->out_length - done);
     if (n <= 0) break;
     done += n;
   }
-  memmove(c->out, c->out + done, c->out_length - done);
+  if (done > 0) memmove(c->out, c->out + done, c->out_length - done);
   c->out_length -= done;
+  if (c->out_length == 0 && c->out_size > 65536) {
+    free(c->out);
+    c->out = NULL;
+    c->out_size = 0;
+  }
   int blocked = c->out_length > 0;
   if (blocked != c->blocked) watch(c, EPOLL_CTL_MOD, EPOLLIN | (blocked ? EPOLLOUT : 0));
   c->blocked = blocked;
@@ -93,26 +108,53 @@ static int plain_user(const char *p, const char *end) {
   return length > 1 ? user_of(text + 1, length - 1) : -1;
 }
 
+static void bind_session(Connection *c, const char *p, size_t length) {
+  const char *from = memmem(p, length, "<resource>", 10), *to = from ? memchr(from + 10, '<', p + length - from - 10) : NULL;
+  snprintf(c->resource, sizeof c->resource, "%.*s", to ? (int)(to - from - 10) : 1, to ? from + 10 : "r");
+  c->next = by_user[c->user];
+  by_user[c->user] = c;
+}
+
+static void unbind_session(Connection *c) {
+  if (c->user < 0) return;
+  for (Connection **at = &by_user[c->user]; *at; at = &(*at)->next)
+    if (*at == c) {
+      *at = c->next;
+      return;
+    }
+}
+
+// The session with that full JID; NULL: there is none.
+static Connection *session_of(const char *jid, int length) {
+  int user = user_of(jid, length);
+  const char *slash = memchr(jid, '/', length);
+  if (user < 0 || !slash) return NULL;
+  size_t size = jid + length - slash - 1;
+  for (Connection *c = by_user[user]; c; c = c->next)
+    if (strlen(c->resource) == size && !memcmp(c->resource, slash + 1, size)) return c;
+  return NULL;
+}
+
 static void push(int user) {
-  Connection *c = by_user[user];
-  if (!c) return;
   int partner = user ^ 1;
   const char *states[] = {"none", "to", "from", "both"};
   char text[512];
   static unsigned long id;
-  int n = snprintf(text, sizeof text,
-                   "<iq type='set' id='push%lu' to='u%d@localhost/r'><query xmlns='jabber:iq:roster'><item jid='u%d@localhost' subscription='%s'%s/></query></iq>",
-                   ++id, user, partner, states[sees[user] + 2 * sees[partner]], asks[user] ? " ask='subscribe'" : "");
-  put(c, text, n);
+  for (Connection *c = by_user[user]; c; c = c->next) {
+    int n = snprintf(text, sizeof text,
+                     "<iq type='set' id='push%lu' to='u%d@localhost/%s'><query xmlns='jabber:iq:roster'><item jid='u%d@localhost' subscription='%s'%s/></query></iq>",
+                     ++id, user, c->resource, partner, states[sees[user] + 2 * sees[partner]], asks[user] ? " ask='subscribe'" : "");
+    put(c, text, n);
+  }
 }
 
 // The element at p, with the sender's address in front of its other attributes.
 static void route(Connection *from, Connection *to, const char *p, size_t length, const char *name, int is_bare) {
-  char address[64];
+  char address[96];
   if (!to) return;
   size_t head = 1 + strlen(name);
   put(to, p, head);
-  put(to, address, snprintf(address, sizeof address, " from='u%d@localhost%s'", from->user, is_bare ? "" : "/r"));
+  put(to, address, snprintf(address, sizeof address, " from='u%d@localhost%s%s'", from->user, is_bare ? "" : "/", is_bare ? "" : from->resource));
   const char *own;
   int own_length = attribute(p, p + length, "from", &own);
   if (own_length < 0) put(to, p + head, length - head);
@@ -121,6 +163,10 @@ static void route(Connection *from, Connection *to, const char *p, size_t length
     put(to, p + head, own - 7 - (p + head));
     put(to, own + own_length + 1, p + length - (own + own_length + 1));
   }
+}
+
+static void route_to_all(Connection *from, int user, const char *p, size_t length, int is_bare) {
+  for (Connection *to = by_user[user]; to; to = to->next) route(from, to, p, length, "presence", is_bare);
 }
 
 static void subscription(Connection *c, const char *type, int length, const char *p, size_t size) {
@@ -142,15 +188,20 @@ static void subscription(Connection *c, const char *type, int length, const char
     push(user);
     push(partner);
   }
-  route(c, by_user[partner], p, size, "presence", 1);
+  route_to_all(c, partner, p, size, 1);
 }
 
-static void result(Connection *c, const char *p, size_t length, const char *body) {
+static void result_begins(Connection *c, const char *p, size_t length) {
   const char *id;
   char text[1024];
   int n = attribute(p, p + length, "id", &id);
-  if (n < 0) return;
-  put(c, text, snprintf(text, sizeof text, "<iq type='result' id='%.*s' to='u%d@localhost/r'>%s</iq>", n, id, c->user, body));
+  put(c, text, snprintf(text, sizeof text, "<iq type='result' id='%.*s' to='u%d@localhost/%s'>", n < 0 ? 0 : n, id, c->user, c->resource));
+}
+
+static void make_contacts(int count) {
+  contacts = malloc(128 * (size_t)count);
+  for (int i = 1; i < count; i++)
+    contacts_length += sprintf(contacts + contacts_length, "<item jid='contact%d@example.org' name='Contact %d' subscription='both'><group>Friends</group></item>", i, i);
 }
 
 static void unit(Connection *c, const char *p, size_t length) {
@@ -164,7 +215,8 @@ static void unit(Connection *c, const char *p, size_t length) {
     say(c, "</stream:features>");
   } else if (!memcmp(p, "</stream:strea", 14)) {
     say(c, "</stream:stream>");
-    flush(c);
+    unbind_session(c);
+    flush(c, 0);
     shutdown(c->fd, SHUT_WR);
   } else if (is_named(p, length, "auth")) {
     c->user = plain_user(p, p + length);
@@ -172,30 +224,35 @@ static void unit(Connection *c, const char *p, size_t length) {
     say(c, c->authenticated ? "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
                             : "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>");
   } else if (is_named(p, length, "message")) {
-    int n = attribute(p, p + length, "to", &value), user = n < 0 ? -1 : user_of(value, n);
-    if (user >= 0) route(c, by_user[user], p, length, "message", 0);
+    int n = attribute(p, p + length, "to", &value);
+    if (n > 0) route(c, session_of(value, n), p, length, "message", 0);
   } else if (is_named(p, length, "presence")) {
     int n = attribute(p, p + length, "type", &value);
     int is_subscription = n >= 9 && (!memcmp(value, "subscribe", 9) || (n >= 11 && !memcmp(value, "unsubscribe", 11)));
     if (is_subscription) subscription(c, value, n, p, length);
-    else if (by_user[c->user ^ 1]) route(c, by_user[c->user ^ 1], p, length, "presence", 0);
+    else route_to_all(c, c->user ^ 1, p, length, 0);
   } else if (is_named(p, length, "iq")) {
     if (attribute(p, p + length, "type", &value) > 0 && *value == 'r') return;
     if (memmem(p, length, "xmpp-bind", 9)) {
-      by_user[c->user] = c;
-      snprintf(text, sizeof text, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>u%d@localhost/r</jid></bind>", c->user);
-      result(c, p, length, text);
-    } else if (memmem(p, length, "jabber:iq:roster", 16)) {
-      snprintf(text, sizeof text, "<query xmlns='jabber:iq:roster'><item jid='u%d@localhost' subscription='none'/></query>", c->user ^ 1);
-      result(c, p, length, text);
-    } else result(c, p, length, "");
+      bind_session(c, p, length);
+      result_begins(c, p, length);
+      put(c, text, snprintf(text, sizeof text, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>u%d@localhost/%s</jid></bind>", c->user, c->resource));
+    } else {
+      result_begins(c, p, length);
+      if (memmem(p, length, "jabber:iq:roster", 16)) {
+        put(c, text, snprintf(text, sizeof text, "<query xmlns='jabber:iq:roster'><item jid='u%d@localhost' subscription='none'/>", c->user ^ 1));
+        put(c, contacts, contacts_length);
+        say(c, "</query>");
+      }
+    }
+    say(c, "</iq>");
   }
 }
 
 static void gone(Connection *c) {
   for (int i = 0; i < dirty_count; i++)
     if (dirty[i] == c) dirty[i] = dirty[--dirty_count];
-  if (c->user >= 0 && by_user[c->user] == c) by_user[c->user] = NULL;
+  unbind_session(c);
   close(c->fd);
   free(c->in);
   free(c->out);
@@ -231,6 +288,7 @@ static int readable(Connection *c) {
 
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
+  if (getenv("ROSTER")) make_contacts(atoi(getenv("ROSTER")));
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   int one = 1, server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -257,12 +315,12 @@ int main(void) {
         }
         continue;
       }
-      if (events[i].events & EPOLLOUT) flush(c);
+      if (events[i].events & EPOLLOUT) flush(c, 1);
       if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !readable(c)) gone(c);
     }
     for (int i = 0; i < dirty_count; i++) {
       dirty[i]->dirty = 0;
-      flush(dirty[i]);
+      flush(dirty[i], 0);
     }
     dirty_count = 0;
   }

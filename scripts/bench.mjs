@@ -1,5 +1,6 @@
 // `npm run bench`: what a stanza costs, side by side with HAProxy, nginx and a bare pipe (test/bench/compare.ts). `npm run bench:core`: what
 // reading, judging and writing cost in one process (core.ts). `npm run bench:scrape`: what a scrape costs a gate with many sessions (scrape.ts).
+// `npm run bench:growth`: what it costs as sessions, rosters and stanzas grow (growth.ts).
 import { join } from 'node:path'
 import { root, run, runMain, SetupError } from './command.mjs'
 import { benchPackages, build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
@@ -14,11 +15,18 @@ const help = {
 `,
   core: 'npm run bench:core -- [--rounds N] [--count N] [--json] [--sizes]',
   scrape: 'npm run bench:scrape -- [--sessions N] [--scrapes N] [--json]',
+  growth: `npm run bench:growth -- [--quick] [--rounds N] [--only KEY]... [--json FILE]
+
+  --quick       three rounds of a quarter of the stanzas, in some fifteen minutes; otherwise three rounds of all, in some forty
+  --only KEY    one of sessions, roster, size, resources; may be given more than once
+  --json FILE   every figure of every round is written there
+`,
 }
 const packages = {
   compare: [...benchPackages, ...demonstrationPackages, 'prosody-modules'],
   core: [],
   scrape: demonstrationPackages,
+  growth: benchPackages,
 }
 
 await runMain(async () => {

@@ -35,3 +35,26 @@ t.test('the pure path', async t => {
   t.ok(rows.length >= 6)
   for (const { name, read, judge, write } of rows) t.ok(read > 0 && judge > 0 && write > 0, name)
 })
+
+t.test('as work grows', async t => {
+  const json = join(t.testdir({}), 'figures.json')
+  const { stdout } = await run(process.execPath, [script('growth.js'), '--smoke', '--json', json])
+  const { figures } = JSON.parse(readFileSync(json, 'utf8')) as {
+    figures: Record<string, Record<string, Record<string, Record<string, number[]>>>>
+  }
+  const expected = {
+    sessions: ['few', 'all', 'memory'],
+    roster: ['login', 'subscription', 'presence', 'memory'],
+    size: ['chat'],
+    resources: ['subscription'],
+  }
+  t.same(Object.keys(figures), Object.keys(expected))
+  for (const [growth, series] of Object.entries(expected))
+    for (const key of series)
+      for (const subject of ['haproxy', 'gate']) {
+        const points = Object.values(figures[growth]?.[key]?.[subject] ?? {})
+        t.ok(points.length > 0 && points.every(rounds => rounds.length === 1), `${growth}: ${key}: ${subject}`)
+      }
+  for (const first of ['sessions', 'contacts in the roster', 'bytes of the body', 'sessions of an account'])
+    t.match(stdout, new RegExp(`^\\| ${first} \\|`, 'm'))
+})

@@ -1,6 +1,7 @@
 // `npm run bench`: what a stanza costs, side by side with HAProxy, nginx and a bare pipe (test/bench/compare.ts). `npm run bench:core`: what
 // reading, judging and writing cost in one process (core.ts). `npm run bench:scrape`: what a scrape costs a gate with many sessions (scrape.ts).
-// `npm run bench:growth`: what it costs as sessions, rosters and stanzas grow (growth.ts).
+// `npm run bench:growth`: what it costs as sessions, rosters and stanzas grow (growth.ts). `npm run bench:hostile`: what those who do not read or
+// do not finish cost the others (hostile.ts).
 import { join } from 'node:path'
 import { root, run, runMain, SetupError } from './command.mjs'
 import { benchPackages, build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
@@ -21,12 +22,20 @@ const help = {
   --only KEY    one of sessions, roster, size, resources; may be given more than once
   --json FILE   every figure of every round is written there
 `,
+  hostile: `npm run bench:hostile -- [--quick] [--rounds N] [--only KEY]... [--json FILE]
+
+  --quick       three rounds, in some five minutes, in which nobody waits until the gate ends the session that takes nothing, after a minute;
+                otherwise five rounds, in some half an hour
+  --only KEY    stall or slow
+  --json FILE   every figure of every round is written there
+`,
 }
 const packages = {
   compare: [...benchPackages, ...demonstrationPackages, 'prosody-modules'],
   core: [],
   scrape: demonstrationPackages,
   growth: benchPackages,
+  hostile: benchPackages,
 }
 
 await runMain(async () => {

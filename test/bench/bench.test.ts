@@ -58,3 +58,18 @@ t.test('as work grows', async t => {
   for (const first of ['sessions', 'contacts in the roster', 'bytes of the body', 'sessions of an account'])
     t.match(stdout, new RegExp(`^\\| ${first} \\|`, 'm'))
 })
+
+t.test('hostile clients', async t => {
+  const json = join(t.testdir({}), 'figures.json')
+  const { stdout } = await run(process.execPath, [script('hostile.js'), '--smoke', '--json', json])
+  const { figures } = JSON.parse(readFileSync(json, 'utf8')) as { figures: Record<string, Record<string, object[]>> }
+  t.same(
+    Object.entries(figures).map(([key, of]) => [key, Object.keys(of)]),
+    [
+      ['reading', ['haproxy', 'pipe', 'gate']],
+      ['stalled', ['haproxy', 'pipe', 'gate']],
+      ['slow', ['haproxy', 'gate', 'gate, none closed']],
+    ],
+  )
+  t.equal(stdout.match(/^\| gate \|/gm)?.length, 2)
+})

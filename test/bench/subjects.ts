@@ -129,25 +129,31 @@ const pipe: Start = async (upstream, tls) => {
   return { name: 'pipe', port: await printedPort(child), pids: [child.pid ?? 0], stop: () => ended(child) }
 }
 
-const gate: Start = async (upstream, tls) => {
-  const limits = {
-    resources: 100_000,
-    connections: { total: 100_000, perAddress: 100_000, newPerSecond: 100_000, newBurst: 1_000_000 },
-    overload: { admittedPerSecond: 100_000 },
-    rate: { stanzas: 1_000_000, stanzaBurst: 10_000_000, bytes: 1_000_000_000, byteBurst: 10_000_000_000 },
+/** The gate, with these keys of `limits` besides those without which the load would be slowed down or not be let in. */
+export const gateWith =
+  (own: object): Start =>
+  async (upstream, tls) => {
+    const limits = {
+      ...own,
+      resources: 100_000,
+      connections: { total: 100_000, perAddress: 100_000, newPerSecond: 100_000, newBurst: 1_000_000 },
+      overload: { admittedPerSecond: 100_000 },
+      rate: { stanzas: 1_000_000, stanzaBurst: 10_000_000, bytes: 1_000_000_000, byteBurst: 10_000_000_000 },
+    }
+    const at = { address: '127.0.0.1', port: 0 }
+    const listeners = [{ kind: 'tcp', name: 'plain', tls: { mode: 'direct', ...tls }, ...at }]
+    const more = tls === undefined ? {} : { more: { listeners } }
+    const gate = await GateProcess.start({ upstream: { address: '127.0.0.1', port: upstream }, limits, ...more })
+    return {
+      name: 'gate',
+      port: gate.port('plain'),
+      websocket: gate.port('ws'),
+      pids: [gate.pid],
+      stop: async () => void (await gate.stop()),
+    }
   }
-  const at = { address: '127.0.0.1', port: 0 }
-  const listeners = [{ kind: 'tcp', name: 'plain', tls: { mode: 'direct', ...tls }, ...at }]
-  const more = tls === undefined ? {} : { more: { listeners } }
-  const gate = await GateProcess.start({ upstream: { address: '127.0.0.1', port: upstream }, limits, ...more })
-  return {
-    name: 'gate',
-    port: gate.port('plain'),
-    websocket: gate.port('ws'),
-    pids: [gate.pid],
-    stop: async () => void (await gate.stop()),
-  }
-}
+
+const gate = gateWith({})
 
 /** A certificate and its key in one file, as HAProxy wants them. */
 function bundle({ cert, key }: Certificate, folder: string): string {

@@ -1,7 +1,7 @@
 // `npm run bench`: what a stanza costs, side by side with HAProxy, nginx and a bare pipe (test/bench/compare.ts). `npm run bench:core`: what
 // reading, judging and writing cost in one process (core.ts). `npm run bench:scrape`: what a scrape costs a gate with many sessions (scrape.ts).
 // `npm run bench:growth`: what it costs as sessions, rosters and stanzas grow (growth.ts). `npm run bench:hostile`: what those who do not read or
-// do not finish cost the others (hostile.ts).
+// do not finish cost the others (hostile.ts). `npm run bench:plot` draws what `bench` and `bench:growth` have written (plot.ts).
 import { join } from 'node:path'
 import { root, run, runMain, SetupError } from './command.mjs'
 import { benchPackages, build, demonstrationPackages, ensureDebian, ensureNodeModules } from './setup.mjs'
@@ -29,6 +29,12 @@ const help = {
   --only KEY    stall or slow
   --json FILE   every figure of every round is written there
 `,
+  plot: `npm run bench:plot -- [--ratios FILE] [--growth FILE] [--to FOLDER]
+
+  --ratios FILE   what npm run bench -- --json FILE has written
+  --growth FILE   what npm run bench:growth -- --json FILE has written
+  --to FOLDER     where the SVG files go; otherwise docs/plots
+`,
 }
 const packages = {
   compare: [...benchPackages, ...demonstrationPackages, 'prosody-modules'],
@@ -36,6 +42,7 @@ const packages = {
   scrape: demonstrationPackages,
   growth: benchPackages,
   hostile: benchPackages,
+  plot: [],
 }
 
 await runMain(async () => {

@@ -1,9 +1,10 @@
 /** The benchmarks run, on a hundredth of their work: figures are not looked at, only that there is one for each. */
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { SaxesParser } from 'saxes'
 import t from 'tap'
 
 const run = promisify(execFile)
@@ -72,4 +73,47 @@ t.test('hostile clients', async t => {
     ],
   )
   t.equal(stdout.match(/^\| gate \|/gm)?.length, 2)
+})
+
+t.test('plots', async t => {
+  const machine = 'a machine'
+  const told = { machine, rounds: 1, date: '2026-01-31T00:00:00.000Z' }
+  const curve = { haproxy: { 10: [10], 1000: [11] }, gate: { 10: [20], 1000: [2_000] } }
+  const folder = t.testdir({
+    'ratios.json': JSON.stringify({
+      ...told,
+      figures: { chat: { direct: [0], haproxy: [10], pipe: [15], gate: [30] } },
+    }),
+    'growth.json': JSON.stringify({
+      ...told,
+      figures: {
+        sessions: { few: curve, all: curve, memory: curve },
+        roster: { login: curve, subscription: curve, presence: curve, memory: curve },
+        size: { chat: curve },
+        resources: { subscription: curve },
+      },
+    }),
+  })
+  const drawn = async (to: string) => {
+    const [ratios, growth] = [join(folder, 'ratios.json'), join(folder, 'growth.json')]
+    await run(process.execPath, [script('plot.js'), '--ratios', ratios, '--growth', growth, '--to', join(folder, to)])
+    return readdirSync(join(folder, to)).map(name => [name, readFileSync(join(folder, to, name), 'utf8')] as const)
+  }
+  const files = await drawn('once')
+  t.same(
+    files.map(([name]) => name),
+    ['ratios.svg', 'resources.svg', 'roster.svg', 'sessions.svg', 'size.svg'],
+  )
+  t.same(await drawn('again'), files, 'the same figures give the same files')
+  for (const [name, text] of files) {
+    const tags: string[] = []
+    const parser = new SaxesParser()
+    parser.on('opentag', ({ name }) => tags.push(name))
+    parser.write(text).close()
+    t.match(tags, ['svg', 'title', 'desc', 'rect'], `${name} begins with its title and a ground`)
+    t.match(text, machine)
+    if (name === 'ratios.svg') t.match(text, '>3.00<', 'the gate costs three times what HAProxy costs')
+    t.notMatch(text, /NaN|Infinity|undefined/, name)
+    t.ok(tags.includes(name === 'ratios.svg' ? 'rect' : 'polyline'), name)
+  }
 })

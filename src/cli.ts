@@ -6,6 +6,7 @@ import { type Reading, readWith } from './config/read.ts'
 import type { Config } from './config/types.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'
+import { endLineBuffer } from './observe/log.ts'
 import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/all-rules.ts'
 import { probeWords } from './upstream/probe.ts'
@@ -120,6 +121,7 @@ const ends = ['SIGTERM', 'SIGINT'] as const
 async function serve(config: Config, warnings: readonly Problem[], read: () => Reading): Promise<number> {
   const stopped = new Promise<NodeJS.Signals>(resolve => {
     const stop = (signal: NodeJS.Signals) => {
+      endLineBuffer()
       for (const each of ends) process.off(each, stop)
       resolve(signal)
     }

@@ -37,6 +37,11 @@ export function loggerOptions(level: LogLevel, out: Out = process.stdout) {
 
 let standardOutput: LineBuffer | undefined
 
+/** From now on no line waits for others. Called when the process is told to end. */
+export function endLineBuffer(): void {
+  standardOutput?.end()
+}
+
 function buffered(out: Out): Pick<LineBuffer, 'write'> {
   if (out !== process.stdout) return out
   standardOutput ??= new LineBuffer(out)

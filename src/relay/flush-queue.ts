@@ -24,9 +24,15 @@ export class FlushQueue {
     if (due.length === 0) return
     this.due = this.spare
     const at = performance.now()
-    for (const each of due) each.flush(at)
-    due.length = 0
-    this.spare = due
+    let flushed = 0
+    try {
+      while (flushed < due.length) due[flushed++]?.flush(at)
+    } finally {
+      // One has thrown: the others are flushed in the next turn.
+      for (const each of due.slice(flushed)) this.add(each, at)
+      due.length = 0
+      this.spare = due
+    }
   }
 
   /** It is flushed once for each call: now, or at the end of the event loop's present turn. `at`: the time. */

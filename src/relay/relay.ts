@@ -174,7 +174,9 @@ export class Relay {
       },
       ended: () => {
         // A client that has closed its stream still waits for our end tag.
-        if (side === 'upstream' || !this.session.closing) connection.close()
+        if (side === 'client' && this.session.closing) return
+        this.flush()
+        connection.close()
       },
       closed: () => {
         this.open[side] = false
@@ -198,6 +200,8 @@ export class Relay {
     this.sides[side]?.rest()
     if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
     this.regulate(at)
+    // A WebSocket may be closed by the next frame of the same read, and takes nothing after that.
+    if (this.incoming.connection.wire === 'websocket') this.sides.client.flush(at)
     this.flushSoon(at)
   }
 

@@ -82,7 +82,8 @@ const strayText = /^[ \t\r\n]*[^ \t\r\n<]/
 const noAttributes: ReadonlyMap<string, string> = new Map()
 /** What follows the `&` of a reference that has begun and not ended: it holds no `;`, but it may hold another `&`. */
 function openReference(text: string): string {
-  const before = Math.max(text.lastIndexOf(';'), text.lastIndexOf(']]>'))
+  const section = text.lastIndexOf('<![CDATA[')
+  const before = Math.max(text.lastIndexOf(';'), section === -1 ? -1 : text.indexOf(']]>', section))
   return text.slice(text.indexOf('&', before + 1) + 1)
 }
 
@@ -394,6 +395,7 @@ export class XmlReader {
     const at = isStray ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + this.bytesUpTo(at) > this.limits.bytes) this.fail('limit', this.tooLong())
+    else if (isStray) this.fail('malformed', 'text data outside of root node.')
     // Text of the peer, such as names of any length, is not repeated to it.
     else this.fail(error instanceof Refused ? error.fault : faultOf(message), message.replace(/: .*/s, ''))
   }

@@ -88,6 +88,11 @@ const found: readonly (readonly [name: string, text: string, bytes: number])[] =
   ['a reference that holds another &', `${streamHeader}<presence type='&ampsubscribeh &amp\u0000`, 10_000],
   ['a reference after a CDATA section with an &', `${streamHeader}<m><![CDATA[& ]]>h &amp\u0000`, 10_000],
   ['a reference after another', `${streamHeader}<m>&amp; &lt\u0000`, 10_000],
+  ['a reference after text with ]]>', `${streamHeader}<m> &#</s:s>&#x4]]>&#x\u0000`, 10_000],
+  ['text before the root, and a reference', 'xxxxxxxxxxx&amp;', 10_000],
+  ['text before the root, and an endless reference', 'x&aaaaaaaaaaaaaaaaaaaaaa\u0000', 10_000],
+  ['text before the root beyond the first plane', '😀\u0000 <a>', 10_000],
+  ['a reference in the root, with NUL', `<stream:stream to='&ampsubscribeh &amp\u0000`, 10_000],
   ['text before the root, with NUL beyond the limit', `am ${'x'.repeat(100)}\u0000`, 64],
   ['white space before the root, with NUL beyond the limit', `${' '.repeat(100)}\u0000`, 64],
 ]

@@ -45,6 +45,26 @@ t.test('more than 65,536 characters do not wait', async t => {
   t.same(written, [`${'x'.repeat(65_535)}\ny\n`])
 })
 
+t.test('a warning does not wait, nor what came before it', async t => {
+  const { out, written } = output()
+  const buffer = new LineBuffer(out)
+  buffer.write('{"level":30,"msg":"one"}\n')
+  buffer.write('{"level":20,"msg":"two"}\n')
+  t.same(written, [])
+  buffer.write('{"level":40,"msg":"three"}\n')
+  t.equal(written.join(''), '{"level":30,"msg":"one"}\n{"level":20,"msg":"two"}\n{"level":40,"msg":"three"}\n')
+})
+
+t.test('nothing waits once the process is told to end', async t => {
+  const { out, written } = output()
+  const buffer = new LineBuffer(out)
+  buffer.write('one\n')
+  buffer.end()
+  t.same(written, ['one\n'])
+  buffer.write('two\n')
+  t.same(written, ['one\n', 'two\n'])
+})
+
 const module = new URL('../../src/observe/log.js', import.meta.url)
 const ends: readonly (readonly [string, string])[] = [
   ['ends', ''],

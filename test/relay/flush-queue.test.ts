@@ -27,6 +27,26 @@ t.test('many wait for the end of the turn, in their order', async t => {
   t.same(await turnWith(queue, 1), { atOnce: [0], later: [] }, 'after a turn with few none')
 })
 
+t.test('one that throws keeps none of the others', async t => {
+  const queue = new FlushQueue()
+  await turnWith(queue, 4)
+  const flushed: number[] = []
+  const caught = new Promise(resolve => process.once('uncaughtException', resolve))
+  for (let i = 0; i < 5; i++)
+    queue.add(
+      {
+        flush: () => {
+          if (i === 1) throw new Error('it cannot be written')
+          flushed.push(i)
+        },
+      },
+      performance.now(),
+    )
+  t.match(await caught, { message: 'it cannot be written' })
+  await turn()
+  t.same(flushed, [0, 2, 3, 4])
+})
+
 t.test('what is added while others are flushed has its own turn', async t => {
   const queue = new FlushQueue()
   await turnWith(queue, 4)

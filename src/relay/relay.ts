@@ -199,10 +199,10 @@ export class Relay {
     if (side === 'upstream' && this.sides.client.hasUnread) this.read('client', at)
     this.sides[side]?.rest()
     if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
-    this.regulate(at)
     // A WebSocket may be closed by the next frame of the same read, and takes nothing after that.
     if (this.incoming.connection.wire === 'websocket') this.sides.client.flush(at)
     this.flushSoon(at)
+    if (this.isFlushDue) this.regulate(at)
   }
 
   /** `at`: the time of the read, which is the time of all events in it. Of those the first one is timed. */

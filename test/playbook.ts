@@ -151,7 +151,7 @@ class Theatre {
     if (event.event === 'secured') this.securing.delete(event.side)
     for (const effect of this.session.receive(event, this.now)) this.perform(effect)
     if (event.event === 'connected' || event.event === 'secured') this.read('client')
-    if (this.session.over && this.account !== undefined) this.spread(this.accounts.detach(this.account, this))
+    if (this.session.over && this.account !== undefined) this.spread(this.accounts.detach(this))
   }
 
   private spread({ tell, reports }: ReturnType<Accounts<Theatre>['tell']>): void {
@@ -224,7 +224,7 @@ class Theatre {
         return
       case 'tell-account': {
         if (this.counting || effect.news.news !== 'subscription') this.said.push(newsLine(effect.news))
-        this.spread(this.accounts.tell(effect.account, this, effect.news))
+        this.spread(this.accounts.tell(this, effect.news))
       }
     }
   }

@@ -39,6 +39,8 @@ export interface AccountView {
 }
 
 interface Account<M> {
+  /** Its bare JID, folded. */
+  readonly key: string
   readonly members: Set<M>
   /** Members that have seen a whole roster: pushes reach them (RFC 6121 section 2.2). */
   readonly interested: Set<M>
@@ -54,6 +56,8 @@ const told: NewsDelivery<never> = { tell: [], reports: [] }
 
 export class Accounts<M extends AccountMember> {
   private readonly accounts = new Map<string, Account<M>>()
+  /** The account of each session. */
+  private readonly joined = new Map<M, Account<M>>()
   private readonly atMost: number
 
   /** `atMost`: accounts remembered without a session; the one unused longest goes first. */
@@ -65,6 +69,7 @@ export class Accounts<M extends AccountMember> {
   attach(jid: string, member: M): AccountSnapshot {
     const account = this.account(jid)
     account.members.add(member)
+    this.joined.set(member, account)
     return { snapshot: snapshot(account.ledger), live: isLed(account) }
   }
 
@@ -84,9 +89,9 @@ export class Accounts<M extends AccountMember> {
   }
 
   /** `member` tells something. `time`: milliseconds since 1970; left out: the time that a request has waited is not reported. */
-  tell(jid: string, member: M, news: AccountNews, time?: number): NewsDelivery<M> {
-    const account = this.account(jid)
-    if (!account.members.has(member)) return told
+  tell(member: M, news: AccountNews, time?: number): NewsDelivery<M> {
+    const account = this.joined.get(member)
+    if (account === undefined) return told
     if (news.news === 'roster') {
       account.interested.add(member)
       if (!isLed(account)) account.leader = member
@@ -128,15 +133,15 @@ export class Accounts<M extends AccountMember> {
     return { tell: isHeard ? toOthers(account, member, news) : [], reports: [...moved, ...happened] }
   }
 
-  /** A session of this account is over. */
-  detach(jid: string, member: M): NewsDelivery<M> {
-    const key = keyOf(jid)
-    const account = this.accounts.get(key)
+  /** A session is over. */
+  detach(member: M): NewsDelivery<M> {
+    const account = this.joined.get(member)
     if (account === undefined) return told
+    this.joined.delete(member)
     account.members.delete(member)
     account.interested.delete(member)
-    this.accounts.delete(key)
-    this.accounts.set(key, account)
+    this.accounts.delete(account.key)
+    this.accounts.set(account.key, account)
     this.forgetOldest()
     if (account.leader !== member) return told
     account.leader = account.interested.values().next().value
@@ -150,6 +155,7 @@ export class Accounts<M extends AccountMember> {
     let account = this.accounts.get(key)
     if (account === undefined) {
       account = {
+        key,
         members: new Set(),
         interested: new Set(),
         leader: undefined,

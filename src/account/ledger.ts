@@ -42,6 +42,11 @@ interface Contact {
   readonly unjudged: 'none' | 'gain' | 'loss'
 }
 
+interface SharedContact extends Contact {
+  /** What an item makes of it, by the item's code, as far as it was asked for. */
+  readonly shownAs: (SharedContact | undefined)[]
+}
+
 /**
  * Contacts of one ledger; no roster is as long. A client may send requests to any number of contacts. Of contacts beyond this
  * number only what a roster shows is known.
@@ -56,7 +61,7 @@ export class Ledger {
   complete = false
   /** The roster version that this ledger stands at, `undefined` for a server without versions. */
   ver: string | undefined
-  private readonly contacts = new ContactMap<Contact>()
+  private readonly contacts = new ContactMap<SharedContact>()
 
   /** What is known of a contact, or `undefined`. */
   stateOf(jid: string): Visible | undefined {
@@ -176,37 +181,28 @@ export class Ledger {
   private show(item: RosterItem, isFirst = false): void {
     const known = this.contacts.getShown(item.jid)
     if (known === undefined && this.isFull) return
-    let after = shown(known ?? unknown, item)
-    if (isFirst) after = { ...after, unjudged: unjudgedOf(after) }
-    this.put(item.jid, known, after)
+    const before = known ?? unknown
+    const code = codeOfItem(item)
+    const after = before.shownAs[code] ?? shared(shown(before, item))
+    before.shownAs[code] = after
+    this.put(item.jid, known, isFirst ? shared({ ...after, unjudged: unjudgedOf(after) }) : after)
   }
 
   /** Of a contact beyond the limit nothing is noted. */
   private change(jid: string, changed: (contact: Contact) => Contact): void {
     const known = this.contacts.get(jid)
     if (known === undefined && this.isFull) return
-    this.put(jid, known, changed(known ?? unknown))
+    this.put(jid, known, shared(changed(known ?? unknown)))
   }
 
-  private put(jid: string, known: Contact | undefined, after: Contact): void {
-    if (known === undefined) this.contacts.add(jid, shared(after))
-    else this.contacts.set(jid, shared(after))
+  private put(jid: string, known: SharedContact | undefined, after: SharedContact): void {
+    if (known === undefined) this.contacts.add(jid, after)
+    else if (known !== after) this.contacts.set(jid, after)
   }
 
   private get isFull(): boolean {
     return this.contacts.size >= contactsAtMost
   }
-}
-
-/** A contact of which nothing was heard. */
-const unknown: Contact = {
-  visible: nothing,
-  request: 'none',
-  unsubscribedDue: false,
-  loss: 'none',
-  renewed: false,
-  isShown: false,
-  unjudged: 'none',
 }
 
 const subscriptions = ['none', 'to', 'from', 'both'] as const
@@ -215,19 +211,21 @@ const visibles: readonly Visible[] = subscriptions.flatMap(subscription =>
   [false, true].map(ask => ({ subscription, ask })),
 )
 
-function visibleOf({ subscription, ask, removed }: RosterItem): Visible {
-  return removed ? nothing : (visibles[2 * subscriptions.indexOf(subscription) + (ask ? 1 : 0)] as Visible)
+/** One number for each thing that an item can say of a subscription. */
+function codeOfItem({ subscription, ask, removed }: RosterItem): number {
+  return removed ? visibles.length : 2 * subscriptions.indexOf(subscription) + (ask ? 1 : 0)
 }
 
 /** By the code of what is known. There are less than two thousand, and a gate meets some dozens. */
-const contactsByCode = new Map<number, Contact>()
+const contactsByCode = new Map<number, SharedContact>()
 
-function shared(contact: Contact): Contact {
+function shared(contact: Contact): SharedContact {
   const code = codeOf(contact)
   const known = contactsByCode.get(code)
   if (known !== undefined) return known
-  contactsByCode.set(code, contact)
-  return contact
+  const made = { ...contact, shownAs: [] }
+  contactsByCode.set(code, made)
+  return made
 }
 
 const requestCodes: Readonly<Record<RequestState, number>> = { none: 0, open: 1, spent: 2 }
@@ -243,10 +241,21 @@ function codeOf({ visible, request, unsubscribedDue, loss, renewed, isShown, unj
   return code * 8 + (unsubscribedDue ? 4 : 0) + (renewed ? 2 : 0) + (isShown ? 1 : 0)
 }
 
+/** A contact of which nothing was heard. */
+const unknown = shared({
+  visible: nothing,
+  request: 'none',
+  unsubscribedDue: false,
+  loss: 'none',
+  renewed: false,
+  isShown: false,
+  unjudged: 'none',
+})
+
 /** A roster item shows the contact. */
 function shown(contact: Contact, item: RosterItem): Contact {
   const { visible: before } = contact
-  const after = visibleOf(item)
+  const after = visibles[codeOfItem(item)] ?? nothing
   const isGained = seesContact(after) || after.ask
   const unjudged = contact.unjudged === (isGained ? 'loss' : 'gain') ? 'none' : contact.unjudged
   return moved({ ...contact, visible: after, isShown: true, unjudged }, before, item)

@@ -63,7 +63,6 @@ export class Relay {
   /** Items that may still be read of each side before other connections get their turn. `turn`: that moment is waited for. */
   private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
   private turn: NodeJS.Immediate | undefined
-  private account: string | undefined
   private finished = false
   private isFlushDue = false
   private readonly since: number
@@ -306,7 +305,6 @@ export class Relay {
       case 'abort':
         return this.sides[effect.side]?.connection.abort()
       case 'join-account':
-        this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
       case 'offer-resumption':
         return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.resumableFor)
@@ -319,7 +317,7 @@ export class Relay {
       case 'withdraw-resumption':
         return this.context.resumableSessions.withdraw(this)
       case 'tell-account':
-        return this.spread(this.context.accounts.tell(effect.account, this, effect.news, this.context.time()))
+        return this.spread(this.context.accounts.tell(this, effect.news, this.context.time()))
     }
   }
 
@@ -477,7 +475,7 @@ export class Relay {
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.stop()
     this.giveUp?.()
     this.context.resumableSessions.withdraw(this)
-    if (this.account !== undefined) this.spread(this.context.accounts.detach(this.account, this))
+    this.spread(this.context.accounts.detach(this))
     this.context.finished(this)
   }
 }

@@ -1,6 +1,6 @@
 /** IQs of `jabber:iq:roster` (RFC 6121 section 2), read for what they say of subscriptions. */
 import { ns } from '../stream/namespaces.ts'
-import { child, type Element, elements } from '../xml/element.ts'
+import { child, type Element } from '../xml/element.ts'
 import { isAccountItself } from './own-addresses.ts'
 import type { Stanza } from './stanza.ts'
 
@@ -30,16 +30,24 @@ export interface RosterItem {
  * which leaves that item out.
  */
 export function rosterItemsOf(query: Element): RosterItem[] {
-  return elements(query).flatMap((item): RosterItem[] => {
-    const jid = item.attrs.get('jid')
-    if (item.ns !== ns.roster || item.name !== 'item' || jid === undefined) return []
-    const subscription = item.attrs.get('subscription') ?? 'none'
-    if (subscription === 'remove') return [{ jid, subscription: 'none', ask: false, removed: true }]
-    if (!isSubscription(subscription)) return []
-    const read = { jid, subscription, ask: item.attrs.get('ask') === 'subscribe', removed: false }
-    const approved = item.attrs.get('approved')
-    return [approved === 'true' || approved === '1' ? { ...read, approved: true } : read]
-  })
+  const items: RosterItem[] = []
+  for (const each of query.children) {
+    if (typeof each === 'string' || each.ns !== ns.roster || each.name !== 'item') continue
+    const { attrs } = each
+    const jid = attrs.get('jid')
+    if (jid === undefined) continue
+    const subscription = attrs.get('subscription') ?? 'none'
+    if (subscription === 'remove') {
+      items.push({ jid, subscription: 'none', ask: false, removed: true })
+      continue
+    }
+    if (!isSubscription(subscription)) continue
+    const ask = attrs.get('ask') === 'subscribe'
+    const approved = attrs.get('approved')
+    if (approved === 'true' || approved === '1') items.push({ jid, subscription, ask, removed: false, approved: true })
+    else items.push({ jid, subscription, ask, removed: false })
+  }
+  return items
 }
 
 function isSubscription(value: string): value is RosterItem['subscription'] {

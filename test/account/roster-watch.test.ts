@@ -80,7 +80,7 @@ class Resource {
   }
 
   leave(): void {
-    for (const [member, news] of this.accounts.detach(romeo, this).tell) member.told(news)
+    for (const [member, news] of this.accounts.detach(this).tell) member.told(news)
   }
 
   told(news: AccountNews): void {
@@ -113,8 +113,7 @@ class Resource {
   }
 
   private spread(seen: Observed): void {
-    for (const news of seen.news)
-      for (const [member, told] of this.accounts.tell(romeo, this, news).tell) member.told(told)
+    for (const news of seen.news) for (const [member, told] of this.accounts.tell(this, news).tell) member.told(told)
   }
 }
 

@@ -41,7 +41,7 @@ class Resource {
   }
 
   spread({ news }: Observed): void {
-    for (const each of news) this.world.spread(this.world.accounts.tell(romeo, this, each, this.world.time))
+    for (const each of news) this.world.spread(this.world.accounts.tell(this, each, this.world.time))
   }
 }
 
@@ -67,7 +67,7 @@ class World {
 
   logout(resource: Resource): void {
     this.resources.splice(this.resources.indexOf(resource), 1)
-    this.spread(this.accounts.detach(romeo, resource))
+    this.spread(this.accounts.detach(resource))
   }
 }
 

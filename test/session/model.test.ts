@@ -32,7 +32,6 @@ class Connection {
   readonly closing: Record<Side, boolean> = { client: false, upstream: false }
   isUp = false
   private readonly gate: Gate
-  private account = ''
 
   constructor(gate: Gate) {
     this.gate = gate
@@ -83,10 +82,9 @@ class Connection {
         this.closing[effect.side] = true
         return
       case 'join-account':
-        this.account = effect.account
         return this.receive({ event: 'account-joined', snapshot: this.gate.accounts.attach(effect.account, this) })
       case 'tell-account':
-        this.gate.accounts.tell(this.account, this, effect.news)
+        this.gate.accounts.tell(this, effect.news)
         return
       case 'offer-resumption':
         return this.gate.resumptions.offer(effect.key, effect.bound, this, effect.resumableFor)

@@ -203,7 +203,7 @@ class Connection {
     this.gate.resumptions.withdraw(this)
     const { account } = this
     this.account = undefined
-    if (account !== undefined) this.spread(this.gate.accounts.detach(account, this))
+    if (account !== undefined) this.spread(this.gate.accounts.detach(this))
   }
 
   private spread({ tell, reports }: ReturnType<Accounts<Connection>['tell']>): void {
@@ -255,7 +255,7 @@ class Connection {
       case 'withdraw-resumption':
         return this.gate.resumptions.withdraw(this)
       case 'tell-account':
-        return this.spread(this.gate.accounts.tell(effect.account, this, effect.news))
+        return this.spread(this.gate.accounts.tell(this, effect.news))
       case 'close':
       case 'abort':
         promise(

@@ -348,7 +348,8 @@ export class XmlReader {
     this.start += this.piece.length
     this.piece = piece
     this.isPieceAscii = this.isAscii
-    const { isInReference: wasInReference, isInText: wasInText } = parser
+    const wasInReference = parser.isInReference
+    const wasOutside = this.stack.length === 0 && parser.isInText
     try {
       action(parser)
       this.afterPiece()
@@ -358,7 +359,7 @@ export class XmlReader {
       // saxes reports an end tag before it finds that it ends something else.
       if (message.includes('unexpected close tag')) this.ended = undefined
       this.commit()
-      this.failAt(error, message, parser.position, wasInText)
+      this.failAt(error, message, parser.position, wasOutside)
       return
     }
     this.commit()
@@ -383,15 +384,13 @@ export class XmlReader {
   }
 
   /**
-   * Gives the first fault; that is at the latest the one thrown for the character before `position`. `wasInText`: no tag was open when this
-   * piece began.
+   * Gives the first fault; that is at the latest the one thrown for the character before `position`. `wasOutside`: this piece
+   * began outside the root, and in no tag.
    */
-  private failAt(error: unknown, message: string, position: number, wasInText: boolean): void {
+  private failAt(error: unknown, message: string, position: number, wasOutside: boolean): void {
     const noticed = error instanceof Refused && error.position !== undefined ? error.position : position - 1
     // Text outside the root is a fault from its first character on. saxes reports it at its end, or not if something in it is a fault too.
-    const isStray =
-      message.includes('outside of root') ||
-      (wasInText && this.stack.length === 0 && strayText.test(this.since(position)))
+    const isStray = message.includes('outside of root') || (wasOutside && strayText.test(this.since(position)))
     const at = isStray ? this.strayAt() : noticed
     if (this.isBetween() && strayText.test(this.since(position))) this.fail('text', between)
     else if (this.bytes + this.bytesUpTo(at) > this.limits.bytes) this.fail('limit', this.tooLong())

@@ -317,3 +317,29 @@ t.test('a ledger keeps 100,000 contacts; more are as if nobody had asked them', 
   play(ledger, 'roster:to')
   t.equal(known(ledger, 'last@im.example'), 'none accept accept', 'who is in it stays')
 })
+
+t.test('a full ledger still notes what becomes of the contacts that it has', async t => {
+  const ledger = new Ledger()
+  const items = Array.from({ length: 100_000 }, (_, i) => item('none', `c${i}@im.example`))
+  ledger.replace(items, undefined)
+  t.equal(ledger.asked('c1@im.example'), true)
+  t.equal(known(ledger, 'c1@im.example'), 'none accept accept', 'a request')
+  ledger.push(item('to', 'c2@im.example'), undefined)
+  t.equal(known(ledger, 'c2@im.example'), 'to refuse accept', 'a push')
+  t.equal(ledger.asked(juliet), false, 'another one is not noted')
+})
+
+t.test('giving up a contact that nobody knows leaves room for another', async t => {
+  const ledger = new Ledger()
+  for (let i = 0; i < 99_999; i++) ledger.asked(`c${i}@im.example`)
+  ledger.gaveUp('nobody@im.example')
+  t.equal(ledger.asked(juliet), true)
+})
+
+t.test('a contact that the client has spelled otherwise is one contact', async t => {
+  const ledger = new Ledger()
+  ledger.replace([], undefined)
+  ledger.asked('stra\u00dfe@im.example')
+  ledger.deliveredSubscribed('strasse@im.example')
+  t.equal(ledger.answersRequest('stra\u00dfe@im.example'), 'refuse', 'its request is answered')
+})

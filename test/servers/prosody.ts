@@ -29,7 +29,7 @@ export interface Prosody {
   inject(jid: string, xml: string): Promise<void>
   /** What Prosody has logged, oldest line first. */
   log(): string
-  /** Ends it as SIGTERM does (a session with stream management gets no stream error then), and removes the folder. */
+  /** Lets it end in order, its sessions with `system-shutdown` (none for a session with stream management), and removes the folder. */
   stop(): Promise<void>
 }
 
@@ -93,6 +93,7 @@ class Child {
   readonly #lines: string[] = []
   readonly #gone: Promise<void>
   #stopped: Promise<void> | undefined
+  #hasStarted = false
   #waiting: ((answer: Answer) => void)[] = []
   #commands: Promise<unknown> = Promise.resolve()
   failure = 'no reason given'
@@ -136,7 +137,8 @@ class Child {
     }, startLimit)
     const { word } = await this.#answer()
     clearTimeout(limit)
-    return word === 'started'
+    this.#hasStarted = word === 'started'
+    return this.#hasStarted
   }
 
   /** One at a time: the module reads the next line only after its answer to the last. */
@@ -158,7 +160,10 @@ class Child {
 
   async #stop(): Promise<void> {
     const limit = setTimeout(() => this.kill(), stopLimit)
-    this.#process.kill('SIGTERM')
+    // Prosody 0.12 closes its sessions inside its signal handler. A signal that arrives while it is in the middle of a write makes
+    // it forget the stream error of that session. The end of its standard input is read in its main loop.
+    if (this.#hasStarted) this.#process.stdin.end()
+    else this.#process.kill('SIGTERM')
     await this.#gone
     clearTimeout(limit)
     await rm(this.#folder, { recursive: true, force: true })

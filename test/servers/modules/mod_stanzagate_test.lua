@@ -5,8 +5,8 @@
 -- a full JID names one session, a bare JID all sessions of that account. The answer is one line on standard output:
 --   stanzagate-test ok SESSIONS
 --   stanzagate-test error REASON
--- Standard input and not a port, so that nobody else can reach it, and so that its end tells this server that the
--- test's process is gone, however it went: the server then ends too.
+-- Standard input and not a port, so that nobody else can reach it, and so that its end ends this server too: by the test, or because
+-- the test's process is gone.
 module:set_global()
 
 local base64 = require "util.encodings".base64
@@ -53,7 +53,7 @@ end
 local function shut_down()
 	prosody.main_thread:run(function ()
 		prosody.unlock_globals()
-		prosody.shutdown("the process that started this server is gone")
+		prosody.shutdown("its standard input has ended")
 		prosody.lock_globals()
 	end)
 end

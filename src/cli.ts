@@ -9,6 +9,7 @@ import { explain as explainStanza } from './explain/command.ts'
 import { endLineBuffer } from './observe/log.ts'
 import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/all-rules.ts'
+import { StoreError } from './store/store.ts'
 import { probeWords } from './upstream/probe.ts'
 import { version } from './version.ts'
 import { fastPath } from './xml/reader.ts'
@@ -115,6 +116,10 @@ async function tell(file: string, config: Config, warnings: readonly Problem[]):
 
 const unreachedRemedy = 'start the server, or correct address, port and tls; the gate starts without it'
 
+/** What `store: none` costs. */
+const keptNowhere =
+  'store: none: after a restart, approvals pass unverified until the account has fetched its roster, and times of changes are lost'
+
 const ends = ['SIGTERM', 'SIGINT'] as const
 
 /** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files read again. */
@@ -131,6 +136,8 @@ async function serve(config: Config, warnings: readonly Problem[], read: () => R
   let reload = () => {}
   process.on('SIGHUP', () => reload())
   const proxy = await startProxy(config, [], {}, read)
+  if (config.store === undefined) proxy.log.info(keptNowhere)
+  else proxy.log.info(config.store, 'what is known of accounts is kept in the store')
   for (const { file, line, key, message, remedy } of warnings)
     proxy.log.warn({ file, line, key, remedy }, `${key} ${message}`)
   for (const ask of probesOf(config))
@@ -157,6 +164,10 @@ function explain(error: unknown): number {
   if (error instanceof ConfigError) {
     for (const problem of error.problems) process.stderr.write(`${formatProblem(problem)}\n`)
     return 2
+  }
+  if (error instanceof StoreError) {
+    process.stderr.write(`stanzagate: ${error.message}; ${error.remedy}\n`)
+    return 1
   }
   if (isListenError(error)) {
     process.stderr.write(

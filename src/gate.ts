@@ -16,11 +16,14 @@ import { Log, type Loggers } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import { Offenders } from './observe/offenders.ts'
 import { maxFiles } from './observe/process-metrics.ts'
+import { StoreLog } from './observe/store-log.ts'
 import type { Relay } from './relay/relay.ts'
 import { Relays } from './relay/relays.ts'
 import type { SessionView, Watcher } from './relay/watcher.ts'
 import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
+import type { Store } from './store/store.ts'
+import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
 import { type Clock, idleClock, systemClock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
 import { tlsFaultOf } from './transport/tls.ts'
@@ -28,7 +31,7 @@ import { trustOf } from './transport/trusted-networks.ts'
 import { Upstreams } from './upstream/upstreams.ts'
 
 /** The part of the configuration that is needed without listeners. */
-export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit'> {}
+export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit' | 'store'> {}
 
 /** Accounts whose roster version is remembered after their last session. */
 const accountsAtMost = 10_000
@@ -41,6 +44,8 @@ export interface Environment {
   readonly readings: Readings
   /** Milliseconds since 1970. */
   readonly time: () => number
+  /** What the configuration's `store` is about, opened. Left out: nothing is kept. */
+  readonly store: Store
 }
 
 export class Gate {
@@ -59,7 +64,8 @@ export class Gate {
   private readonly overload: Overload
   private readonly admission: Admission
   // Sessions.
-  private readonly accounts = new Accounts<Relay>(accountsAtMost)
+  private readonly stored: StoredAccounts | undefined
+  private readonly accounts: Accounts<Relay>
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -110,6 +116,9 @@ export class Gate {
       waits: change => this.metrics.waits(change),
     })
 
+    const { store } = environment
+    this.stored = store && config.store && this.keptIn(store, config.store.days, logger, environment)
+    this.accounts = new Accounts(accountsAtMost, this.stored)
     const { accounts, watcher } = this
     const resumableSessions = new ResumableSessions<Relay>(resumableAtMost, limits.resources)
     this.relays = new Relays({ accounts, resumableSessions, upstreams, limits, watcher, time }, clock)
@@ -195,6 +204,7 @@ export class Gate {
     this.admission.stop()
     await this.relays.drain(this.limits.drain)
     this.overload.stop()
+    await this.stored?.stop()
     await this.audit?.stop()
     this.metrics.stop()
   }
@@ -225,6 +235,34 @@ export class Gate {
         return { route: route.domain, upstream, starttls: this.upstreams.needsStarttls(upstream), actsForOthers }
       },
     }
+  }
+
+  private keptIn(
+    store: Store,
+    days: number,
+    logger: FastifyBaseLogger,
+    { clock = systemClock, time = Date.now }: Partial<Environment>,
+  ): StoredAccounts {
+    const log = new StoreLog(logger, store.place)
+    const { metrics } = this
+    const watcher: StoreWatcher = {
+      storeCalled: (...call) => {
+        metrics.storeCalled(...call)
+        log.storeCalled(...call)
+      },
+      recalled: outcome => metrics.recalled(outcome),
+      storeWaits: accounts => metrics.storeWaits(accounts),
+      storeGaveUp: accounts => {
+        metrics.storeGaveUp(accounts)
+        log.storeGaveUp(accounts)
+      },
+    }
+    const recall: StoredAccountsOptions['recall'] = (account, roster, since) => {
+      const recalled = this.accounts.recall(account, roster, since)
+      for (const [relay, news] of recalled?.tell ?? []) relay.told(news)
+      return recalled !== undefined
+    }
+    return new StoredAccounts({ store, clock, time, days, watcher, recall })
   }
 
   private auditTo(config: NonNullable<Config['audit']>, logger: FastifyBaseLogger): Audit {

@@ -6,8 +6,9 @@ import { pluginConfig } from './embed.ts'
 import { Gate } from './gate.ts'
 import { websocketPlugin } from './listener/websocket.ts'
 import type { Rule } from './rules/rule.ts'
+import { openStore } from './store/open-store.ts'
 
-/** `upstreams`, `routes`, `rules`, `limits` and `audit` as in the configuration file, and: */
+/** `upstreams`, `routes`, `rules`, `limits`, `audit` and `store` (left out: none) as in the configuration file, and: */
 export interface StanzagateOptions extends PluginFile {
   /** Where WebSocket clients connect. Default `/xmpp-websocket`. */
   readonly path?: string
@@ -19,7 +20,10 @@ export interface StanzagateOptions extends PluginFile {
   readonly ownRules?: readonly Rule[]
 }
 
-/** `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. Rejects with `ConfigError`. */
+/**
+ * `await app.register(stanzagate, { upstreams, routes })`. Closing the application ends the streams with `system-shutdown`. Rejects with
+ * `ConfigError`, and with `StoreError` when the store must not be used.
+ */
 export async function stanzagate(app: FastifyInstance, options: StanzagateOptions): Promise<void> {
   // Options that Fastify itself adds.
   const { prefix, logLevel, logSerializers, ownRules, ...own } = options as StanzagateOptions & RegisterOptions
@@ -29,11 +33,13 @@ export async function stanzagate(app: FastifyInstance, options: StanzagateOption
     rules,
     limits = defaultLimits,
     audit,
+    store,
     path = '/xmpp-websocket',
     origins,
     metricsPath,
   } = pluginConfig(own, ownRules)
-  const gate = new Gate({ upstreams, routes, rules, limits, audit }, app.log)
+  const opened = store && (await openStore(store))
+  const gate = new Gate({ upstreams, routes, rules, limits, audit, store }, app.log, [], opened && { store: opened })
   app.addHook('preClose', () => gate.stop())
   const serve = gate.serve('fastify', false)
   // The application accepts connections itself: only those that ask for a WebSocket are admitted here.

@@ -26,6 +26,7 @@ import { websocketPlugin } from './listener/websocket.ts'
 import { certificateWatcher } from './observe/certificate-watcher.ts'
 import { type Loggers, loggerOptions, loggersOf, relevel } from './observe/log.ts'
 import type { Watcher } from './relay/watcher.ts'
+import { openStore } from './store/open-store.ts'
 import type { Addresses } from './transport/address.ts'
 import type { Connection } from './transport/connection.ts'
 import { type Pem, serverTls } from './transport/tls.ts'
@@ -56,7 +57,8 @@ export interface Proxy {
 
 /**
  * Starts the gate; `watchers` are told all that the metrics and the log are told. `read` is asked for the configuration when it is to be
- * read again, and throws `ConfigError`; left out: it stays what it is. Rejects, with everything closed again, when a listener cannot be bound.
+ * read again, and throws `ConfigError`; left out: it stays what it is. Rejects, with everything closed again, when a listener cannot be bound,
+ * and with `StoreError` when the store must not be used.
  */
 export async function startProxy(
   config: Config,
@@ -64,7 +66,8 @@ export async function startProxy(
   environment: Partial<Environment> = {},
   read?: () => Reading,
 ): Promise<Proxy> {
-  const proxy = new ListeningGate(config, watchers, environment, read)
+  const store = config.store && (await openStore(config.store))
+  const proxy = new ListeningGate(config, watchers, { ...environment, ...(store && { store }) }, read)
   try {
     await proxy.start()
   } catch (error) {

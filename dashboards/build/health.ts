@@ -5,7 +5,7 @@ import { inRange, now, perMinute, quantile, rate, recorded, series } from './que
 export const health: DashboardInfo = {
   name: 'health',
   title: 'health of the gate',
-  description: "The gate's one thread, its memory and descriptors, its certificates and its audit.",
+  description: "The gate's one thread, its memory and descriptors, its certificates, its audit and its store.",
   rows: {
     'At a glance': [
       {
@@ -184,6 +184,42 @@ export const health: DashboardInfo = {
         unit: 'cpm',
         queries: { '{{instance}} {{outcome}}': perMinute('audit', {}, ['instance', 'outcome']) },
         alert: 'StanzagateAuditLinesLost',
+      },
+    ],
+    Store: [
+      {
+        title: 'Accounts recalled',
+        description:
+          'What the store knew of accounts whose session began. found: the roster as it was kept; nothing: nothing was kept; late: the roster came first; failed: the store could not be asked.',
+        unit: 'short',
+        as: 'areas',
+        queries: { '{{outcome}}': inRange('recalls', {}, ['outcome']) },
+      },
+      {
+        title: 'Calls of the store: time, 99 of 100',
+        description: 'Time to load an account, to save changes, to forget old accounts. No stanza waits for it.',
+        unit: 's',
+        queries: { '{{operation}}': quantile(0.99, 'storeSeconds', ['operation']) },
+      },
+      {
+        title: 'Calls of the store that have failed',
+        description: 'The traffic goes on; changes wait in memory and are written when the store works again.',
+        unit: 'short',
+        as: 'areas',
+        queries: { '{{instance}} {{operation}}': inRange('storeErrors', {}, ['instance', 'operation']) },
+        alert: 'StanzagateStoreFails',
+      },
+      {
+        title: 'Accounts that wait for the store',
+        description:
+          'Accounts with changes that are not in the store yet, whether its last call has failed, and accounts whose changes were given up.',
+        unit: 'short',
+        queries: {
+          '{{instance}} waiting': now('storeWaiting', {}, ['instance']),
+          '{{instance}} failing': now('storeFailing', {}, ['instance']),
+          '{{instance}} given up': inRange('storeGivenUp', {}, ['instance']),
+        },
+        alert: 'StanzagateStoreFails',
       },
     ],
   },

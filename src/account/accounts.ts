@@ -38,18 +38,32 @@ export interface AccountView {
   }[]
 }
 
-interface Account<M> {
+/** The part of an account that may be kept beyond the process. */
+export interface KeptAccount {
   /** Its bare JID, folded. */
   readonly key: string
+  /** The roster that the leader has seen. */
+  readonly ledger: Ledger
+  /** When a push has moved a contact to its state, by folded bare JID; milliseconds since 1970. */
+  readonly since: Map<string, number>
+}
+
+/** Keeps accounts beyond the process. */
+export interface AccountKeeper {
+  /** A session of the account begins. `isKnown`: the account was in memory; otherwise `Accounts.recall` may tell what was kept of it. */
+  began(account: KeptAccount, isKnown: boolean): void
+  /** The visible states of these contacts, by folded bare JID, or the roster's version are others than before. */
+  changed(account: KeptAccount, contacts: readonly string[]): void
+  /** The account is no longer in memory. */
+  forgotten(account: KeptAccount): void
+}
+
+interface Account<M> extends KeptAccount {
   readonly members: Set<M>
   /** Members that have seen a whole roster: pushes reach them (RFC 6121 section 2.2). */
   readonly interested: Set<M>
   leader: M | undefined
-  /** The roster that the leader has seen. */
-  readonly ledger: Ledger
   readonly history: SubscriptionHistory
-  /** When a push has moved a contact to its state; milliseconds since 1970. */
-  readonly since: Map<string, number>
 }
 
 const told: NewsDelivery<never> = { tell: [], reports: [] }
@@ -59,18 +73,35 @@ export class Accounts<M extends AccountMember> {
   /** The account of each session. */
   private readonly joined = new Map<M, Account<M>>()
   private readonly atMost: number
+  private readonly keeper: AccountKeeper | undefined
 
-  /** `atMost`: accounts remembered without a session; the one unused longest goes first. */
-  constructor(atMost: number) {
+  /** `atMost`: accounts remembered without a session; the one unused longest goes first. `keeper`: left out: nothing is kept. */
+  constructor(atMost: number, keeper?: AccountKeeper) {
     this.atMost = atMost
+    this.keeper = keeper
   }
 
   /** A session of this account begins. */
   attach(jid: string, member: M): AccountSnapshot {
-    const account = this.account(jid)
+    const known = this.accounts.get(keyOf(jid))
+    const account = known ?? this.begin(keyOf(jid))
     account.members.add(member)
     this.joined.set(member, account)
+    this.keeper?.began(account, known !== undefined)
     return { snapshot: snapshot(account.ledger), live: isLed(account) }
+  }
+
+  /**
+   * What the keeper has kept of an account. Gives the sessions to be told. `undefined`: it is not taken, as the account is not in
+   * memory, or its whole roster was seen meanwhile.
+   */
+  recall(key: string, kept: RosterSnapshot, since: ReadonlyMap<string, number>): NewsDelivery<M> | undefined {
+    const account = this.accounts.get(key)
+    if (account === undefined || account.ledger.complete) return undefined
+    account.ledger.adopt(kept)
+    for (const [contact, time] of since) account.since.set(contact, time)
+    const news = { news: 'recalled', snapshot: kept } as const
+    return { tell: [...account.members].map(member => [member, news]), reports: [] }
   }
 
   /** Sessions that the account has at present. */
@@ -112,8 +143,11 @@ export class Accounts<M extends AccountMember> {
     if (news.news === 'roster') {
       const happened = history.replaced(news.items, contact => account.ledger.stateOf(contact), time)
       const shown = account.since.size > 0 ? account.ledger.visibleItems() : undefined
-      account.ledger.replace(news.items, news.ver)
+      const { ver } = account.ledger
+      const isFirst = !account.ledger.complete
+      const changed = account.ledger.replace(news.items, news.ver)
       if (shown !== undefined) forgetMoved(account, shown)
+      if (isFirst || changed.length > 0 || ver !== news.ver) this.keeper?.changed(account, changed)
       return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
     }
     if (news.news !== 'push') return { tell: toOthers(account, member, news), reports: [] }
@@ -125,6 +159,7 @@ export class Accounts<M extends AccountMember> {
     if (isHeard) {
       account.ledger.push(item, ver)
       noteMove(account, item.jid, [before, after], time)
+      this.keeper?.changed(account, [contactKey(item.jid)])
     }
     const happened = reportsOf(history.pushed(item, before, time))
     // A changed name or group changes no state.
@@ -150,28 +185,26 @@ export class Accounts<M extends AccountMember> {
     return { tell: [...account.members].map(other => [other, { news: 'blind' }]), reports: [] }
   }
 
-  private account(jid: string): Account<M> {
-    const key = keyOf(jid)
-    let account = this.accounts.get(key)
-    if (account === undefined) {
-      account = {
-        key,
-        members: new Set(),
-        interested: new Set(),
-        leader: undefined,
-        ledger: new Ledger(),
-        history: new SubscriptionHistory(),
-        since: new Map(),
-      }
-      this.accounts.set(key, account)
+  private begin(key: string): Account<M> {
+    const account = {
+      key,
+      members: new Set<M>(),
+      interested: new Set<M>(),
+      leader: undefined,
+      ledger: new Ledger(),
+      history: new SubscriptionHistory(),
+      since: new Map<string, number>(),
     }
+    this.accounts.set(key, account)
     return account
   }
 
   private forgetOldest(): void {
     for (const [key, account] of this.accounts) {
       if (this.accounts.size <= this.atMost) return
-      if (account.members.size === 0) this.accounts.delete(key)
+      if (account.members.size > 0) continue
+      this.accounts.delete(key)
+      this.keeper?.forgotten(account)
     }
   }
 }

@@ -70,6 +70,12 @@ export class Ledger {
     return contact?.visible ?? nothing
   }
 
+  /** What the roster shows of a contact; `undefined`: it does not show it. */
+  itemOf(jid: string): Visible | undefined {
+    const visible = this.contacts.get(jid)?.visible
+    return visible === nothing ? undefined : visible
+  }
+
   /** The contact was first named by a push, and it is not known what that push has changed. */
   isUnjudged(jid: string): boolean {
     return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
@@ -151,17 +157,26 @@ export class Ledger {
     return before
   }
 
-  /** A whole roster (RFC 6121 section 2.1.4): contacts that are not in it are removed. */
-  replace(items: readonly RosterItem[], ver: string | undefined): void {
+  /**
+   * A whole roster (RFC 6121 section 2.1.4): contacts that are not in it are removed. Gives the folded bare JIDs of contacts whose
+   * visible state has changed.
+   */
+  replace(items: readonly RosterItem[], ver: string | undefined): string[] {
     // A request that was just sent is not in the roster yet: a contact that no roster has shown is not removed.
     const left = new Set(this.visibleItems().keys())
+    const changed: string[] = []
     for (const item of items) {
-      this.show(item)
-      left.delete(keyOf(item.jid))
+      const key = keyOf(item.jid)
+      if (this.show(item)) changed.push(key)
+      left.delete(key)
     }
-    for (const jid of left) this.show({ ...nothing, jid, removed: true })
+    for (const jid of left) {
+      this.show({ ...nothing, jid, removed: true })
+      changed.push(jid)
+    }
     this.complete = true
     this.ver = ver
+    return changed
   }
 
   /** The server has said that this version, which another stream has seen, is the present one (RFC 6121 section 2.6.3). */
@@ -177,15 +192,16 @@ export class Ledger {
     return items
   }
 
-  /** `isFirst`: nothing was known before, so it is not known what the item has changed. */
-  private show(item: RosterItem, isFirst = false): void {
+  /** `isFirst`: nothing was known before, so it is not known what the item has changed. Says whether the visible state is another. */
+  private show(item: RosterItem, isFirst = false): boolean {
     const known = this.contacts.getShown(item.jid)
-    if (known === undefined && this.isFull) return
+    if (known === undefined && this.isFull) return false
     const before = known ?? unknown
     const code = codeOfItem(item)
     const after = before.shownAs[code] ?? shared(shown(before, item))
     before.shownAs[code] = after
     this.put(item.jid, known, isFirst ? shared({ ...after, unjudged: unjudgedOf(after) }) : after)
+    return after.visible !== before.visible
   }
 
   /** Of a contact beyond the limit nothing is noted. */

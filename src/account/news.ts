@@ -21,6 +21,8 @@ export type AccountNews =
       readonly type: SubscriptionType
       readonly contact: string
     }
+  /** What was kept of the account beyond the process; it may be out of date. */
+  | { readonly news: 'recalled'; readonly snapshot: RosterSnapshot }
   /** No session receives the account's roster pushes any longer. */
   | { readonly news: 'blind' }
   /** This session is the leader from now on: it tells the roster that it has seen. */

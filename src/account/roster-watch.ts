@@ -36,6 +36,8 @@ export class RosterWatch implements RosterView {
   private followed: Ledger | undefined
   /** A whole roster that may still be the present one. */
   private kept: RosterSnapshot | undefined
+  /** The server has said that this version is the present one, and no stanza has changed the roster since. `undefined`: none. */
+  private present: string | undefined
   /** The client's roster gets by IQ id: the version that the server was asked with. */
   private gets: Map<string, string | undefined> | undefined
   /** Contacts of the client's `subscribe` stanzas by stanza id. */
@@ -93,6 +95,11 @@ export class RosterWatch implements RosterView {
         return nothing
       case 'subscription':
         return nothing
+      case 'recalled': {
+        this.kept ??= news.snapshot
+        const snapshot = this.present === undefined ? undefined : this.snapshotOf(this.present)
+        return snapshot === undefined ? nothing : this.adopted(snapshot)
+      }
       case 'blind':
         this.kept = snapshotOf(this.followed) ?? this.kept
         this.followed = undefined
@@ -140,6 +147,7 @@ export class RosterWatch implements RosterView {
     const push = rosterSetOf(stanza)
     if (push === undefined || !isAccountItself(stanza.from, this.bare)) return nothing
     const ver = push.attrs.get('ver')
+    this.present = undefined
     const news = rosterItemsOf(push).map(item => ({
       news: 'push' as const,
       item,
@@ -211,12 +219,20 @@ export class RosterWatch implements RosterView {
     if (query !== undefined) {
       const ver = query.attrs.get('ver')
       const items = rosterItemsOf(query)
+      this.present = undefined
       this.own.replace(items, ver)
       return { news: [{ news: 'roster', items, ver }], reports: [] }
     }
     // RFC 6121 section 2.6.3: nothing has changed since the version asked with.
     const snapshot = asked === undefined ? undefined : this.snapshotOf(asked)
-    if (snapshot === undefined) return nothing
+    if (snapshot !== undefined) return this.adopted(snapshot)
+    // What was kept of the account may come later.
+    this.present = asked
+    return nothing
+  }
+
+  private adopted(snapshot: RosterSnapshot): Observed {
+    this.present = undefined
     this.own.adopt(snapshot)
     return { news: [rosterNews(snapshot)], reports: [] }
   }

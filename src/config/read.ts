@@ -6,7 +6,7 @@ import { ConfigError, type Problem } from './problem.ts'
 import { type AuditFile, type ConfigFile, type PluginFile, type RuleKey, validate, validatePlugin } from './schema.ts'
 import type { Source } from './source.ts'
 import { objectSource, readSource } from './source-text.ts'
-import type { AuditConfig, CertificateFiles, Config, Listener } from './types.ts'
+import type { AuditConfig, CertificateFiles, Config, Listener, StoreConfig } from './types.ts'
 import { warningsOf } from './warnings.ts'
 
 /**
@@ -55,8 +55,8 @@ export function pluginConfigFrom<Options extends PluginFile>(value: Options, rul
 function readingOf(source: Source, folder: string, ruleKeys: readonly RuleKey[], now: number): Reading {
   const file = checked(source, folder, () => validate(source, ruleKeys))
   return {
-    file: withPaths(file, folder),
-    config: configOf(file, folder),
+    file: withPaths(file, folder, source.isFile),
+    config: configOf(file, folder, source.isFile),
     warnings: warningsOf(source, folder, now),
     problem: (...said) => source.problem(...said),
   }
@@ -72,8 +72,9 @@ function checked<File>(source: Source, folder: string, validates: () => File | u
 }
 
 /** A copy that means the same wherever the program's working folder is. */
-function withPaths(file: ConfigFile, folder: string): ConfigFile {
+function withPaths(file: ConfigFile, folder: string, isFile: boolean): ConfigFile {
   const copy: ConfigFile = structuredClone(file)
+  const store = storeOf(copy.store ?? (isFile ? {} : undefined), folder)
   const tlsOf = <Tls extends object>(tls: Tls): Tls =>
     Object.fromEntries(
       Object.entries(tls).map(([key, value]) => [
@@ -89,14 +90,16 @@ function withPaths(file: ConfigFile, folder: string): ConfigFile {
     listeners: copy.listeners.map(absolute),
     upstreams: Object.fromEntries(upstreams),
     ...(copy.audit ? { audit: { ...copy.audit, file: resolve(folder, copy.audit.file) } } : {}),
+    ...(store ? { store: { ...store } } : {}),
   }
 }
 
-function configOf(file: ConfigFile, folder: string): Config {
+function configOf(file: ConfigFile, folder: string, isFile: boolean): Config {
   return {
     listeners: listenersOf(file, folder),
     admin: file.admin === undefined ? undefined : { token: undefined, ...file.admin },
     ...partsOf(file, folder),
+    store: storeOf(file.store ?? (isFile ? {} : undefined), folder),
     log: { level: 'info', ...file.log },
   }
 }
@@ -118,7 +121,17 @@ function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | '
     },
     limits: limitsOf(file.limits),
     audit: file.audit && auditOf(file.audit, folder),
+    store: storeOf(file.store, folder),
   }
+}
+
+/** The default is a folder beside the file; a program that gives no file and no store has none. */
+function storeOf(store: ConfigFile['store'], folder: string): StoreConfig | undefined {
+  if (store === undefined || store === 'none') return undefined
+  const { path, days = 90 } = store
+  // systemd names several folders with colons between them.
+  const [state = folder] = process.env.STATE_DIRECTORY?.split(':') ?? []
+  return { path: path === undefined ? resolve(state, 'stanzagate.store') : resolve(folder, path), days }
 }
 
 function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: string): AuditConfig {

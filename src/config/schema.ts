@@ -31,6 +31,12 @@ export interface PluginFile {
   readonly rules?: RulesFile
   readonly limits?: LimitsFile
   readonly audit?: AuditFile
+  readonly store?: 'none' | StoreFile
+}
+
+export interface StoreFile {
+  readonly path?: string
+  readonly days?: number
 }
 
 export interface AuditFile {
@@ -84,15 +90,15 @@ export function validatePlugin<Options extends PluginFile>(
   ruleKeys: readonly RuleKey[],
 ): Options | undefined {
   const schema = schemaWith(ruleKeys)
-  const { upstreams, routes, rules, limits, audit } = schema.properties
+  const { upstreams, routes, rules, limits, audit, store } = schema.properties
   const { path, origins } = websocketOf(schema)
   const metricsPath = { ...path, description: 'a path that starts with a slash, as /metrics', examples: ['/metrics'] }
-  const properties = { upstreams, routes, rules, limits, audit, path, origins, metricsPath }
+  const properties = { upstreams, routes, rules, limits, audit, store, path, origins, metricsPath }
   return validated<Options>(source, { ...schema, required: ['upstreams', 'routes'], properties } as RootSchema)
 }
 
 function validated<File>(source: Source, schema: RootSchema): File | undefined {
-  const ajv = new Ajv({ allErrors: true, verbose: true, discriminator: true, formats })
+  const ajv = new Ajv({ allErrors: true, verbose: true, discriminator: true, allowUnionTypes: true, formats })
   const validates = ajv.compile<File>(schema)
   const value = source.place('')?.value
   if (validates(value)) return value

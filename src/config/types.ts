@@ -104,6 +104,14 @@ export interface AuditConfig {
   readonly key: string | undefined
 }
 
+/** Where accounts are kept across restarts. */
+export interface StoreConfig {
+  /** A folder. */
+  readonly path: string
+  /** Days that an account is kept after its last session. */
+  readonly days: number
+}
+
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
 /** What lines are about: clients' transports, sessions and their streams, decisions, the servers behind, the admin listener. */
@@ -126,5 +134,7 @@ export interface Config {
   readonly limits?: Limits | undefined
   /** Left out: there is none. */
   readonly audit?: AuditConfig | undefined
+  /** Left out: nothing is kept. */
+  readonly store?: StoreConfig | undefined
   readonly log: LogConfig
 }

@@ -13,6 +13,7 @@ import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
+import { recallOutcomes, storeOperations } from '../store/labels.ts'
 import { wires } from '../stream/framing.ts'
 import { streamErrors } from '../stream/item.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
@@ -324,6 +325,54 @@ export const metrics = {
     help: 'Lines of the audit: written, or lost because the file could not be written or the disk was too slow.',
     labels: { outcome: auditOutcomes },
     example: 'increase(stanzagate_audit_lines_total{outcome="lost"}[1h]) > 0',
+  },
+  recalls: {
+    name: 'stanzagate_store_recalls_total',
+    kind: 'counter',
+    unit: 'accounts',
+    help: 'What the store knew of an account when it came into memory. found: its roster as it was kept; nothing: nothing was kept; late: the roster came first; failed: the store could not be asked; unreadable: what was kept is no account.',
+    labels: { outcome: recallOutcomes },
+    example: 'sum by (outcome) (increase(stanzagate_store_recalls_total[1h]))',
+  },
+  storeErrors: {
+    name: 'stanzagate_store_errors_total',
+    kind: 'counter',
+    unit: 'calls',
+    help: 'Calls of the store that have failed: load an account, save changes, forget old accounts. The traffic goes on without.',
+    labels: { operation: storeOperations },
+    example: 'sum by (operation) (increase(stanzagate_store_errors_total[10m])) > 0',
+  },
+  storeFailing: {
+    name: 'stanzagate_store_failing',
+    kind: 'gauge',
+    unit: '1 or 0',
+    help: '1: the last call of the store has failed. 0: it has worked, or there is no store.',
+    labels: {},
+    example: 'stanzagate_store_failing == 1',
+  },
+  storeSeconds: {
+    name: 'stanzagate_store_seconds',
+    kind: 'histogram',
+    unit: 'seconds',
+    help: 'Time that a call of the store took, also one that has failed.',
+    labels: { operation: storeOperations },
+    example: 'histogram_quantile(0.99, sum by (le, operation) (rate(stanzagate_store_seconds_bucket[5m])))',
+  },
+  storeWaiting: {
+    name: 'stanzagate_store_waiting_accounts',
+    kind: 'gauge',
+    unit: 'accounts',
+    help: 'Accounts with changes that are not in the store. Changes wait half a second, longer while the store fails.',
+    labels: {},
+    example: 'stanzagate_store_waiting_accounts > 1000',
+  },
+  storeGivenUp: {
+    name: 'stanzagate_store_given_up_total',
+    kind: 'counter',
+    unit: 'accounts',
+    help: 'Accounts whose changes were given up because too many waited for the store. It has what it had of them before.',
+    labels: {},
+    example: 'increase(stanzagate_store_given_up_total[1h]) > 0',
   },
   adminRefused: {
     name: 'stanzagate_admin_refused_total',

@@ -7,6 +7,8 @@ import type { About, StreamState, Watcher } from '../relay/watcher.ts'
 import { decidingOf, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import type { Kind } from '../stanza/stanza.ts'
+import type { RecallOutcome, StoreOperation } from '../store/labels.ts'
+import type { StoreWatcher } from '../store/stored-accounts.ts'
 import type { Side } from '../stream/item.ts'
 import { isStep } from '../subscription/state.ts'
 import { version } from '../version.ts'
@@ -29,9 +31,11 @@ import { UnlabelledHistogram } from './unlabelled-histogram.ts'
 const buckets = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.002, 0.01, 0.1]
 /** Seconds, from a minute to four weeks: people decide. */
 const decisionBuckets = [60, 600, 3_600, 21_600, 86_400, 259_200, 604_800, 2_419_200]
+/** Seconds, from a look into memory to a store that may as well be down. */
+const storeBuckets = [0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10]
 
 /** The metrics of one gate. `stop` must be called in the end. */
-export class Metrics implements Watcher {
+export class Metrics implements Watcher, StoreWatcher {
   readonly registry = new Registry()
   /** The same numbers; those of the rules lead to the decision that was counted last. */
   readonly openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = new Registry()
@@ -40,6 +44,7 @@ export class Metrics implements Watcher {
   private readonly tallies = new Map<MetricKey, LabelCounts>()
   private readonly receive: UnlabelledHistogram
   private readonly decision: Histogram<'outcome' | 'route'>
+  private readonly store: Histogram<'operation'>
   private readonly process = new ProcessWatch()
   private readonly time: () => number
   /** Series that nearly every stanza counts: by route and type, then by `slotOf`; by route, then by `slotOf`; by side and way. */
@@ -54,11 +59,19 @@ export class Metrics implements Watcher {
     this.time = time
     this.openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
     const registers = [this.registry, this.openMetrics]
-    const { receive, decision } = metrics
+    const { receive, decision, storeSeconds } = metrics
     this.receive = new UnlabelledHistogram({ name: receive.name, help: receive.help, buckets, registers })
     const labelNames = ['outcome', 'route'] as const
     const { name, help } = decision
     this.decision = new Histogram({ name, help, labelNames, buckets: decisionBuckets, registers })
+    this.store = new Histogram({
+      name: storeSeconds.name,
+      help: storeSeconds.help,
+      labelNames: ['operation'] as const,
+      buckets: storeBuckets,
+      registers,
+    })
+    for (const operation of storeSeconds.labels.operation) this.store.zero({ operation })
     for (const [key, info] of Object.entries(metrics) as [MetricKey, MetricInfo][]) {
       if (info.kind === 'histogram') continue
       const tally = new LabelCounts()
@@ -131,6 +144,24 @@ export class Metrics implements Watcher {
   /** So many lines of the audit were written, or lost. */
   audited(outcome: AuditOutcome, lines: number): void {
     this.add('audit', [outcome], lines)
+  }
+
+  storeCalled(operation: StoreOperation, seconds: number, error?: unknown): void {
+    this.store.observe({ operation }, seconds)
+    this.tallies.get('storeFailing')?.set([], error === undefined ? 0 : 1)
+    if (error !== undefined) this.add('storeErrors', [operation])
+  }
+
+  recalled(outcome: RecallOutcome): void {
+    this.add('recalls', [outcome])
+  }
+
+  storeWaits(accounts: number): void {
+    this.tallies.get('storeWaiting')?.set([], accounts)
+  }
+
+  storeGaveUp(accounts: number): void {
+    this.add('storeGivenUp', [], accounts)
   }
 
   report(report: Report, about: About): void {

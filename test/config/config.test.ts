@@ -530,6 +530,17 @@ t.test('values that are refused', t => {
       "9: audit.hash: 'yes' is not true or false; write for example true",
     ],
     [{ more: 'audit: { file: audit.jsonl, hsah: true }' }, "9: audit.hsah: is not a known key; did you mean 'hash'?"],
+    // The store
+    [
+      { more: 'store: off' },
+      "9: store: 'off' is not a map with the folder of the store, or none; write for example none",
+    ],
+    [
+      { more: 'store: { path: 7 }' },
+      '9: store.path: 7 is not the path of a folder that the gate may write; write it in quotes',
+    ],
+    [{ more: 'store: { days: 0 }' }, '9: store.days: 0 is not a number of days, from 1 to 3650; write for example 90'],
+    [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, days'],
     // Variables
     [
       { admin: "{ address: 127.0.0.1, port: 1, token: '${NOT_SET}' }" },
@@ -573,7 +584,7 @@ t.test('files that are no configuration', t => {
     `${line}: upstreams: is missing; add a map with at least one upstream, by name`,
     `${line}: routes: is missing; add a list with at least one route`,
   ]
-  const notKey = 'is not a known key; known are listeners, admin, upstreams, routes, rules, limits, audit, log'
+  const notKey = 'is not a known key; known are listeners, admin, upstreams, routes, rules, limits, audit, store, log'
   const notMap = "is not a map with listeners, upstreams and routes; write 'key: value' entries"
   const laughs = ['a', 'b', 'c', 'd', 'e', 'f'].map(
     (name, i, names) => `${name}: &${name} [${Array(10).fill(i === 0 ? 'x' : `*${names[i - 1]}`)}]`,
@@ -954,11 +965,24 @@ log: { level: silent }
     },
     limits: defaultLimits,
     audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },
+    store: { path: join(folder, 'stanzagate.store'), days: 90 },
     log: { level: 'silent' },
   }
   t.strictSame(config, expected)
   const { audit } = read(fileWith({ more: 'audit: { file: audit.jsonl }' }))
   t.strictSame(audit, { file: join(folder, 'audit.jsonl'), all: false, key: undefined })
+  t.end()
+})
+
+t.test('where accounts are kept', t => {
+  const storeOf = (text: string) => read(fileWith({ more: text })).store
+  t.strictSame(storeOf('store: none'), undefined)
+  t.strictSame(storeOf('store: { path: ../kept, days: 7 }'), { path: join(folder, '..', 'kept'), days: 7 })
+  t.strictSame(storeOf('store: { days: 7 }'), { path: join(folder, 'stanzagate.store'), days: 7 })
+  process.env.STATE_DIRECTORY = '/var/lib/stanzagate:/var/lib/other'
+  t.strictSame(storeOf('store: {}'), { path: '/var/lib/stanzagate/stanzagate.store', days: 90 })
+  t.strictSame(storeOf('store: { path: here }'), { path: join(folder, 'here'), days: 90 }, 'a path starts at the file')
+  delete process.env.STATE_DIRECTORY
   t.end()
 })
 

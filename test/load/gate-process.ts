@@ -23,10 +23,11 @@ export interface GateProcessOptions {
   readonly listensAt?: number
 }
 
+const linesAtMost = 100
 const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
 export class GateProcess {
-  /** What it has written to standard output and standard error, line by line. */
+  /** What it has written to standard error, and its first lines on standard output. */
   readonly lines: string[] = []
   readonly folder: string
   private readonly ports = new Map<string, number>()
@@ -106,7 +107,7 @@ export class GateProcess {
     return new Promise((resolve, reject) => {
       createInterface(this.child.stderr).on('line', line => this.lines.push(line))
       createInterface(this.child.stdout).on('line', line => {
-        if (this.ports.size === 0) this.lines.push(line)
+        if (this.lines.length < linesAtMost) this.lines.push(line)
         const said = parsed(line)
         if (said?.msg !== 'serving') return
         for (const { name, port } of [...said.listeners, said.admin]) this.ports.set(name, port)

@@ -1,0 +1,35 @@
+/** Says in the log when the store fails, and when it works again: a line each, however many calls have failed. */
+import type { FastifyBaseLogger } from 'fastify'
+import type { StoreOperation } from '../store/labels.ts'
+import type { StoreWatcher } from '../store/stored-accounts.ts'
+
+export class StoreLog implements Pick<StoreWatcher, 'storeCalled' | 'storeGaveUp'> {
+  private readonly logger: Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>
+  private readonly place: string
+  private failed = 0
+
+  /** `place`: where the store is. */
+  constructor(logger: Pick<FastifyBaseLogger, 'error' | 'info' | 'warn'>, place: string) {
+    this.logger = logger
+    this.place = place
+  }
+
+  storeCalled(operation: StoreOperation, _seconds: number, error?: unknown): void {
+    const { place: store } = this
+    if (error !== undefined) {
+      if (this.failed++ > 0) return
+      const reason = error instanceof Error ? error.message : String(error)
+      this.logger.error(
+        { store, operation, reason },
+        'the store fails: the traffic goes on, and changes wait in memory',
+      )
+    } else if (this.failed > 0) {
+      this.logger.info({ store, failed: this.failed }, 'the store works again')
+      this.failed = 0
+    }
+  }
+
+  storeGaveUp(accounts: number): void {
+    this.logger.warn({ store: this.place, accounts }, 'too many accounts wait for the store: changes are given up')
+  }
+}

@@ -1,0 +1,10 @@
+/** Names of what a store is asked and of what it answers; also values of the metrics' labels. */
+export const storeOperations = ['load', 'save', 'forget'] as const
+export type StoreOperation = (typeof storeOperations)[number]
+
+/**
+ * `found`: the account's roster is known as it was kept; `nothing`: nothing was kept; `late`: the roster came before the store's answer;
+ * `failed`: the store could not be asked; `unreadable`: what was kept is no account.
+ */
+export const recallOutcomes = ['found', 'nothing', 'late', 'failed', 'unreadable'] as const
+export type RecallOutcome = (typeof recallOutcomes)[number]

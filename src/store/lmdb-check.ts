@@ -1,0 +1,48 @@
+/**
+ * Looks at the files of an embedded store, as a process of its own: LMDB maps files into memory and trusts them, so a damaged file
+ * may end the process that reads it. Reads every entry, and writes to standard output one line of JSON, a `CheckResult`.
+ */
+import { open, type RootDatabase } from 'lmdb'
+import { type EntryKey, formatKey, layout } from './lmdb-layout.ts'
+import { storeFormat } from './store.ts'
+
+export interface CheckResult {
+  readonly found: 'good' | 'empty' | 'foreign' | 'newer' | 'damaged'
+  /** More of it, for people. */
+  readonly detail?: string
+}
+
+/** An entry that another process writes meanwhile is counted in one place and not in the other. */
+const attempts = 3
+
+function check(path: string): CheckResult {
+  const db = open<string, EntryKey>({ ...layout, path, readOnly: true })
+  const format = db.get(formatKey)
+  if (format === undefined) return { found: entriesOf(db) === 0 ? 'empty' : 'foreign' }
+  if (!/^[1-9]\d*$/.test(format)) return { found: 'damaged', detail: 'its version cannot be read' }
+  if (Number(format) > storeFormat) return { found: 'newer', detail: format }
+  let [told, walked] = [0, -1]
+  for (let attempt = 0; attempt < attempts && told !== walked; attempt++) {
+    told = entriesOf(db)
+    walked = 0
+    for (const { key, value } of db.getRange({})) {
+      if (!Array.isArray(key) || typeof value !== 'string') return { found: 'damaged', detail: 'an entry has no text' }
+      walked++
+    }
+  }
+  return told === walked ? { found: 'good' } : { found: 'damaged', detail: `${walked} of ${told} entries can be read` }
+}
+
+/** As LMDB's own page says. */
+function entriesOf(db: RootDatabase<string, EntryKey>): number {
+  return (db.getStats() as { entryCount: number }).entryCount
+}
+
+let result: CheckResult
+try {
+  result = check(process.argv[2] ?? '')
+} catch (error) {
+  result = { found: 'damaged', detail: error instanceof Error ? error.message : String(error) }
+}
+// At once: closing a damaged file may fail too.
+process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))

@@ -1,0 +1,207 @@
+/** The embedded store: a folder with a file of LMDB, which several processes of one machine may have open. */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { RootDatabase } from 'lmdb'
+import type { Fields } from '../account/account-record.ts'
+import type { CheckResult } from './lmdb-check.ts'
+import { behind, type EntryKey, entryText, fieldOf, formatKey, keyOf, lastDay, layout, rangeOf } from './lmdb-layout.ts'
+import { type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
+
+type Database = RootDatabase<string, EntryKey>
+
+/** What LMDB calls its file. */
+const dataFile = 'data.mdb'
+/** Says that the folder is a store, also when LMDB's file is lost. */
+const markFile = 'STANZAGATE-STORE'
+const markText = `A store of Stanzagate, format ${storeFormat}. What the gate keeps across restarts is in ${dataFile}.\n`
+/** Records that are looked at before others have their turn. */
+const recordsAtOnce = 200
+/** Of a disk on which nothing can be written at present: the gate goes on, and tries again. */
+const passing = ['ENOSPC', 'EROFS', 'EIO', 'EDQUOT']
+
+/**
+ * Opens the store in this folder, and makes it where there is none. Rejects with `StoreError` when it is damaged, foreign, newer, or may
+ * not be written. While the disk is full or read-only, it resolves, and calls fail until the store could be opened.
+ */
+export async function openLmdbStore(path: string): Promise<Store> {
+  const store = new LmdbStore(path)
+  try {
+    await store.opened()
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    if (!passing.includes(codeOf(error))) throw unusable(path, error)
+  }
+  return store
+}
+
+class LmdbStore implements Store {
+  readonly place: string
+  private database: Promise<Database> | undefined
+
+  constructor(path: string) {
+    this.place = path
+  }
+
+  opened(): Promise<Database> {
+    this.database ??= openDatabase(this.place).catch(error => {
+      this.database = undefined
+      throw error
+    })
+    return this.database
+  }
+
+  async load(record: string): Promise<Fields> {
+    const db = await this.opened()
+    const fields = new Map<string, string>()
+    for (const { key, value } of db.getRange(rangeOf(record))) {
+      const [name, text] = fieldOf(key, value)
+      if (name !== lastDay) fields.set(name, text)
+    }
+    return fields
+  }
+
+  async save(changes: readonly RecordChange[]): Promise<void> {
+    const db = await this.opened()
+    await write(db, () => {
+      for (const { record, fields, isWhole, until } of changes) {
+        if (isWhole) for (const key of [...db.getKeys(rangeOf(record))]) db.removeSync(key)
+        db.putSync(keyOf(record, lastDay), String(until))
+        for (const [field, text] of fields) {
+          if (text === undefined) db.removeSync(keyOf(record, field))
+          else db.putSync(keyOf(record, field), entryText(field, text))
+        }
+      }
+    })
+  }
+
+  async forgetBefore(day: number): Promise<number> {
+    const db = await this.opened()
+    let start: EntryKey | undefined = ['']
+    let forgotten = 0
+    while (start !== undefined) {
+      const { old, next } = oldRecords(db, start, day)
+      if (old.length > 0)
+        await write(db, () => {
+          for (const key of old) {
+            // Another process may have kept it for longer meanwhile.
+            if (Number(db.get(key)) >= day) continue
+            for (const each of [...db.getKeys({ start: key, end: behind(key) })]) db.removeSync(each)
+            forgotten++
+          }
+        })
+      start = next
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    return forgotten
+  }
+
+  async close(): Promise<void> {
+    const database = this.database
+    this.database = Promise.reject(new Error('the store is closed'))
+    this.database.catch(() => {})
+    await (await database?.catch(() => undefined))?.close()
+  }
+}
+
+/** Looks at some records. Gives the keys of the last days of those that are old, and where to go on; `undefined`: there are no more. */
+function oldRecords(db: Database, start: EntryKey, day: number): { old: EntryKey[]; next: EntryKey | undefined } {
+  const old: EntryKey[] = []
+  let next = start
+  for (let seen = 0; seen < recordsAtOnce; seen++) {
+    const [first] = db.getRange({ start: next, limit: 1 })
+    if (first === undefined) return { old, next: undefined }
+    if (first.key[1] === lastDay && Number(first.value) < day) old.push(first.key)
+    next = behind(first.key)
+  }
+  return { old, next }
+}
+
+async function openDatabase(path: string): Promise<Database> {
+  // Not those above it: a path that is misspelled is told.
+  await mkdir(path, { mode: 0o700 }).catch(error => {
+    if (codeOf(error) !== 'EEXIST') throw error
+  })
+  await refuseBad(path)
+  const { open } = await import('lmdb')
+  // Batches by turns of the event loop are lmdb's default. When one fails, a promise is rejected that nobody can handle.
+  const options = { ...layout, path, permissionsMode: 0o600, eventTurnBatching: false }
+  const db: Database = open(options as Parameters<typeof open>[0])
+  if (db.get(formatKey) === undefined) {
+    await write(db, () => db.putSync(formatKey, String(storeFormat)))
+  }
+  if (!existsSync(join(path, markFile))) await writeFile(join(path, markFile), markText, { mode: 0o600 })
+  return db
+}
+
+/** Makes changes in one transaction. When it resolves, they are on the disk. */
+async function write(db: Database, change: () => void): Promise<void> {
+  try {
+    await db.transaction(change)
+    await db.flushed
+  } catch (error) {
+    // What LMDB has to say of a failed commit it says in a promise of its own.
+    const { commitError } = error as { commitError?: Promise<unknown> }
+    if (commitError === undefined) throw error
+    await commitError
+    throw error
+  }
+}
+
+/** Throws `StoreError` for files that must not be opened. */
+async function refuseBad(path: string): Promise<void> {
+  const file = join(path, dataFile)
+  const size = (await stat(file).catch(() => undefined))?.size ?? 0
+  const isMarked = await readFile(join(path, markFile)).then(
+    () => true,
+    () => false,
+  )
+  if (size === 0) {
+    if (isMarked) throw new StoreError(`${file} is lost: the folder is a store, and that file is empty`, wayOut(path))
+    return
+  }
+  const { found, detail } = await checked(path)
+  if (found === 'good' || (found === 'empty' && !isMarked)) return
+  if (found === 'newer') {
+    const remedy = 'start that version, or name another folder in store.path'
+    throw new StoreError(
+      `${file} is of a newer version of Stanzagate (format ${detail}; this one knows ${storeFormat})`,
+      remedy,
+    )
+  }
+  if (found === 'foreign')
+    throw new StoreError(`${file} is not a store of Stanzagate`, 'name another folder in store.path')
+  throw new StoreError(`${file} is damaged${detail === undefined ? '' : ` (${detail})`}`, wayOut(path))
+}
+
+function wayOut(path: string): string {
+  return `put back a copy, or move ${path} away: the gate then begins with nothing, and learns each roster when its account logs in`
+}
+
+const program = fileURLToPath(new URL('./lmdb-check.js', import.meta.url))
+
+async function checked(path: string): Promise<CheckResult> {
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [program, path])
+    return JSON.parse(stdout)
+  } catch (error) {
+    const { signal } = error as { signal?: string }
+    if (typeof signal !== 'string') throw error
+    return { found: 'damaged', detail: `reading it ends with ${signal}` }
+  }
+}
+
+function unusable(path: string, error: unknown): StoreError {
+  const message = error instanceof Error ? error.message : String(error)
+  return new StoreError(
+    `${path} cannot be used as the store: ${message}`,
+    'name a folder that the gate may write in store.path, or write store: none',
+  )
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
+}

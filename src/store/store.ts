@@ -1,0 +1,40 @@
+/** Where records are kept beyond the process. A record is a set of named texts, its fields. */
+import type { Fields } from '../account/account-record.ts'
+
+export interface RecordChange {
+  /** The record's name. */
+  readonly record: string
+  /** Texts by name; `undefined`: the field is removed. */
+  readonly fields: ReadonlyMap<string, string | undefined>
+  /** Fields that are not named are removed too. */
+  readonly isWhole: boolean
+  /** The record may be forgotten after this day; days since 1970. */
+  readonly until: number
+}
+
+/** Calls may fail, and take as long as they will: whoever calls goes on without. */
+export interface Store {
+  /** What it is and where, for the log. */
+  readonly place: string
+  /** Gives the fields of a record; none: nothing is kept under this name. */
+  load(record: string): Promise<Fields>
+  /** A record is changed as a whole or not at all. When it resolves, the changes survive the end of the process, however it ends. */
+  save(changes: readonly RecordChange[]): Promise<void>
+  /** Forgets records whose last day is before this one; days since 1970. Gives their number, as far as it is known. */
+  forgetBefore(day: number): Promise<number>
+  close(): Promise<void>
+}
+
+/** The store cannot be used as it is: the gate does not start. */
+export class StoreError extends Error {
+  /** What to do. */
+  readonly remedy: string
+
+  constructor(message: string, remedy: string) {
+    super(message)
+    this.remedy = remedy
+  }
+}
+
+/** The version of what is in the store. */
+export const storeFormat = 1

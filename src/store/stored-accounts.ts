@@ -1,0 +1,264 @@
+/**
+ * Keeps accounts in a store: loads what was kept when a session of an account begins, and writes what changes, some of it together.
+ * A store that is slow or fails stops nothing: what is not loaded is not known, and what is not written waits, is written when the store
+ * works again, and is counted.
+ */
+import { accountOf, fieldsOf, wholeRecordOf } from '../account/account-record.ts'
+import type { AccountKeeper, KeptAccount } from '../account/accounts.ts'
+import type { RosterSnapshot } from '../account/ledger.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { RecallOutcome, StoreOperation } from './labels.ts'
+import type { RecordChange, Store } from './store.ts'
+
+/** Is told what the store does. */
+export interface StoreWatcher {
+  /** A call has worked, or has failed; `seconds`: how long it took. */
+  storeCalled(operation: StoreOperation, seconds: number, error?: unknown): void
+  /** What was found of an account whose session begins. */
+  recalled(outcome: RecallOutcome): void
+  /** So many accounts have changes that are not in the store. */
+  storeWaits(accounts: number): void
+  /** Changes of so many accounts were given up: the store has what it had of them before. */
+  storeGaveUp(accounts: number): void
+}
+
+export interface StoredAccountsOptions {
+  readonly store: Store
+  readonly clock: Clock
+  /** Milliseconds since 1970. */
+  readonly time: () => number
+  /** Days that an account is kept after its last session. */
+  readonly days: number
+  readonly watcher: StoreWatcher
+  /** Tells the account's sessions what was kept. Says whether it was taken. */
+  recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
+  /** Accounts whose changes may wait. Left out: `waitingAtMost`. */
+  readonly atMost?: number
+}
+
+interface Change {
+  readonly account: KeptAccount
+  /** Contacts by folded bare JID; `whole`: all. */
+  contacts: Set<string> | 'whole'
+}
+
+/** Milliseconds from a change until it is written. With the write itself it is less than a second. */
+const writeAfter = 500
+/** Milliseconds until a store that has failed is asked again; twice as long each time. */
+const retryAfter = { least: 1_000, most: 30_000 }
+/** Accounts whose changes wait for the store. An account's ledger stays in memory as long. */
+const waitingAtMost = 10_000
+/** Of one account: beyond this number the whole record is written. */
+const contactsAtMost = 1_000
+/** Milliseconds that the last write may take when the gate stops. */
+const lastWords = 2_000
+/** Accounts that are written together. */
+const togetherAtMost = 1_000
+const milliseconds = { day: 86_400_000, hour: 3_600_000 }
+
+export class StoredAccounts implements AccountKeeper {
+  private readonly options: StoredAccountsOptions
+  /** By the account's name. */
+  private readonly waiting = new Map<string, Change>()
+  /** Accounts whose record in the store is what this process has loaded or written, so that changes of it can be written. */
+  private readonly known = new WeakSet<KeptAccount>()
+  /** Accounts with a session today. The store knows of it. */
+  private touched = new Set<string>()
+  private today: number
+  /** Accounts of which the store could not be asked. */
+  private readonly unasked = new Map<string, KeptAccount>()
+  private cancelWork: (() => void) | undefined
+  private cancelForget: (() => void) | undefined
+  private working: Promise<void> | undefined
+  private retry = retryAfter.least
+  private stopped = false
+
+  constructor(options: StoredAccountsOptions) {
+    this.options = options
+    this.today = this.dayNow()
+    this.forgetLater(0)
+  }
+
+  began(account: KeptAccount, isKnown: boolean): void {
+    if (!isKnown) return void this.load(account)
+    if (this.known.has(account)) this.touch(account)
+  }
+
+  changed(account: KeptAccount, contacts: readonly string[]): void {
+    const change = this.waiting.get(account.key)
+    // The change of an account that was forgotten meanwhile is older than what this one has seen.
+    if (change === undefined || change.account !== account)
+      this.wait(account, this.known.has(account) ? new Set(contacts) : 'whole')
+    else if (change.contacts !== 'whole') {
+      for (const contact of contacts) change.contacts.add(contact)
+      if (change.contacts.size > contactsAtMost) change.contacts = 'whole'
+    }
+    this.workLater(writeAfter)
+  }
+
+  forgotten(account: KeptAccount): void {
+    this.unasked.delete(account.key)
+  }
+
+  /** Writes what waits, and closes the store. Resolves when that is done, cannot be done, or takes too long. */
+  async stop(): Promise<void> {
+    let cancel = () => {}
+    const enough = new Promise<void>(resolve => {
+      cancel = this.options.clock.after(lastWords, resolve)
+    })
+    await Promise.race([this.end(), enough])
+    cancel()
+  }
+
+  private async end(): Promise<void> {
+    this.stopped = true
+    this.cancelWork?.()
+    this.cancelForget?.()
+    await this.working
+    await this.write()
+    await this.options.store.close().catch(() => {})
+  }
+
+  private async load(account: KeptAccount): Promise<void> {
+    const { store, watcher, recall } = this.options
+    const fields = await this.call('load', () => store.load(recordName(account)))
+    if (fields === undefined) {
+      watcher.recalled('failed')
+      if (this.unasked.size < waitingAtMost) this.unasked.set(account.key, account)
+      return this.workLater(this.retry)
+    }
+    this.unasked.delete(account.key)
+    if (fields.size === 0) return watcher.recalled('nothing')
+    const kept = accountOf(fields)
+    if (kept === undefined) return watcher.recalled('unreadable')
+    if (!recall(account.key, kept.roster, kept.since)) return watcher.recalled('late')
+    watcher.recalled('found')
+    this.known.add(account)
+    this.touch(account)
+  }
+
+  /** The account was used today. */
+  private touch(account: KeptAccount): void {
+    const day = this.dayNow()
+    if (day !== this.today) {
+      this.today = day
+      this.touched = new Set()
+    }
+    if (this.touched.has(account.key)) return
+    this.touched.add(account.key)
+    this.changed(account, [])
+  }
+
+  private wait(account: KeptAccount, contacts: Change['contacts']): void {
+    const { waiting } = this
+    if (!waiting.has(account.key) && waiting.size >= (this.options.atMost ?? waitingAtMost)) this.giveUpOldest()
+    waiting.set(account.key, { account, contacts })
+    this.options.watcher.storeWaits(waiting.size)
+  }
+
+  private giveUpOldest(): void {
+    for (const [key, { account }] of this.waiting) {
+      this.waiting.delete(key)
+      // Later changes do not fit what the store has.
+      this.known.delete(account)
+      return this.options.watcher.storeGaveUp(1)
+    }
+  }
+
+  private workLater(delay: number): void {
+    if (this.cancelWork !== undefined || this.working !== undefined || this.stopped) return
+    this.cancelWork = this.options.clock.after(delay, () => {
+      this.cancelWork = undefined
+      this.working = this.work().then(works => {
+        this.working = undefined
+        this.retry = works ? retryAfter.least : Math.min(2 * this.retry, retryAfter.most)
+        if (this.waiting.size > 0 || this.unasked.size > 0) this.workLater(works ? writeAfter : this.retry)
+      })
+    })
+  }
+
+  /** Writes what waits, then asks for what could not be asked. Says whether the store works. */
+  private async work(): Promise<boolean> {
+    if (!(await this.write())) return false
+    for (const account of this.unasked.values()) {
+      this.unasked.delete(account.key)
+      if (account.ledger.complete) continue
+      await this.load(account)
+      if (this.unasked.has(account.key)) return false
+    }
+    return true
+  }
+
+  /** Says whether all is written. Never rejects. */
+  private async write(): Promise<boolean> {
+    const { store, watcher } = this.options
+    while (this.waiting.size > 0) {
+      const changes = [...this.waiting.values()].slice(0, togetherAtMost)
+      for (const { account } of changes) this.waiting.delete(account.key)
+      const records = changes.map(change => this.recordOf(change))
+      const isDone = await this.call('save', async () => {
+        await store.save(records)
+        return true
+      })
+      if (isDone === undefined) {
+        for (const change of changes) this.waitAgain(change)
+        watcher.storeWaits(this.waiting.size)
+        return false
+      }
+      for (const { account } of changes) this.known.add(account)
+      watcher.storeWaits(this.waiting.size)
+    }
+    return true
+  }
+
+  /** What changed meanwhile is written with it. */
+  private waitAgain({ account, contacts }: Change): void {
+    const newer = this.waiting.get(account.key)
+    if (newer === undefined) return this.wait(account, contacts)
+    if (newer.account !== account) return
+    if (contacts === 'whole') newer.contacts = 'whole'
+    else if (newer.contacts !== 'whole') for (const contact of contacts) newer.contacts.add(contact)
+  }
+
+  private recordOf({ account, contacts }: Change): RecordChange {
+    const isWhole = contacts === 'whole'
+    return {
+      record: recordName(account),
+      fields: isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts),
+      isWhole,
+      until: this.dayNow() + this.options.days,
+    }
+  }
+
+  /** `undefined`: the call has failed. */
+  private async call<Result>(operation: StoreOperation, ask: () => Promise<Result>): Promise<Result | undefined> {
+    const { clock, watcher } = this.options
+    const began = clock.now()
+    try {
+      const result = await ask()
+      watcher.storeCalled(operation, (clock.now() - began) / 1_000)
+      return result
+    } catch (error) {
+      watcher.storeCalled(operation, (clock.now() - began) / 1_000, error)
+      return undefined
+    }
+  }
+
+  /** Old records are looked for when the gate starts, and once a day. */
+  private forgetLater(delay: number): void {
+    this.cancelForget = this.options.clock.after(delay, () => {
+      const { store } = this.options
+      void this.call('forget', () => store.forgetBefore(this.dayNow())).then(forgotten => {
+        if (!this.stopped) this.forgetLater(forgotten === undefined ? milliseconds.hour : milliseconds.day)
+      })
+    })
+  }
+
+  private dayNow(): number {
+    return Math.floor(this.options.time() / milliseconds.day)
+  }
+}
+
+function recordName({ key }: KeptAccount): string {
+  return `account:${key}`
+}

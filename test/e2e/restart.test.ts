@@ -1,0 +1,176 @@
+// What a gate knows of accounts outlives its process, however that ends, and two gates may have one store.
+import { cpSync, existsSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { child } from '../../src/xml/element.ts'
+import { connectTcp, type RawClient } from '../clients/raw.ts'
+import { GateProcess } from '../load/gate-process.ts'
+import { makeProsody, writeRoster } from './gate.ts'
+
+const users = ['killed', 'stopped', 'forgetful', 'changed', 'shared', 'romeo']
+const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
+
+async function started(t: Test, store: unknown): Promise<GateProcess> {
+  const gate = await GateProcess.start({ upstream: prosody, more: { store } })
+  t.teardown(() => gate.stop('SIGKILL'))
+  return gate
+}
+
+async function login(gate: GateProcess, user: string, resource: string): Promise<RawClient> {
+  return (await connectTcp(gate.port('plain'))).login(user, resource)
+}
+
+async function leave(client: RawClient): Promise<void> {
+  client.send(client.endTag)
+  await client.toTheEnd()
+}
+
+/** The version of the roster that the server answers with; the items come with it. */
+async function versionOf(client: RawClient): Promise<string> {
+  return child(await client.roster(''), 'query', 'jabber:iq:roster')?.attrs.get('ver') ?? ''
+}
+
+async function kept(gate: GateProcess): Promise<void> {
+  while ((await gate.metrics()).sum('store_waiting_accounts') > 0);
+}
+
+async function contactsOf(
+  gate: GateProcess,
+  account: string,
+): Promise<Record<string, { state: string; since?: string }>> {
+  const response = await fetch(`http://127.0.0.1:${gate.port('admin')}/api/accounts/${account}`)
+  const { contacts } = (await response.json()) as { contacts: { contact: string; state: string; since?: string }[] }
+  return Object.fromEntries(contacts.map(each => [each.contact, each]))
+}
+
+const from = (jid: string, type: string) => `<presence from='${jid}' type='${type}'/>`
+
+/** The subscription types that reach a client out of forged ones, each as `type from`. */
+async function forged(client: RawClient): Promise<string[]> {
+  const stanzas = [
+    from('tybalt@localhost', 'subscribed'),
+    from('stranger@evil.example', 'subscribed'),
+    from('tybalt@localhost', 'unsubscribed'),
+    from('romeo@localhost', 'unsubscribed'),
+  ]
+  for (const stanza of stanzas) await prosody.inject(client.jid, stanza)
+  return (await client.settled()).map(line => line.replace(/^presence\(from=(\S+) type=(\w+)\)$/, '$2 $1'))
+}
+
+for (const [user, signal] of [
+  ['killed', 'SIGKILL'],
+  ['stopped', 'SIGTERM'],
+] as const) {
+  t.test(`a gate that ends with ${signal}`, async t => {
+    const store = { path: join(t.testdir(), 'store') }
+    await writeRoster(prosody, user, { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
+    const first = await started(t, store)
+    const before = await login(first, user, 'one')
+    await versionOf(before)
+    before.send(`<presence xmlns='jabber:client' type='subscribe' to='mercutio@localhost'/>`)
+    const push = await before.element('a roster push', each => child(each, 'query', 'jabber:iq:roster') !== undefined)
+    const ver = child(push, 'query', 'jabber:iq:roster')?.attrs.get('ver') ?? ''
+    // What is told to stop writes what waits; what is killed has written it before.
+    if (signal === 'SIGKILL') await kept(first)
+    await first.stop(signal)
+
+    const second = await started(t, store)
+    const after = await login(second, user, 'two')
+    t.equal(
+      child(await after.roster(ver), 'query', 'jabber:iq:roster'),
+      undefined,
+      'the server says that nothing has changed',
+    )
+    t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
+    const counts = await second.metrics()
+    t.equal(counts.sum('store_recalls_total', { outcome: 'found' }), 1)
+    t.equal(counts.sum('store_recalls_total'), 1)
+    t.equal(counts.sum('subscription_undecided_total'), 0)
+    const contacts = await contactsOf(second, `${user}@localhost`)
+    t.equal(contacts['mercutio@localhost']?.state, 'none+ask')
+    const since = Date.parse(contacts['mercutio@localhost']?.since ?? '')
+    t.ok(since > Date.now() - 60_000 && since < Date.now(), 'its time came back too')
+    await leave(after)
+  })
+}
+
+t.test('without a store', async t => {
+  await writeRoster(prosody, 'forgetful', { 'romeo@localhost': 'both' })
+  const first = await started(t, 'none')
+  const before = await login(first, 'forgetful', 'one')
+  const ver = await versionOf(before)
+  await first.stop('SIGTERM')
+  t.match(first.lines.join('\n'), /store: none: after a restart, approvals pass unverified/)
+  const second = await started(t, 'none')
+  const after = await login(second, 'forgetful', 'two')
+  const query = child(await after.roster(ver), 'query', 'jabber:iq:roster')
+  t.equal(query?.children.length, 1, 'a version that the gate does not know is not asked with')
+  t.notOk(existsSync(join(second.folder, 'stanzagate.store')))
+  await leave(after)
+})
+
+t.test('a roster that has changed while there was no gate', async t => {
+  const store = { path: join(t.testdir(), 'store') }
+  await writeRoster(prosody, 'changed', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
+  const first = await started(t, store)
+  const before = await login(first, 'changed', 'one')
+  const old = await versionOf(before)
+  await kept(first)
+  await first.stop('SIGKILL')
+  // Past the gate.
+  const direct = await (await connectTcp(prosody.port)).login('changed', 'direct')
+  direct.send(
+    `<iq xmlns='jabber:client' type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='romeo@localhost' subscription='remove'/></query></iq>`,
+  )
+  await direct.withId('s')
+  await leave(direct)
+  const second = await started(t, store)
+  const after = await login(second, 'changed', 'two')
+  const query = child(await after.roster(old), 'query', 'jabber:iq:roster')
+  t.equal(query?.children.length, 1, 'the server sends what there is now')
+  t.strictSame(await forged(after), [], 'what was kept is not believed')
+  await kept(second)
+  await second.stop('SIGKILL')
+  const third = await started(t, store)
+  const last = await login(third, 'changed', 'three')
+  const now = query?.attrs.get('ver') ?? ''
+  t.equal(child(await last.roster(now), 'query', 'jabber:iq:roster'), undefined)
+  t.same(Object.keys(await contactsOf(third, 'changed@localhost')), ['tybalt@localhost'])
+  await leave(last)
+})
+
+t.test('two gates with one store', async t => {
+  const store = { path: join(t.testdir(), 'store') }
+  await writeRoster(prosody, 'shared', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
+  const [first, second] = [await started(t, store), await started(t, store)]
+  const before = await login(first, 'shared', 'one')
+  const ver = await versionOf(before)
+  await kept(first)
+  const after = await login(second, 'shared', 'two')
+  t.equal(
+    child(await after.roster(ver), 'query', 'jabber:iq:roster'),
+    undefined,
+    'the other gate has seen this version',
+  )
+  t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
+  await leave(after)
+})
+
+t.test('a store that must not be used', async t => {
+  const path = join(t.testdir(), 'store')
+  const gate = await started(t, { path })
+  const client = await login(gate, 'romeo', 'one')
+  await versionOf(client)
+  await kept(gate)
+  await gate.stop('SIGTERM')
+  const damaged = `${path}.damaged`
+  cpSync(path, damaged, { recursive: true })
+  truncateSync(join(damaged, 'data.mdb'), 5_000)
+  await t.rejects(started(t, { path: damaged }), {
+    message: /ended with 1:\nstanzagate: .*data\.mdb is damaged \(.*\); put back a copy, or move .*\.damaged away/,
+  })
+  const foreign = `${path}.foreign`
+  cpSync(path, foreign, { recursive: true })
+  writeFileSync(join(foreign, 'data.mdb'), 'text')
+  await t.rejects(started(t, { path: foreign }), { message: /ended with 1:\nstanzagate: .*data\.mdb is damaged/ })
+})

@@ -1,0 +1,410 @@
+// What of accounts is loaded and written, and what happens when the store fails, is slow, or is asked too much. The store is a real one, made
+// slow or failing where the test says so.
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Accounts } from '../../src/account/accounts.ts'
+import type { AccountNews } from '../../src/account/news.ts'
+import type { RosterItem } from '../../src/stanza/roster-iq.ts'
+import { openLmdbStore } from '../../src/store/lmdb-store.ts'
+import type { RecordChange, Store } from '../../src/store/store.ts'
+import { StoredAccounts } from '../../src/store/stored-accounts.ts'
+import { HandClock } from '../clients/hand-clock.ts'
+
+const day = 86_400_000
+
+/** A store that can be told to fail, and to wait. */
+class FaultyStore implements Store {
+  readonly place: string
+  fails = false
+  /** Calls wait for this. */
+  gate: Promise<void> = Promise.resolve()
+  readonly saved: (readonly RecordChange[])[] = []
+  private readonly store: Store
+  private calls: Promise<unknown>[] = []
+
+  constructor(store: Store) {
+    this.store = store
+    this.place = store.place
+  }
+
+  load(record: string) {
+    return this.call(() => this.store.load(record))
+  }
+
+  save(changes: readonly RecordChange[]) {
+    return this.call(() => {
+      this.saved.push(changes)
+      return this.store.save(changes)
+    })
+  }
+
+  forgetBefore(before: number) {
+    return this.call(() => this.store.forgetBefore(before))
+  }
+
+  close() {
+    return this.store.close()
+  }
+
+  /** Resolves when no call is under way. */
+  async settled(): Promise<void> {
+    while (this.calls.length > 0) {
+      await Promise.allSettled(this.calls.splice(0))
+      // What follows a call is done in some turns of the microtasks.
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
+  private call<Result>(ask: () => Promise<Result>): Promise<Result> {
+    const result = this.gate.then(() => {
+      if (this.fails) throw new Error('the store is made to fail')
+      return ask()
+    })
+    this.calls.push(result)
+    return result
+  }
+}
+
+interface Member {
+  readonly name: string
+}
+
+/** A gate's accounts over a store. */
+class House {
+  readonly clock = new HandClock()
+  readonly store: FaultyStore
+  readonly accounts: Accounts<Member>
+  readonly stored: StoredAccounts
+  /** What watchers were told, and what members were told. */
+  readonly said: string[] = []
+  time: number
+
+  constructor(store: Store, { atMost = 10, waiting = 100, time = 20_000 * day, days = 90 } = {}) {
+    this.store = new FaultyStore(store)
+    this.time = time
+    const { said } = this
+    this.stored = new StoredAccounts({
+      store: this.store,
+      clock: this.clock,
+      time: () => this.time,
+      days,
+      atMost: waiting,
+      recall: (account, roster, since) => {
+        const recalled = this.accounts.recall(account, roster, since)
+        for (const [{ name }, news] of recalled?.tell ?? []) said.push(`${name} is told ${news.news}`)
+        return recalled !== undefined
+      },
+      watcher: {
+        storeCalled: (operation, _seconds, error) => {
+          if (error !== undefined) said.push(`${operation} failed`)
+        },
+        recalled: outcome => said.push(`recalled: ${outcome}`),
+        storeWaits: accounts => said.push(`waiting: ${accounts}`),
+        storeGaveUp: accounts => said.push(`given up: ${accounts}`),
+      },
+    })
+    this.accounts = new Accounts(atMost, this.stored)
+  }
+
+  static async at(folder: string, options?: ConstructorParameters<typeof House>[1]): Promise<House> {
+    const house = new House(await openLmdbStore(folder), options)
+    house.clock.advance(0)
+    await house.settled()
+    return house
+  }
+
+  /** What was said since it was last asked. */
+  heard(): string[] {
+    return this.said.splice(0)
+  }
+
+  async settled(): Promise<void> {
+    await this.store.settled()
+  }
+
+  async later(milliseconds: number): Promise<void> {
+    this.time += milliseconds
+    this.clock.advance(milliseconds)
+    await this.settled()
+  }
+
+  tell(member: Member, news: AccountNews): void {
+    this.accounts.tell(member, news, this.time)
+  }
+
+  view(account: string) {
+    const known = this.accounts.known(account)
+    return (
+      known && {
+        complete: known.complete,
+        contacts: known.contacts.map(({ contact, state, since }) => [
+          contact,
+          `${state.subscription}${state.ask ? '+ask' : ''}`,
+          since,
+        ]),
+      }
+    )
+  }
+}
+
+function item(jid: string, subscription: RosterItem['subscription'], ask = false, removed = false): RosterItem {
+  return { jid, subscription, ask, removed }
+}
+
+const roster = (ver: string | undefined, ...items: RosterItem[]): AccountNews => ({ news: 'roster', items, ver })
+const push = (item: RosterItem, ver: string, before: RosterItem | undefined): AccountNews => ({
+  news: 'push',
+  item,
+  ver,
+  before,
+})
+
+function folderOf(t: Test): string {
+  return join(t.testdir(), 'store')
+}
+
+t.test('an account comes back as it was', async t => {
+  const folder = folderOf(t)
+  const first = await House.at(folder)
+  const balcony = { name: 'balcony' }
+  first.accounts.attach('Juliet@Capulet.example/balcony', balcony)
+  await first.settled()
+  t.same(first.heard(), ['recalled: nothing'])
+  first.tell(balcony, roster('v1', item('romeo@montague.example', 'to'), item('nurse@capulet.example', 'none', true)))
+  await first.later(1)
+  const since = first.time
+  first.tell(balcony, push(item('romeo@montague.example', 'both'), 'v2', item('romeo@montague.example', 'to')))
+  first.tell(balcony, push(item('tybalt@capulet.example', 'from'), 'v3', undefined))
+  first.tell(
+    balcony,
+    push(item('nurse@capulet.example', 'none', false, true), 'v4', item('nurse@capulet.example', 'none', true)),
+  )
+  t.same(first.store.saved, [], 'what changes is written later')
+  await first.later(500)
+  t.equal(first.store.saved.length, 1, 'all in one')
+  t.same(first.heard(), ['waiting: 1', 'waiting: 0'])
+  await first.stored.stop()
+
+  const second = await House.at(folder, { time: first.time })
+  const orchard = { name: 'orchard' }
+  const chamber = { name: 'chamber' }
+  t.same(second.accounts.attach('juliet@capulet.example/orchard', orchard), { snapshot: undefined, live: false })
+  second.accounts.attach('juliet@capulet.example/chamber', chamber)
+  await second.settled()
+  t.same(second.heard(), ['orchard is told recalled', 'chamber is told recalled', 'recalled: found', 'waiting: 1'])
+  t.same(second.view('juliet@capulet.example'), {
+    complete: true,
+    contacts: [
+      ['romeo@montague.example', 'both', since],
+      ['tybalt@capulet.example', 'from', since],
+    ],
+  })
+  t.equal(second.accounts.attach('juliet@capulet.example/tomb', { name: 'tomb' }).snapshot?.ver, 'v4')
+  await second.later(500)
+  t.equal(second.store.saved[0]?.[0]?.until, 20_000 + 90, 'it was used today')
+  t.equal(second.store.saved[0]?.[0]?.fields.size, 1, 'and no contact is written anew')
+  // Whole rosters: only what they change is written.
+  second.tell(orchard, roster('v5', item('romeo@montague.example', 'both'), item('tybalt@capulet.example', 'none')))
+  await second.later(500)
+  const [change] = second.store.saved[1] ?? []
+  t.same(
+    [...(change?.fields ?? [])],
+    [
+      ['roster', 'version v5'],
+      ['contact:tybalt@capulet.example', 'none'],
+    ],
+  )
+  t.equal(change?.isWhole, false)
+  second.tell(orchard, roster('v5', item('romeo@montague.example', 'both'), item('tybalt@capulet.example', 'none')))
+  await second.later(500)
+  t.equal(second.store.saved.length, 2, 'a roster that says nothing new is not written')
+  await second.later(day)
+  second.accounts.attach('juliet@capulet.example/garden', { name: 'garden' })
+  await second.later(500)
+  t.equal(second.store.saved[2]?.[0]?.until, 20_001 + 90, 'it was used on the next day too')
+  await second.stored.stop()
+})
+
+t.test('what a server without versions has told is kept too, and is not taken for the present roster', async t => {
+  const folder = folderOf(t)
+  const first = await House.at(folder)
+  const member = { name: 'a' }
+  first.accounts.attach('a@localhost/a', member)
+  first.tell(member, roster(undefined, item('b@localhost', 'to')))
+  await first.stored.stop()
+  const second = await House.at(folder)
+  second.accounts.attach('a@localhost/b', { name: 'b' })
+  await second.settled()
+  t.same(second.view('a@localhost'), { complete: true, contacts: [['b@localhost', 'to', undefined]] })
+  const { snapshot, live } = second.accounts.attach('a@localhost/c', { name: 'c' })
+  t.same([snapshot?.ver, live], [undefined, false])
+  await second.stored.stop()
+})
+
+t.test('a store that fails, and works again', async t => {
+  const house = await House.at(folderOf(t))
+  const member = { name: 'a' }
+  house.store.fails = true
+  house.accounts.attach('a@localhost/a', member)
+  house.accounts.attach('b@localhost/b', { name: 'b' })
+  await house.settled()
+  t.same(house.heard(), ['load failed', 'load failed', 'recalled: failed', 'recalled: failed'])
+  house.tell(member, roster('v1', item('c@localhost', 'to')))
+  await house.later(1_000)
+  t.same(house.heard(), ['waiting: 1', 'save failed', 'waiting: 1', 'waiting: 1'])
+  house.tell(member, push(item('c@localhost', 'both'), 'v2', item('c@localhost', 'to')))
+  for (const [milliseconds, calls] of [
+    [1_999, 0],
+    [1, 1],
+    [3_999, 0],
+    [1, 1],
+    [8_000, 1],
+    [16_000, 1],
+    [30_000, 1],
+    [29_999, 0],
+    [1, 1],
+  ] as const) {
+    await house.later(milliseconds)
+    t.equal(house.heard().filter(line => line === 'save failed').length, calls, `after ${milliseconds} ms more`)
+  }
+  house.store.fails = false
+  await house.later(30_000)
+  t.same(
+    house.heard(),
+    ['waiting: 0', 'recalled: nothing'],
+    'what waited is written, and what was not known is asked for',
+  )
+  t.same(Object.fromEntries(await house.store.load('account:a@localhost')), {
+    roster: 'version v2',
+    'contact:c@localhost': `both ${20_000 * day + 1_000}`,
+  })
+  await house.stored.stop()
+})
+
+t.test('a store that answers late', async t => {
+  const folder = folderOf(t)
+  const before = await House.at(folder)
+  const old = { name: 'old' }
+  before.accounts.attach('a@localhost/a', old)
+  before.tell(old, roster('v1', item('gone@localhost', 'both')))
+  await before.stored.stop()
+
+  const house = await House.at(folder)
+  let open = () => {}
+  house.store.gate = new Promise(resolve => {
+    open = resolve
+  })
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  house.tell(member, roster('v2', item('new@localhost', 'to')))
+  await Promise.resolve()
+  t.same(house.view('a@localhost')?.contacts, [['new@localhost', 'to', undefined]], 'nobody waits for it')
+  open()
+  await house.settled()
+  t.same(house.heard(), ['waiting: 1', 'recalled: late'])
+  await house.later(1_000)
+  t.same(
+    Object.fromEntries(await house.store.load('account:a@localhost')),
+    { roster: 'version v2', 'contact:new@localhost': 'to' },
+    'what was kept before is replaced',
+  )
+  await house.stored.stop()
+})
+
+t.test('more accounts than may wait', async t => {
+  const house = await House.at(folderOf(t), { waiting: 2 })
+  house.store.fails = true
+  const members = ['a', 'b', 'c'].map(name => ({ name }))
+  for (const member of members) {
+    house.accounts.attach(`${member.name}@localhost/x`, member)
+    house.tell(member, roster('v1', item('d@localhost', 'to')))
+  }
+  t.same(house.heard(), ['waiting: 1', 'waiting: 2', 'given up: 1', 'waiting: 2'])
+  house.store.fails = false
+  await house.later(2_000)
+  house.heard()
+  t.equal((await house.store.load('account:a@localhost')).size, 0, 'the oldest is given up')
+  t.equal((await house.store.load('account:b@localhost')).size, 2)
+  // What changes later is written as a whole.
+  house.tell(members[0] as Member, push(item('e@localhost', 'from'), 'v2', undefined))
+  await house.later(1_000)
+  t.equal((await house.store.load('account:a@localhost')).size, 3)
+  await house.stored.stop()
+})
+
+t.test('an account that is forgotten by the process, and begins again before it is written', async t => {
+  const house = await House.at(folderOf(t), { atMost: 0 })
+  const [first, second] = [{ name: 'first' }, { name: 'second' }]
+  house.accounts.attach('a@localhost/x', first)
+  await house.settled()
+  house.tell(first, roster('v1', item('b@localhost', 'to')))
+  house.accounts.detach(first)
+  t.equal(house.view('a@localhost'), undefined)
+  house.accounts.attach('a@localhost/y', second)
+  house.tell(second, roster('v2', item('c@localhost', 'from')))
+  await house.later(1_000)
+  t.same(Object.fromEntries(await house.store.load('account:a@localhost')), {
+    roster: 'version v2',
+    'contact:c@localhost': 'from',
+  })
+  await house.stored.stop()
+})
+
+t.test('old accounts are forgotten, once a day', async t => {
+  const folder = folderOf(t)
+  const house = await House.at(folder, { days: 2 })
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  house.tell(member, roster('v1', item('b@localhost', 'to')))
+  await house.later(1_000)
+  house.accounts.detach(member)
+  for (const [days, size] of [
+    [2, 2],
+    [1, 0],
+  ] as const) {
+    for (let passed = 0; passed < days; passed++) await house.later(day)
+    t.equal((await house.store.load('account:a@localhost')).size, size, `${days} days more`)
+  }
+  await house.stored.stop()
+})
+
+t.test('what is in the store and is no account', async t => {
+  const folder = folderOf(t)
+  const store = await openLmdbStore(folder)
+  const bad = [
+    { 'contact:b@localhost': 'to' },
+    { roster: 'v1' },
+    { roster: 'version 1', 'contact:b@localhost': 'friend' },
+    { roster: 'version 1', 'contact:b@localhost': 'to yesterday' },
+  ]
+  await store.save(
+    bad.map((fields, index) => ({
+      record: `account:a${index}@localhost`,
+      fields: new Map(Object.entries(fields)),
+      isWhole: true,
+      until: 30_000,
+    })),
+  )
+  await store.close()
+  const house = await House.at(folder)
+  for (const index of bad.keys()) house.accounts.attach(`a${index}@localhost/x`, { name: 'x' })
+  await house.settled()
+  t.same(
+    house.heard(),
+    bad.map(() => 'recalled: unreadable'),
+  )
+  await house.stored.stop()
+})
+
+t.test('the end does not wait for a store that hangs', async t => {
+  const house = await House.at(folderOf(t))
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  await house.settled()
+  house.store.gate = new Promise(() => {})
+  house.tell(member, roster('v1', item('b@localhost', 'to')))
+  const stopped = house.stored.stop()
+  house.clock.advance(2_000)
+  await stopped
+  t.pass()
+})

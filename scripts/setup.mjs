@@ -25,6 +25,7 @@ export const testPackages = [
   'python3-slixmpp',
   'go-sendxmpp',
   'prometheus',
+  'redis-server',
   'chromium',
   'gcc',
   'libc6-dev',

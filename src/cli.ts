@@ -137,7 +137,6 @@ async function serve(config: Config, warnings: readonly Problem[], read: () => R
   process.on('SIGHUP', () => reload())
   const proxy = await startProxy(config, [], {}, read)
   if (config.store === undefined) proxy.log.info(keptNowhere)
-  else proxy.log.info(config.store, 'what is known of accounts is kept in the store')
   for (const { file, line, key, message, remedy } of warnings)
     proxy.log.warn({ file, line, key, remedy }, `${key} ${message}`)
   for (const ask of probesOf(config))

@@ -244,6 +244,7 @@ export class Gate {
     { clock = systemClock, time = Date.now }: Partial<Environment>,
   ): StoredAccounts {
     const log = new StoreLog(logger, store.place)
+    logger.info({ store: store.place, days }, 'what is known of accounts is kept in the store')
     const { metrics } = this
     const watcher: StoreWatcher = {
       storeCalled: (...call) => {

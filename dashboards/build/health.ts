@@ -199,7 +199,8 @@ export const health: DashboardInfo = {
         title: 'Calls of the store: time, 99 of 100',
         description: 'Time to load an account, to save changes, to forget old accounts. No stanza waits for it.',
         unit: 's',
-        queries: { '{{operation}}': quantile(0.99, 'storeSeconds', ['operation']) },
+        // Without the operations of which there were no calls.
+        queries: { '{{operation}}': `${quantile(0.99, 'storeSeconds', ['operation'])} >= 0` },
       },
       {
         title: 'Calls of the store that have failed',

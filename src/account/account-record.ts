@@ -15,7 +15,8 @@ export interface AccountRecord {
   readonly since: ReadonlyMap<string, number>
 }
 
-const rosterField = 'roster'
+/** Its text says at which version the other fields stand. */
+export const rosterField = 'roster'
 const contactPrefix = 'contact:'
 
 /** Gives the fields of these contacts, and that of the roster. `undefined`: the field is to be removed. */
@@ -52,7 +53,7 @@ export function accountOf(fields: Fields): AccountRecord | undefined {
 }
 
 /** `version 17`, or `no version`. */
-function rosterText(ver: string | undefined): string {
+export function rosterText(ver: string | undefined): string {
   return ver === undefined ? 'no version' : `version ${ver}`
 }
 

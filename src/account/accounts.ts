@@ -5,6 +5,7 @@
  * be recognised at the next login.
  */
 
+import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { Visible } from '../subscription/state.ts'
 import { keyOf as contactKey } from './contact-map.ts'
@@ -222,7 +223,7 @@ function noteMove<M>(
   [before, after]: readonly [Visible | undefined, Visible | undefined],
   time: number | undefined,
 ): void {
-  const key = contactKey(contact)
+  const key = detachedString(contactKey(contact))
   if (after === undefined || time === undefined) since.delete(key)
   else if (!isSame(before, after)) since.set(key, time)
 }

@@ -9,6 +9,7 @@
  */
 
 import type { Belief } from '../rules/rule.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
 import { ContactMap, keyOf } from './contact-map.ts'
@@ -153,7 +154,7 @@ export class Ledger {
   push(item: RosterItem, ver: string | undefined): Visible | undefined {
     const before = this.stateOf(item.jid)
     this.show(item, before === undefined)
-    if (ver !== undefined) this.ver = ver
+    if (ver !== undefined) this.ver = detachedString(ver)
     return before
   }
 
@@ -175,7 +176,7 @@ export class Ledger {
       changed.push(jid)
     }
     this.complete = true
-    this.ver = ver
+    this.ver = ver === undefined ? undefined : detachedString(ver)
     return changed
   }
 

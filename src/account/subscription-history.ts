@@ -5,6 +5,7 @@
  * pending request shows in no push and is known from stanzas only.
  */
 
+import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, skeletonOf } from '../stanza/jid.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
@@ -247,7 +248,7 @@ class BoundedMap<Value> {
 
   keep(key: string, value: Value): void {
     this.map ??= new Map()
-    this.map.set(key, value)
+    this.map.set(this.map.has(key) ? key : detachedString(key), value)
     if (this.map.size > contactsAtMost) for (const oldest of this.map.keys()) if (this.map.delete(oldest)) break
   }
 }

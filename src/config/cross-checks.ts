@@ -23,6 +23,7 @@ export function check(source: Source, folder: string): void {
   checkRoutes(source)
   checkOverload(source)
   checkAudit(source, folder)
+  checkStore(source)
 }
 
 function checkListener(source: Source, at: string, folder: string): void {
@@ -110,6 +111,13 @@ function checkAudit(source: Source, folder: string): void {
   if (path === undefined || path === '' || source.isFaulty('/audit/file')) return
   const flaw = appendFlaw(resolve(folder, path)) ?? overwriteFlaw(source, folder, resolve(folder, path))
   if (flaw !== undefined) report(source, '/audit/file', [`${source.shown('/audit/file')} ${flaw[0]}`, flaw[1]])
+}
+
+function checkStore(source: Source): void {
+  if (source.place('/store/redis') === undefined) return
+  if (source.place('/store/path') !== undefined) {
+    report(source, '/store/path', ['is there beside redis, and there is one store', 'remove one of them'])
+  }
 }
 
 /** Lines appended to a certificate or a key would destroy it, by whatever path it is named. */

@@ -13,6 +13,7 @@ export const formats = {
   origin: isOrigin,
   cidr: isCidr,
   'websocket-url': isWebsocketUrl,
+  'redis-url': isRedisUrl,
 }
 
 /** True of 127.0.0.0/8, ::1 (in every spelling) and localhost. A name is not looked up. */
@@ -33,6 +34,13 @@ export function foldAddress(address: string): string {
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
+
+/** `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which only the host must be there; with TLS `rediss://`. */
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
+  const { hostname, pathname, search, hash } = new URL(text)
+  return hostname !== '' && /^(\/\d{0,3})?$/.test(pathname) && search === '' && hash === ''
+}
 
 function isAddress(text: string): boolean {
   return isIP(text) !== 0 || isHostName(text)

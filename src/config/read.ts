@@ -90,7 +90,7 @@ function withPaths(file: ConfigFile, folder: string, isFile: boolean): ConfigFil
     listeners: copy.listeners.map(absolute),
     upstreams: Object.fromEntries(upstreams),
     ...(copy.audit ? { audit: { ...copy.audit, file: resolve(folder, copy.audit.file) } } : {}),
-    ...(store ? { store: { ...store } } : {}),
+    ...(store ? { store: { ...store.at, days: store.days } } : {}),
   }
 }
 
@@ -128,10 +128,11 @@ function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | '
 /** The default is a folder beside the file; a program that gives no file and no store has none. */
 function storeOf(store: ConfigFile['store'], folder: string): StoreConfig | undefined {
   if (store === undefined || store === 'none') return undefined
-  const { path, days = 90 } = store
+  const { path, redis, days = 90 } = store
+  if (redis !== undefined) return { at: { redis }, days }
   // systemd names several folders with colons between them.
   const [state = folder] = process.env.STATE_DIRECTORY?.split(':') ?? []
-  return { path: path === undefined ? resolve(state, 'stanzagate.store') : resolve(folder, path), days }
+  return { at: { path: path === undefined ? resolve(state, 'stanzagate.store') : resolve(folder, path) }, days }
 }
 
 function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: string): AuditConfig {

@@ -36,6 +36,7 @@ export interface PluginFile {
 
 export interface StoreFile {
   readonly path?: string
+  readonly redis?: string
   readonly days?: number
 }
 

@@ -106,8 +106,8 @@ export interface AuditConfig {
 
 /** Where accounts are kept across restarts. */
 export interface StoreConfig {
-  /** A folder. */
-  readonly path: string
+  /** A folder, or the URL of a Redis, which may hold a password. */
+  readonly at: { readonly path: string } | { readonly redis: string }
   /** Days that an account is kept after its last session. */
   readonly days: number
 }

@@ -147,7 +147,7 @@ function eventOf(report: Judged, about: About, id: string, time: number): KeptEv
 function spelledOf({ spelled }: Judged): string | null {
   if (spelled === undefined) return null
   const signs = Array.from(spelled.slice(0, 2 * spelledAtMost + 2))
-  return signs.length > spelledAtMost ? `${signs.slice(0, spelledAtMost).join('')}…` : spelled
+  return signs.length > spelledAtMost ? `${signs.slice(0, spelledAtMost).join('')}…` : detachedString(spelled)
 }
 
 function shortened(jid: string | undefined): string | null {

@@ -8,6 +8,7 @@ import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { decidingOf } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import { foldBare } from '../stanza/jid.ts'
 
 export const offenderKinds = ['account', 'contact', 'address'] as const
@@ -57,7 +58,7 @@ export class Sketch {
     }
     // A name that replaces the rarest one may have been counted before, at most as often as that one.
     const error = this.counters.size < this.atMost ? 0 : this.takeRarest()
-    this.counters.set(name, { count: error + 1, error, rule, mode })
+    this.counters.set(detachedString(name), { count: error + 1, error, rule, mode })
   }
 
   /** Most first. */

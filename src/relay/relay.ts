@@ -61,6 +61,8 @@ export class Relay {
   private rateTimer: NodeJS.Timeout | undefined
   private idle: NodeJS.Timeout | undefined
   /** Items that may still be read of each side before other connections get their turn. `turn`: that moment is waited for. */
+  /** The client has ended its half of the connection. */
+  private hasClientEnded = false
   private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
   private turn: NodeJS.Immediate | undefined
   private finished = false
@@ -172,8 +174,7 @@ export class Relay {
         this.pump(side)
       },
       ended: () => {
-        // A client that has closed its stream still waits for our end tag.
-        if (side === 'client' && this.session.closing) return
+        if (side === 'client') return this.endClient()
         this.flush()
         connection.close()
       },
@@ -192,11 +193,24 @@ export class Relay {
     connection.start(handlers, limits.times)
   }
 
+  /**
+   * The client sends nothing more. What it has sent may not be read yet, because of its rate or of others' turn: `pump` comes back here then. A
+   * client that has closed its stream still waits for our end tag.
+   */
+  private endClient(): void {
+    const { client } = this.sides
+    this.hasClientEnded = true
+    if (this.session.closing || (client.hasUnread && !client.securing && !this.broken)) return
+    this.flush()
+    client.connection.close()
+  }
+
   /** Reads what has come from this side, then what the client has sent while the session waited for the server. */
   private pump(side: Side, at = now()): void {
     this.read(side, at)
     if (side === 'upstream' && this.sides.client.hasUnread) this.read('client', at)
     this.sides[side]?.rest()
+    if (this.hasClientEnded) this.endClient()
     if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
     // A WebSocket may be closed by the next frame of the same read, and takes nothing after that.
     if (this.incoming.connection.wire === 'websocket') this.sides.client.flush(at)

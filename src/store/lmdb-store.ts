@@ -64,10 +64,16 @@ class LmdbStore implements Store {
     return fields
   }
 
-  async save(changes: readonly RecordChange[]): Promise<void> {
+  async save(changes: readonly RecordChange[]): Promise<readonly string[]> {
     const db = await this.opened()
+    let unfit: string[] = []
     await write(db, () => {
-      for (const { record, fields, isWhole, until } of changes) {
+      unfit = []
+      for (const { record, fields, isWhole, expects, until } of changes) {
+        if (expects !== undefined && !expects.texts.includes(textOf(db, record, expects.name) ?? '')) {
+          unfit.push(record)
+          continue
+        }
         if (isWhole) for (const key of [...db.getKeys(rangeOf(record))]) db.removeSync(key)
         db.putSync(keyOf(record, lastDay), String(until))
         for (const [field, text] of fields) {
@@ -76,6 +82,7 @@ class LmdbStore implements Store {
         }
       }
     })
+    return unfit
   }
 
   async forgetBefore(day: number): Promise<number> {
@@ -105,6 +112,12 @@ class LmdbStore implements Store {
     this.database.catch(() => {})
     await (await database?.catch(() => undefined))?.close()
   }
+}
+
+function textOf(db: Database, record: string, field: string): string | undefined {
+  const key = keyOf(record, field)
+  const value = db.get(key)
+  return value === undefined ? undefined : fieldOf(key, value)[1]
 }
 
 /** Looks at some records. Gives the keys of the last days of those that are old, and where to go on; `undefined`: there are no more. */

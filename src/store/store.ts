@@ -8,6 +8,8 @@ export interface RecordChange {
   readonly fields: ReadonlyMap<string, string | undefined>
   /** Fields that are not named are removed too. */
   readonly isWhole: boolean
+  /** The change fits only a record whose field `name` has one of these texts. Left out: it fits any. */
+  readonly expects?: { readonly name: string; readonly texts: readonly string[] } | undefined
   /** The record may be forgotten after this day; days since 1970. */
   readonly until: number
 }
@@ -18,8 +20,11 @@ export interface Store {
   readonly place: string
   /** Gives the fields of a record; none: nothing is kept under this name. */
   load(record: string): Promise<Fields>
-  /** A record is changed as a whole or not at all. When it resolves, the changes survive the end of the process, however it ends. */
-  save(changes: readonly RecordChange[]): Promise<void>
+  /**
+   * A record is changed as a whole or not at all. When it resolves, the changes survive the end of the process, however it ends. Gives the names of
+   * records that were left as they are, because they are not as expected: another gate has changed them, or the store has lost something.
+   */
+  save(changes: readonly RecordChange[]): Promise<readonly string[]>
   /** Forgets records whose last day is before this one; days since 1970. Gives their number, as far as it is known. */
   forgetBefore(day: number): Promise<number>
   close(): Promise<void>

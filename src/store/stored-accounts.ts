@@ -3,9 +3,10 @@
  * A store that is slow or fails stops nothing: what is not loaded is not known, and what is not written waits, is written when the store
  * works again, and is counted.
  */
-import { accountOf, fieldsOf, wholeRecordOf } from '../account/account-record.ts'
+import { accountOf, fieldsOf, rosterField, rosterText, wholeRecordOf } from '../account/account-record.ts'
 import type { AccountKeeper, KeptAccount } from '../account/accounts.ts'
 import type { RosterSnapshot } from '../account/ledger.ts'
+import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { RecallOutcome, StoreOperation } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
@@ -60,8 +61,8 @@ export class StoredAccounts implements AccountKeeper {
   private readonly options: StoredAccountsOptions
   /** By the account's name. */
   private readonly waiting = new Map<string, Change>()
-  /** Accounts whose record in the store is what this process has loaded or written, so that changes of it can be written. */
-  private readonly known = new WeakSet<KeptAccount>()
+  /** The text of the field `roster` in the store, of accounts whose record this process has loaded or written. Changes of that are written. */
+  private readonly known = new WeakMap<KeptAccount, string>()
   /** Accounts with a session today. The store knows of it. */
   private touched = new Set<string>()
   private today: number
@@ -88,9 +89,9 @@ export class StoredAccounts implements AccountKeeper {
     const change = this.waiting.get(account.key)
     // The change of an account that was forgotten meanwhile is older than what this one has seen.
     if (change === undefined || change.account !== account)
-      this.wait(account, this.known.has(account) ? new Set(contacts) : 'whole')
+      this.wait(account, this.known.has(account) ? new Set(contacts.map(detachedString)) : 'whole')
     else if (change.contacts !== 'whole') {
-      for (const contact of contacts) change.contacts.add(contact)
+      for (const contact of contacts) change.contacts.add(detachedString(contact))
       if (change.contacts.size > contactsAtMost) change.contacts = 'whole'
     }
     this.workLater(writeAfter)
@@ -133,7 +134,7 @@ export class StoredAccounts implements AccountKeeper {
     if (kept === undefined) return watcher.recalled('unreadable')
     if (!recall(account.key, kept.roster, kept.since)) return watcher.recalled('late')
     watcher.recalled('found')
-    this.known.add(account)
+    this.known.set(account, rosterText(kept.roster.ver))
     this.touch(account)
   }
 
@@ -196,16 +197,18 @@ export class StoredAccounts implements AccountKeeper {
       const changes = [...this.waiting.values()].slice(0, togetherAtMost)
       for (const { account } of changes) this.waiting.delete(account.key)
       const records = changes.map(change => this.recordOf(change))
-      const isDone = await this.call('save', async () => {
-        await store.save(records)
-        return true
-      })
-      if (isDone === undefined) {
+      const unfit = await this.call('save', () => store.save(records))
+      if (unfit === undefined) {
         for (const change of changes) this.waitAgain(change)
         watcher.storeWaits(this.waiting.size)
         return false
       }
-      for (const { account } of changes) this.known.add(account)
+      const left = new Set(unfit)
+      for (const [index, { account }] of changes.entries()) {
+        const { record, fields } = records[index] as RecordChange
+        if (left.has(record)) this.waitAgain({ account, contacts: 'whole' })
+        else this.known.set(account, fields.get(rosterField) ?? '')
+      }
       watcher.storeWaits(this.waiting.size)
     }
     return true
@@ -222,10 +225,14 @@ export class StoredAccounts implements AccountKeeper {
 
   private recordOf({ account, contacts }: Change): RecordChange {
     const isWhole = contacts === 'whole'
+    const fields = isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts)
+    // Another gate may have written this version already.
+    const texts = [this.known.get(account) ?? '', fields.get(rosterField) ?? '']
     return {
       record: recordName(account),
-      fields: isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts),
+      fields,
       isWhole,
+      expects: isWhole ? undefined : { name: rosterField, texts },
       until: this.dayNow() + this.options.days,
     }
   }

@@ -533,14 +533,22 @@ t.test('values that are refused', t => {
     // The store
     [
       { more: 'store: off' },
-      "9: store: 'off' is not a map with the folder of the store, or none; write for example none",
+      "9: store: 'off' is not a map with the store's folder or URL, or none; write for example none",
     ],
     [
       { more: 'store: { path: 7 }' },
       '9: store.path: 7 is not the path of a folder that the gate may write; write it in quotes',
     ],
     [{ more: 'store: { days: 0 }' }, '9: store.days: 0 is not a number of days, from 1 to 3650; write for example 90'],
-    [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, days'],
+    [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, redis, days'],
+    ...['redis:6379', 'http://a', 'redis://', 'redis://a/b', 'redis://a/0?b'].map((url): [Parts, string] => [
+      { more: `store: { redis: '${url}' }` },
+      '9: store.redis: what is written is not the URL of a Redis, as redis://127.0.0.1:6379/0; write for example redis://127.0.0.1:6379/0',
+    ]),
+    [
+      { more: 'store: { path: a, redis: redis://a }' },
+      '9: store.path: is there beside redis, and there is one store; remove one of them',
+    ],
     // Variables
     [
       { admin: "{ address: 127.0.0.1, port: 1, token: '${NOT_SET}' }" },
@@ -965,7 +973,7 @@ log: { level: silent }
     },
     limits: defaultLimits,
     audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },
-    store: { path: join(folder, 'stanzagate.store'), days: 90 },
+    store: { at: { path: join(folder, 'stanzagate.store') }, days: 90 },
     log: { level: 'silent' },
   }
   t.strictSame(config, expected)
@@ -977,11 +985,19 @@ log: { level: silent }
 t.test('where accounts are kept', t => {
   const storeOf = (text: string) => read(fileWith({ more: text })).store
   t.strictSame(storeOf('store: none'), undefined)
-  t.strictSame(storeOf('store: { path: ../kept, days: 7 }'), { path: join(folder, '..', 'kept'), days: 7 })
-  t.strictSame(storeOf('store: { days: 7 }'), { path: join(folder, 'stanzagate.store'), days: 7 })
+  t.strictSame(storeOf('store: { path: ../kept, days: 7 }'), { at: { path: join(folder, '..', 'kept') }, days: 7 })
+  t.strictSame(storeOf('store: { days: 7 }'), { at: { path: join(folder, 'stanzagate.store') }, days: 7 })
   process.env.STATE_DIRECTORY = '/var/lib/stanzagate:/var/lib/other'
-  t.strictSame(storeOf('store: {}'), { path: '/var/lib/stanzagate/stanzagate.store', days: 90 })
-  t.strictSame(storeOf('store: { path: here }'), { path: join(folder, 'here'), days: 90 }, 'a path starts at the file')
+  t.strictSame(storeOf('store: {}'), { at: { path: '/var/lib/stanzagate/stanzagate.store' }, days: 90 })
+  t.strictSame(storeOf('store: { redis: rediss://u:p@redis.example/3 }'), {
+    at: { redis: 'rediss://u:p@redis.example/3' },
+    days: 90,
+  })
+  t.strictSame(
+    storeOf('store: { path: here }'),
+    { at: { path: join(folder, 'here') }, days: 90 },
+    'a path starts at the file',
+  )
   delete process.env.STATE_DIRECTORY
   t.end()
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
 import { defaultLimits, type Limits } from '../../src/config/limits.ts'
-import type { Config, Upstream } from '../../src/config/types.ts'
+import type { Config, StoreConfig, Upstream } from '../../src/config/types.ts'
 import type { Environment } from '../../src/gate.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import type { Watcher } from '../../src/relay/watcher.ts'
@@ -33,6 +33,7 @@ export interface GateOptions {
   readonly limits?: Partial<Limits>
   readonly watchers?: readonly Watcher[]
   readonly senses?: Partial<Environment>
+  readonly store?: StoreConfig
 }
 
 /** A certificate for localhost, in a folder of its own. */
@@ -81,6 +82,7 @@ export class Gate {
         routes: [{ domain: 'localhost', upstream: 'main' }],
         rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
         limits: { ...defaultLimits, ...options.limits },
+        ...(options.store && { store: options.store }),
         log: { level: 'silent' },
       },
       options.watchers,

@@ -1,5 +1,6 @@
 // A real Prometheus scrapes the gate while real traffic goes through it: what was sent is what it counts, every panel of every dashboard
 // shows something, and the alerts that should fire do, and no others.
+import { join } from 'node:path'
 import t from 'tap'
 import { dashboards } from '../../dashboards/build/all.ts'
 import { auth, type RawClient } from '../clients/raw.ts'
@@ -16,6 +17,7 @@ const users = ['romeo', 'juliet', 'mallory', 'friar']
 const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
 const gate = await Gate.start(t, await makeCertificate(t), prosody, {
   rules: { modes: new Map([['presence-children', 'observe']]), foreignFrom: 'close' },
+  store: { at: { path: join(t.testdir(), 'store') }, days: 90 },
 })
 const prometheus = await startPrometheus({
   targets: [gate.proxy.admin?.port ?? 0],

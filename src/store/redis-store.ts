@@ -1,0 +1,163 @@
+/**
+ * A store in Redis or Valkey, for gates on several machines. A record is a hash with the record's name; Redis forgets it by itself. What is
+ * kept through a failure of Redis is a matter of its own configuration (`appendonly`).
+ */
+import type { ChainableCommander, Redis } from 'ioredis'
+import type { Fields } from '../account/account-record.ts'
+import { type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
+
+const prefix = 'stanzagate:'
+const formatKey = `${prefix}format`
+const secondsOfDay = 86_400
+
+/** Milliseconds. A gate that cannot reach Redis at its start goes on without it meanwhile. */
+const times = { connect: 2_000, command: 2_000, retryAtMost: 5_000 } as const
+
+/**
+ * Changes a hash, if its field ARGV[1] has one of the texts. ARGV: the field's name, the number of texts (0: any), the texts, 1 for a
+ * whole record, its end in seconds since 1970, the number of fields to set, names and texts of these, names of fields to remove.
+ */
+const changeScript = `
+local at = 3
+local isFit = ARGV[2] == '0'
+if not isFit then
+  local text = redis.call('HGET', KEYS[1], ARGV[1])
+  for i = 1, tonumber(ARGV[2]) do
+    if text == ARGV[at + i - 1] then isFit = true end
+  end
+end
+if not isFit then return 0 end
+at = at + tonumber(ARGV[2])
+if ARGV[at] == '1' then redis.call('DEL', KEYS[1]) end
+local last = ARGV[at + 1]
+local sets = tonumber(ARGV[at + 2])
+at = at + 3
+for i = 1, sets do
+  redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+for i = at, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
+redis.call('EXPIREAT', KEYS[1], last)
+return 1
+`
+
+/** What `defineCommand` makes of the script. */
+type WithChange = { stanzagateChange(key: string, ...values: readonly string[]): ChainableCommander }
+
+/**
+ * Connects to the Redis of this URL (`redis://` or `rediss://`). Rejects with `StoreError` when what is there is of a newer version, or of
+ * another program. While it cannot be reached, it resolves, and calls fail until it can.
+ */
+export async function openRedisStore(url: string): Promise<Store> {
+  const { Redis } = await import('ioredis')
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: times.connect,
+    commandTimeout: times.command,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    retryStrategy: attempt => Math.min(100 * 2 ** attempt, times.retryAtMost),
+  })
+  const store = new RedisStore(redis, placeOf(url))
+  try {
+    await redis.connect()
+    await store.checked()
+  } catch (error) {
+    if (!(error instanceof StoreError)) return store
+    redis.disconnect()
+    throw error
+  }
+  return store
+}
+
+class RedisStore implements Store {
+  readonly place: string
+  private readonly redis: Redis
+  /** Why the connection was lost, or does not come about. */
+  private reason: Error | undefined
+  private isChecked = false
+
+  constructor(redis: Redis, place: string) {
+    this.redis = redis
+    this.place = place
+    redis.defineCommand('stanzagateChange', { numberOfKeys: 1, lua: changeScript })
+    redis.on('error', error => {
+      this.reason = error
+    })
+    // Another Redis may be there after a failover.
+    redis.on('close', () => {
+      this.isChecked = false
+    })
+  }
+
+  /** Throws `StoreError` when what is there is not to be used. */
+  async checked(): Promise<void> {
+    if (this.isChecked) return
+    await this.ask(this.redis.setnx(formatKey, storeFormat))
+    const format = (await this.ask(this.redis.get(formatKey))) ?? ''
+    const { place } = this
+    if (!/^[1-9]\d*$/.test(format))
+      throw new StoreError(
+        `${place} holds a key ${formatKey} of another program`,
+        'name another database in store.redis',
+      )
+    if (Number(format) > storeFormat) {
+      const message = `${place} is of a newer version of Stanzagate (format ${format}; this one knows ${storeFormat})`
+      throw new StoreError(message, 'start that version, or name another database in store.redis')
+    }
+    this.isChecked = true
+  }
+
+  async load(record: string): Promise<Fields> {
+    await this.checked()
+    return new Map(Object.entries(await this.ask(this.redis.hgetall(prefix + record))))
+  }
+
+  async save(changes: readonly RecordChange[]): Promise<readonly string[]> {
+    await this.checked()
+    const pipeline = this.redis.pipeline() as ChainableCommander & WithChange
+    for (const change of changes) pipeline.stanzagateChange(prefix + change.record, ...argumentsOf(change))
+    const answers = (await this.ask(pipeline.exec())) ?? []
+    const failed = answers.find(([error]) => error !== null)?.[0]
+    if (failed) throw failed
+    return changes.filter((_, index) => answers[index]?.[1] === 0).map(({ record }) => record)
+  }
+
+  /** Redis does it by itself. */
+  async forgetBefore(): Promise<number> {
+    return 0
+  }
+
+  async close(): Promise<void> {
+    this.redis.disconnect()
+  }
+
+  /** ioredis says of a connection that is lost only that it cannot write: the reason is what is worth telling. */
+  private async ask<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer
+    } catch (error) {
+      if (this.redis.status !== 'ready' && this.reason !== undefined) throw this.reason
+      throw error
+    }
+  }
+}
+
+function argumentsOf({ fields, isWhole, expects, until }: RecordChange): string[] {
+  const texts = expects?.texts ?? []
+  const set: string[] = []
+  const removed: string[] = []
+  for (const [name, text] of fields) {
+    if (text === undefined) removed.push(name)
+    else set.push(name, text)
+  }
+  const end = (until + 1) * secondsOfDay
+  const head = [expects?.name ?? '', String(texts.length), ...texts, isWhole ? '1' : '0', String(end)]
+  return [...head, String(set.length / 2), ...set, ...removed]
+}
+
+/** The URL without what may be secret in it. */
+function placeOf(url: string): string {
+  const { protocol, host, pathname } = new URL(url)
+  return `${protocol}//${host}${pathname}`
+}

@@ -1,0 +1,107 @@
+// The store in a real Redis: what every store does, a Redis that is gone for a while, one that has lost what it had, and one of others.
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { openRedisStore } from '../../src/store/redis-store.ts'
+import type { RecordChange, Store } from '../../src/store/store.ts'
+import { RedisServer } from '../servers/redis.ts'
+import { plays } from './contract.ts'
+
+const today = Math.floor(Date.now() / 86_400_000)
+
+async function serverFor(t: Test): Promise<{ server: RedisServer; client: Redis }> {
+  const server = await RedisServer.start()
+  t.teardown(() => server.stop())
+  const client = new Redis(server.url)
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  return { server, client }
+}
+
+/** Asks until the store works. */
+async function working(store: Store): Promise<void> {
+  for (;;) {
+    try {
+      return void (await store.load('a'))
+    } catch {
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+}
+
+const change: RecordChange = {
+  record: 'account:a@localhost',
+  fields: new Map([['roster', 'version 1']]),
+  isWhole: true,
+  until: today + 3,
+}
+
+t.test('what every store does', async t => {
+  const { server, client } = await serverFor(t)
+  const store = await openRedisStore(server.url)
+  await plays(t, store, today)
+  t.equal(store.place, `redis://127.0.0.1:${server.port}/0`)
+  await store.save([change])
+  const left = await client.ttl('stanzagate:account:a@localhost')
+  t.ok(left > 3 * 86_400 && left <= 4 * 86_400, 'Redis forgets it by itself')
+  t.equal(await store.forgetBefore(today + 100), 0)
+  t.equal((await store.load('account:a@localhost')).size, 1)
+  await store.close()
+})
+
+t.test('a Redis that is gone for a while', async t => {
+  const { server } = await serverFor(t)
+  const store = await openRedisStore(server.url)
+  await store.save([change])
+  await server.end()
+  await t.rejects(store.save([change]), { message: /ECONNREFUSED|closed|writeable/ })
+  await t.rejects(store.load('account:a@localhost'), { message: /ECONNREFUSED|closed|writeable/ })
+  await server.begin()
+  await working(store)
+  t.same([...(await store.load('account:a@localhost'))], [['roster', 'version 1']])
+  await store.close()
+  await t.rejects(store.load('a'))
+})
+
+t.test('a Redis that is not there when the gate starts', async t => {
+  const { server } = await serverFor(t)
+  await server.end()
+  const store = await openRedisStore(`redis://user:s3cret@127.0.0.1:${server.port}/0`)
+  const refused = await store.load('a').catch(String)
+  t.match(refused, /ECONNREFUSED|writeable/)
+  t.notMatch(`${store.place} ${refused}`, /s3cret/)
+  await store.close()
+  const other = await openRedisStore(server.url)
+  await server.begin()
+  await working(other)
+  await other.save([change])
+  t.equal((await other.load(change.record)).size, 1)
+  await other.close()
+})
+
+t.test('what must not be used', async t => {
+  const { server, client } = await serverFor(t)
+  for (const [format, message] of [
+    ['2', /redis:.*\/0 is of a newer version of Stanzagate \(format 2; this one knows 1\)/],
+    ['new', /redis:.*\/0 holds a key stanzagate:format of another program/],
+  ] as const) {
+    await client.set('stanzagate:format', format)
+    await t.rejects(openRedisStore(server.url), { name: 'Error', message }, format)
+  }
+  await client.del('stanzagate:format')
+  const store = await openRedisStore(server.url)
+  await client.set(`stanzagate:${change.record}`, 'no hash')
+  await t.rejects(store.load(change.record), { message: /WRONGTYPE/ })
+  await store.close()
+})
+
+t.test('a Redis that asks for a password', async t => {
+  const { server, client } = await serverFor(t)
+  await client.config('SET', 'requirepass', 's3cret')
+  const store = await openRedisStore(server.url)
+  await t.rejects(store.load('a'), { message: /NOAUTH/ })
+  await store.close()
+  const known = await openRedisStore(server.url.replace('://', '://:s3cret@'))
+  await known.save([change])
+  t.equal((await known.load(change.record)).size, 1)
+  await known.close()
+})

@@ -8,6 +8,33 @@ import t from 'tap'
 const scripts = fileURLToPath(new URL('../../../scripts', import.meta.url))
 const { plainReport, totalsOf } = await import(join(scripts, 'report.mjs'))
 
+t.test('a benchmark refuses bad options before it measures, in one line', t => {
+  for (const [call, message] of [
+    ['compare --only nope', "--only: 'nope' is not one of chat, chat8, presence, "],
+    [
+      'growth --only chat',
+      "--only: 'chat' is not one of sessions, roster, size, resources; see npm run bench:growth -- --help",
+    ],
+    ['hostile --rounds 0', "--rounds: '0' is not a number of at least 1; see npm run bench:hostile -- --help"],
+    ['compare --rounds', "Option '--rounds <value>' argument missing"],
+    ['compare --bogus', "Unknown option '--bogus'; see npm run bench -- --help"],
+    ['compare extra', "Unexpected argument 'extra'"],
+    ['compare --json /none/x.json', "--json: '/none/x.json' has no folder to be in"],
+    ['core --count x', "--count: 'x' is not a number of at least 1"],
+    ['core --sizes --json', '--sizes prints a table'],
+    ['scrape --sessions -1', "Option '--sessions' argument is ambiguous"],
+    ['plot', 'there is nothing to draw'],
+    ['plot --ratios /none', "--ratios: '/none' is not there"],
+    ['nothing', "there is no benchmark 'nothing'"],
+  ] as const) {
+    const outcome = spawnSync(process.execPath, [join(scripts, 'bench.mjs'), ...call.split(' ')], { encoding: 'utf8' })
+    t.equal(outcome.status, 2, call)
+    t.ok(outcome.stderr.startsWith(`stanzagate: ${message}`), outcome.stderr)
+    t.equal(outcome.stderr.trimEnd().split('\n').length, 1, 'one line')
+  }
+  t.end()
+})
+
 t.test('a log has one line for a file that passed, and all about one that failed', async t => {
   const said: string[] = []
   const report = plainReport((line: string) => said.push(line))

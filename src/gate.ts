@@ -219,6 +219,9 @@ export class Gate {
       get foreignFrom() {
         return settings.foreignFrom
       },
+      get unverified() {
+        return settings.unverified
+      },
       get trustedDomains() {
         return settings.trustedDomains
       },

@@ -21,7 +21,7 @@ import { Accounts } from '../src/account/accounts.ts'
 import type { AccountNews } from '../src/account/news.ts'
 import { defaultLimits } from '../src/config/limits.ts'
 import { activeRules } from '../src/rules/all-rules.ts'
-import type { ForeignFrom, Mode } from '../src/rules/mode.ts'
+import type { ForeignFrom, Mode, Unverified } from '../src/rules/mode.ts'
 import type { Effect, SessionEvent } from '../src/session/event.ts'
 import type { ConnectFailure } from '../src/session/labels.ts'
 import type { Report } from '../src/session/report.ts'
@@ -40,6 +40,7 @@ export interface Stage {
   readonly modes?: Readonly<Record<string, Mode>>
   readonly trustedDomains?: readonly string[]
   readonly foreignFrom?: ForeignFrom
+  readonly unverified?: Unverified
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -249,6 +250,7 @@ function optionsOf(stage: Stage): SessionOptions {
     rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
     trustedDomains: new Set(stage.trustedDomains ?? []),
     foreignFrom: stage.foreignFrom ?? 'override',
+    unverified: stage.unverified ?? 'pass',
     maxBytes: { beforeLogin: strangerLimits.bytes, client: clientLimits.bytes },
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
@@ -338,6 +340,8 @@ function reportLine(report: Report): string {
       return `negotiation-failed ${report.stage} ${report.condition}`
     case 'request-failed':
       return `request-failed ${report.condition}`
+    case 'roster-fetch':
+      return `roster-fetch ${report.event}`
   }
 }
 

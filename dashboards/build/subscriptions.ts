@@ -141,6 +141,15 @@ export const subscriptions: DashboardInfo = {
           '{{type}}: unverified': inRange('undecided', {}, ['type']),
         },
       },
+      {
+        title: 'Rosters that the gate has asked for',
+        description:
+          'With rules.unknown: fetch, for clients that do not ask for their roster. push: a push that was kept from such a client.',
+        unit: 'short',
+        as: 'numbers',
+        width: 24,
+        queries: { '{{event}}': inRange('rosterFetches', {}, ['event']) },
+      },
     ],
     'What rosters show': [
       {

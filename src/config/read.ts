@@ -105,7 +105,7 @@ function configOf(file: ConfigFile, folder: string, isFile: boolean): Config {
 }
 
 function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | 'admin' | 'log'> {
-  const { default: fallback = 'enforce', trustedDomains = [], foreignFrom, ...byName } = file.rules ?? {}
+  const { default: fallback = 'enforce', trustedDomains = [], foreignFrom, unknown, ...byName } = file.rules ?? {}
   const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls, ...rest }]) => {
     const ca = tls.ca === undefined ? undefined : resolve(folder, tls.ca)
     return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername }, ...rest }] as const
@@ -118,6 +118,7 @@ function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | '
       modes: new Map(Object.entries(byName) as [string, Mode][]),
       trustedDomains,
       ...(foreignFrom !== undefined && { foreignFrom }),
+      ...(unknown !== undefined && { unknown }),
     },
     limits: limitsOf(file.limits),
     audit: file.audit && auditOf(file.audit, folder),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type DefinedError } from 'ajv'
 import { rules as allRules, modesOf } from '../rules/all-rules.ts'
-import type { ForeignFrom, Mode } from '../rules/mode.ts'
+import type { ForeignFrom, Mode, Unverified } from '../rules/mode.ts'
 import type { Rule } from '../rules/rule.ts'
 import type { ProxyVersion } from '../transport/proxy-protocol.ts'
 import { formats } from './formats.ts'
@@ -74,7 +74,8 @@ export interface RulesFile {
   readonly default?: Mode
   readonly trustedDomains?: readonly string[]
   readonly foreignFrom?: ForeignFrom
-  readonly [rule: string]: Mode | readonly string[] | ForeignFrom | undefined
+  readonly unknown?: Unverified
+  readonly [rule: string]: Mode | readonly string[] | ForeignFrom | Unverified | undefined
 }
 
 /** A rule that may have a mode of its own: the name of a built-in one, or a rule of the program's own. */

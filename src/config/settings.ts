@@ -3,7 +3,7 @@
 import { makeRoutes } from '../routing/routes.ts'
 import { activeRules } from '../rules/all-rules.ts'
 import type { ActiveRule } from '../rules/judge.ts'
-import type { ForeignFrom } from '../rules/mode.ts'
+import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { foldDomain } from '../stanza/jid.ts'
 import type { Reloadable } from './reload.ts'
 import type { Config } from './types.ts'
@@ -15,6 +15,7 @@ export class Settings {
   /** Folded. */
   trustedDomains: ReadonlySet<string>
   foreignFrom: ForeignFrom
+  unverified: Unverified
   routeOf: ReturnType<typeof makeRoutes<Config['routes'][number]>>
   private readonly upstreams: () => readonly string[]
   private readonly told: (settings: Chosen) => void
@@ -24,6 +25,7 @@ export class Settings {
     this.rules = activeRules(config.rules)
     this.trustedDomains = trusted(config)
     this.foreignFrom = config.rules.foreignFrom ?? 'override'
+    this.unverified = config.rules.unknown ?? 'pass'
     this.routeOf = makeRoutes(config.routes)
     this.upstreams = upstreams
     this.told = told
@@ -42,6 +44,7 @@ export class Settings {
         this.rules = rules
         this.trustedDomains = domains
         this.foreignFrom = next.rules.foreignFrom ?? 'override'
+        this.unverified = next.rules.unknown ?? 'pass'
         this.told(next)
       }
       return { apply }

@@ -1,5 +1,5 @@
 /** The configuration as the parts of the program have it: every default is put in. Imports nothing but the words of rules and limits. */
-import type { ForeignFrom, Mode } from '../rules/mode.ts'
+import type { ForeignFrom, Mode, Unverified } from '../rules/mode.ts'
 import type { Rule } from '../rules/rule.ts'
 import type { Limits } from './limits.ts'
 
@@ -90,6 +90,8 @@ export interface RulesConfig {
   readonly trustedDomains: readonly string[]
   /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
   readonly foreignFrom?: ForeignFrom | undefined
+  /** What becomes of a notification that the roster says nothing about; left out: `pass`. */
+  readonly unknown?: Unverified | undefined
   /** Rules that a program has added, asked after the built-in ones; left out: none. */
   readonly own?: readonly Rule[] | undefined
 }

@@ -153,6 +153,7 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
   const facts: Facts = {
     ...{ from, jid, bare, lang: undefined },
     foreignFrom: settings.foreignFrom ?? 'override',
+    unverified: settings.unknown ?? 'pass',
     trusts: contact => isTrusted(contact, trusted),
     asked: answer => requests.answers(answer),
     roster: rosterIn(state, address, versions),

@@ -61,6 +61,7 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
   yield ['adminRefused']
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]
+  for (const event of metrics.rosterFetches.labels.event) yield ['rosterFetches', event]
   for (const outcome of metrics.recalls.labels.outcome) yield ['recalls', outcome]
   for (const operation of metrics.storeErrors.labels.operation) yield ['storeErrors', operation]
   yield ['storeFailing']

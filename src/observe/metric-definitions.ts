@@ -8,7 +8,7 @@ import { reloadOutcomes } from '../config/labels.ts'
 import { certificateOutcomes, refusals, rejections } from '../listener/labels.ts'
 import { rules } from '../rules/all-rules.ts'
 import { modes } from '../rules/mode.ts'
-import { causes, connectFailures, negotiationStages, resumptionOutcomes } from '../session/labels.ts'
+import { causes, connectFailures, negotiationStages, resumptionOutcomes, rosterFetchEvents } from '../session/labels.ts'
 import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
@@ -325,6 +325,14 @@ export const metrics = {
     help: 'Lines of the audit: written, or lost because the file could not be written or the disk was too slow.',
     labels: { outcome: auditOutcomes },
     example: 'increase(stanzagate_audit_lines_total{outcome="lost"}[1h]) > 0',
+  },
+  rosterFetches: {
+    name: 'stanzagate_roster_fetches_total',
+    kind: 'counter',
+    unit: 'events',
+    help: 'With rules.unknown: fetch, rosters that the gate has asked for itself. asked; answered; failed: answered with an error; push: a push that was kept from a client that has not asked for its roster.',
+    labels: { event: rosterFetchEvents },
+    example: 'sum by (event) (increase(stanzagate_roster_fetches_total[1h]))',
   },
   recalls: {
     name: 'stanzagate_store_recalls_total',

@@ -192,6 +192,8 @@ export class Metrics implements Watcher, StoreWatcher {
         ])
       case 'nonza':
         return this.add('nonzas', [report.from, report.verdict])
+      case 'roster-fetch':
+        return this.add('rosterFetches', [report.event])
       case 'resumption':
         return this.add('resumptions', [report.outcome, route])
       case 'decided':

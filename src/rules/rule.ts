@@ -1,7 +1,7 @@
 import type { StanzaError } from '../stanza/error.ts'
 import type { Kind, Stanza } from '../stanza/stanza.ts'
 import type { Side, StreamError } from '../stream/item.ts'
-import type { ForeignFrom } from './mode.ts'
+import type { ForeignFrom, Unverified } from './mode.ts'
 
 /** What becomes of a stanza: exactly one of these, always counted under the name of the rule that said so. */
 export type Verdict =
@@ -41,6 +41,8 @@ export interface Facts {
   readonly bare: string
   /** What becomes of a client's stanza whose `from` is another's address. */
   readonly foreignFrom: ForeignFrom
+  /** What becomes of a notification that the roster says nothing about. */
+  readonly unverified: Unverified
   /** The language of the sender's stream, which its stanzas inherit (RFC 6120 section 8.1.5). */
   readonly lang: string | undefined
   /** Whether the contact's domain is one whose notifications are believed without a request (a gateway to another network). */

@@ -11,6 +11,8 @@ export const subscribedNeedsRequest: Rule = {
     // A stanza without `from` comes from the account itself (RFC 6120 section 8.1.2.1).
     const from = stanza.from ?? facts.bare
     if (facts.trusts(from)) return undefined
-    return facts.roster.answersRequest(from) === 'refuse' ? { verdict: 'drop' } : undefined
+    const belief = facts.roster.answersRequest(from)
+    const isRefused = belief === 'refuse' || (belief === 'unknown' && facts.unverified === 'drop')
+    return isRefused ? { verdict: 'drop' } : undefined
   },
 }

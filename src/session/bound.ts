@@ -7,17 +7,18 @@
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
 import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
-import type { ForeignFrom } from '../rules/mode.ts'
+import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
-import type { Stanza } from '../stanza/stanza.ts'
+import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
+import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import type { Repeated, StanzaCounts } from './stanza-counts.ts'
 
 /** Read for each stanza, because a reload may change them while sessions exist. */
@@ -27,6 +28,10 @@ export interface BoundOptions {
   readonly trustedDomains: ReadonlySet<string>
   /** What becomes of a client's stanza whose `from` is another's address; left out: `override`. */
   readonly foreignFrom?: ForeignFrom
+  /** What becomes of a notification that cannot be verified; left out: it passes. */
+  readonly unverified?: Unverified
+  /** Each time another one, which nobody can guess. */
+  newStreamId(): string
 }
 
 /** The facts that the session remembers for the rules. */
@@ -50,6 +55,9 @@ export class BoundSession implements ResumableSession {
   private readonly options: BoundOptions
   private readonly domain: string
   private readonly requests: PendingIqs
+  private readonly fetch: RosterFetch
+  /** Another session of the account sees its roster. */
+  private isLive = false
   private readonly known: KnownFacts
   private readonly trusts: Facts['trusts']
 
@@ -61,6 +69,7 @@ export class BoundSession implements ResumableSession {
     this.bare = bareOf(jid)
     this.watch = new RosterWatch(jid)
     this.requests = new PendingIqs(jid)
+    this.fetch = new RosterFetch(this.bare)
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
@@ -80,6 +89,7 @@ export class BoundSession implements ResumableSession {
 
   /** After a resumption the session tells the account's other sessions the roster that it has seen. */
   joined(snapshot: AccountSnapshot, output: BoundOutput): void {
+    this.isLive = snapshot.live
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
   }
@@ -87,6 +97,10 @@ export class BoundSession implements ResumableSession {
   /** Another session of the account has told something. */
   told(news: AccountNews, output: BoundOutput): void {
     this.spread(this.watch.told(news), output)
+    if (news.news === 'roster') this.isLive = true
+    if (news.news !== 'blind') return
+    this.isLive = false
+    if (this.fetch.isWanted) this.fetchRoster(output)
   }
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
@@ -94,8 +108,14 @@ export class BoundSession implements ResumableSession {
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
     switch (verdict.verdict) {
       case 'forward':
-        if (from === 'client') requests.sent(verdict.stanza)
-        else requests.received(stanza)
+        if (from === 'client') {
+          if (this.fetch.sent(verdict.stanza)) this.fetchRoster(output)
+          requests.sent(verdict.stanza)
+        } else {
+          requests.received(stanza)
+          const hidden = this.fetch.received(stanza)
+          if (hidden !== undefined) return this.hide(stanza, hidden, output)
+        }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
         return output.sendElement(other[from], verdict.stanza.element)
@@ -107,6 +127,29 @@ export class BoundSession implements ResumableSession {
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
     }
+  }
+
+  /** Asks the server for the roster, where that is configured and nobody else of the account sees it. */
+  private fetchRoster(output: BoundOutput): void {
+    if (this.options.unverified !== 'fetch' || this.isLive) return
+    const request = this.fetch.request(`stanzagate-${this.options.newStreamId()}`)
+    const stanza = stanzaOf(request)
+    if (stanza === undefined) return
+    this.requests.sent(stanza)
+    this.spread(this.watch.sent(stanza), output)
+    this.counts?.added('upstream', request)
+    output.report({ report: 'roster-fetch', event: 'asked' })
+    output.sendElement('upstream', request)
+  }
+
+  /** A stanza that is only for the gate. */
+  private hide(stanza: Stanza, { event, answer }: Hidden, output: BoundOutput): void {
+    this.spread(this.watch.received(stanza), output)
+    output.report({ report: 'roster-fetch', event })
+    this.leaveOut('upstream', stanza, saidNothing, output)
+    if (answer === undefined) return
+    this.counts?.added('upstream', answer)
+    output.sendElement('upstream', answer)
   }
 
   private reject(
@@ -165,8 +208,8 @@ export class BoundSession implements ResumableSession {
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
     const { jid, bare, trusts } = this
-    const foreignFrom = this.options.foreignFrom ?? 'override'
-    return { from, jid, bare, foreignFrom, lang, roster: known.roster, asked: known.asked, trusts }
+    const { foreignFrom = 'override', unverified = 'pass' } = this.options
+    return { from, jid, bare, foreignFrom, unverified, lang, roster: known.roster, asked: known.asked, trusts }
   }
 
   private spread({ news, reports }: Observed, output: BoundOutput): void {

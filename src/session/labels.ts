@@ -39,3 +39,7 @@ export type Resumption = (typeof resumptionOutcomes)[number]
 /** Where the negotiation of a client's stream fails; also the metrics' label. */
 export const negotiationStages = ['tls', 'sasl', 'bind'] as const
 export type NegotiationStage = (typeof negotiationStages)[number]
+
+/** Of the roster that the gate asks for itself; see roster-fetch.ts. */
+export const rosterFetchEvents = ['asked', 'answered', 'failed', 'push'] as const
+export type RosterFetchEvent = (typeof rosterFetchEvents)[number]

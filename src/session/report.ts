@@ -4,7 +4,7 @@ import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Kind } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
-import type { Cause, ConnectFailure, NegotiationStage, Resumption } from './labels.ts'
+import type { Cause, ConnectFailure, NegotiationStage, Resumption, RosterFetchEvent } from './labels.ts'
 
 /** The `type` attribute as a label: what the schema enumerates, the defaults by name, and `other`. */
 export type TypeLabel = string
@@ -43,6 +43,11 @@ export type Report =
        */
       readonly state?: Visible | 'unknown'
     }
+  /**
+   * The gate has asked for the roster in the session's name; the server has answered, which the client does not see; a push was kept from a client
+   * that has not asked for its roster.
+   */
+  | { readonly report: 'roster-fetch'; readonly event: RosterFetchEvent }
   /** A first-level element that is no stanza was answered or left out by the gate. */
   | { readonly report: 'nonza'; readonly from: Side; readonly verdict: 'reject' | 'drop' }
   /** A client did not get on: the condition of the server's answer, of RFC 6120 section 6.5 or a stanza error's, or the gate's own. */

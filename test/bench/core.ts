@@ -82,7 +82,7 @@ function measured(name: string, from: Side, xml: string): Row {
   const framing = reader(from)
   const out = reader(other[from])
   const session = new BoundSession(
-    { rules: activeRules({ default: 'enforce', modes: new Map() }), trustedDomains: new Set() },
+    { rules: activeRules({ default: 'enforce', modes: new Map() }), trustedDomains: new Set(), newStreamId: () => 'x' },
     'localhost',
     'juliet@localhost/balcony',
   )

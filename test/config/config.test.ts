@@ -447,7 +447,7 @@ t.test('values that are refused', t => {
     [{ rules: '{ trustedDomain: [a] }' }, "8: rules.trustedDomain: is not a known key; did you mean 'trustedDomains'?"],
     [
       { rules: '{ __proto__: off }' },
-      '8: rules.__proto__: is not a known key; known are default, foreignFrom, trustedDomains, roster-set-one-item, subscribed-needs-request',
+      '8: rules.__proto__: is not a known key; known are default, foreignFrom, unknown, trustedDomains, roster-set-one-item, subscribed-needs-request',
     ],
     [
       { more: 'log: { level: verbose }' },
@@ -891,7 +891,7 @@ routes:
   - { domain: 192.0.2.1, upstream: plain }
   - { domain: my_host.example., upstream: plain }
   - { domain: '*', upstream: main }
-rules: { default: observe, foreignFrom: close, roster-set-one-item: off, subscribed-needs-request: 'enforce', trustedDomains: [gateway.example] }
+rules: { default: observe, foreignFrom: close, unknown: fetch, roster-set-one-item: off, subscribed-needs-request: 'enforce', trustedDomains: [gateway.example] }
 audit: { file: ./audit.jsonl, all: true, hash: true, key: '\${STANZAGATE_TEST_TOKEN}' }
 log: { level: silent }
 `)
@@ -970,6 +970,7 @@ log: { level: silent }
       ]),
       trustedDomains: ['gateway.example'],
       foreignFrom: 'close',
+      unknown: 'fetch',
     },
     limits: defaultLimits,
     audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },

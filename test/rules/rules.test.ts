@@ -53,6 +53,7 @@ const usual: Facts = {
   jid: 'romeo@im.example/orchard',
   bare: 'romeo@im.example',
   foreignFrom: 'override',
+  unverified: 'pass',
   lang: 'en',
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),

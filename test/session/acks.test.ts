@@ -151,6 +151,7 @@ t.test('a stream whose client fills what is kept, and asks for no acknowledgemen
   const options = {
     rules: activeRules({ default: 'enforce', modes: new Map() }),
     trustedDomains: new Set<string>(),
+    newStreamId: () => 'x',
   }
   const bound = new BoundSession(options, 'im.example', 'romeo@im.example/orchard')
   bound.counts = new StanzaCounts('urn:xmpp:sm:3')

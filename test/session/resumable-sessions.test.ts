@@ -21,7 +21,7 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
     return known
   }
   const boundOf = (key: string) => {
-    const options = { rules: [], trustedDomains: new Set<string>() }
+    const options = { rules: [], trustedDomains: new Set<string>(), newStreamId: () => 'x' }
     const known = bounds.get(key) ?? new BoundSession(options, 'im.example', `romeo@im.example/${key}`)
     bounds.set(key, known)
     return known
@@ -238,7 +238,7 @@ t.test('an SM-ID that the server gives again', async t => {
 
 t.test('of one account no more wait than it may have sessions', async t => {
   const resumptions = new ResumableSessions<CertificateOwner>(10, 2)
-  const options = { rules: [], trustedDomains: new Set<string>() }
+  const options = { rules: [], trustedDomains: new Set<string>(), newStreamId: () => 'x' }
   const lose = (user: string, key: string) => {
     const holder = { name: key }
     resumptions.offer(key, new BoundSession(options, 'im.example', `${user}@im.example/${key}`), holder, 60)

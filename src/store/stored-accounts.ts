@@ -116,7 +116,8 @@ export class StoredAccounts implements AccountKeeper {
     this.cancelWork?.()
     this.cancelForget?.()
     await this.working
-    await this.write()
+    // Twice: a record that another gate has changed is written as a whole then.
+    if ((await this.write()) && this.waiting.size > 0) await this.write()
     await this.options.store.close().catch(() => {})
   }
 
@@ -190,28 +191,32 @@ export class StoredAccounts implements AccountKeeper {
     return true
   }
 
-  /** Says whether all is written. Never rejects. */
+  /** Writes what waits now; what changes meanwhile waits for the next time. Says whether the store works. Never rejects. */
   private async write(): Promise<boolean> {
+    const all = [...this.waiting.values()]
+    for (let at = 0; at < all.length; at += togetherAtMost)
+      if (!(await this.writeTogether(all.slice(at, at + togetherAtMost)))) return false
+    return true
+  }
+
+  private async writeTogether(waiting: readonly Change[]): Promise<boolean> {
     const { store, watcher } = this.options
-    while (this.waiting.size > 0) {
-      const changes = [...this.waiting.values()].slice(0, togetherAtMost)
-      for (const { account } of changes) this.waiting.delete(account.key)
-      const records = changes.map(change => this.recordOf(change))
-      const unfit = await this.call('save', () => store.save(records))
-      if (unfit === undefined) {
-        for (const change of changes) this.waitAgain(change)
-        watcher.storeWaits(this.waiting.size)
-        return false
-      }
+    // Others may have been given up meanwhile.
+    const changes = waiting.filter(change => this.waiting.get(change.account.key) === change)
+    for (const { account } of changes) this.waiting.delete(account.key)
+    const records = changes.map(change => this.recordOf(change))
+    const unfit = await this.call('save', () => store.save(records))
+    if (unfit === undefined) for (const change of changes) this.waitAgain(change)
+    else {
       const left = new Set(unfit)
       for (const [index, { account }] of changes.entries()) {
         const { record, fields } = records[index] as RecordChange
         if (left.has(record)) this.waitAgain({ account, contacts: 'whole' })
         else this.known.set(account, fields.get(rosterField) ?? '')
       }
-      watcher.storeWaits(this.waiting.size)
     }
-    return true
+    watcher.storeWaits(this.waiting.size)
+    return unfit !== undefined
   }
 
   /** What changed meanwhile is written with it. */

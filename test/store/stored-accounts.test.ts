@@ -311,6 +311,74 @@ t.test('a store that answers late', async t => {
   await house.stored.stop()
 })
 
+t.test('what changes while the store writes waits for the next time', async t => {
+  const house = await House.at(folderOf(t))
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  await house.settled()
+  house.tell(member, roster('v1', item('b@localhost', 'to')))
+  let open = () => {}
+  house.store.gate = new Promise(resolve => {
+    open = resolve
+  })
+  house.clock.advance(500)
+  house.tell(member, push(item('b@localhost', 'both'), 'v2', item('b@localhost', 'to')))
+  house.tell(member, push(item('c@localhost', 'from'), 'v3', undefined))
+  open()
+  await house.settled()
+  t.equal(house.store.saved.length, 1)
+  await house.later(500)
+  t.same(
+    house.store.saved.map(([change]) => [change?.isWhole, change?.fields.get('roster')]),
+    [
+      [true, 'version v1'],
+      // When it changed, the store had nothing of it yet.
+      [true, 'version v3'],
+    ],
+  )
+  await house.stored.stop()
+})
+
+t.test('a record that another gate has changed, or that is lost, is written as a whole', async t => {
+  const folder = folderOf(t)
+  const house = await House.at(folder)
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  await house.settled()
+  const before = item('b@localhost', 'to')
+  house.tell(member, roster('v1', before, item('c@localhost', 'from')))
+  await house.later(500)
+  const other = await openLmdbStore(folder)
+  let version = 1
+  for (const [what, fields] of [
+    ['lost', undefined],
+    ['older', { roster: 'version v0', 'contact:b@localhost': 'none' }],
+    ['no longer whole', { 'contact:c@localhost': 'from' }],
+  ] as const) {
+    const whole = { record: 'account:a@localhost', isWhole: true, until: 30_000 }
+    await other.save([{ ...whole, fields: new Map(Object.entries(fields ?? {})) }])
+    version += 1
+    house.tell(member, push(before, `v${version}`, before))
+    await house.later(500)
+    await house.later(500)
+    t.same(
+      Object.fromEntries(await house.store.load('account:a@localhost')),
+      { roster: `version v${version}`, 'contact:b@localhost': 'to', 'contact:c@localhost': 'from' },
+      what,
+    )
+  }
+  // The other gate was faster: it has written the same version.
+  const same = new Map([['roster', 'version v5']])
+  await other.save([{ record: 'account:a@localhost', fields: same, isWhole: false, until: 30_000 }])
+  const { length } = house.store.saved
+  house.tell(member, push(before, 'v5', before))
+  await house.later(500)
+  await house.later(500)
+  t.equal(house.store.saved.length, length + 1, 'once is enough')
+  await other.close()
+  await house.stored.stop()
+})
+
 t.test('more accounts than may wait', async t => {
   const house = await House.at(folderOf(t), { waiting: 2 })
   house.store.fails = true

@@ -22,7 +22,7 @@ import { Relays } from './relay/relays.ts'
 import type { SessionView, Watcher } from './relay/watcher.ts'
 import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
-import type { Store } from './store/store.ts'
+import { NoPlaceError, type Store } from './store/store.ts'
 import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
 import { type Clock, idleClock, systemClock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
@@ -44,8 +44,8 @@ export interface Environment {
   readonly readings: Readings
   /** Milliseconds since 1970. */
   readonly time: () => number
-  /** What the configuration's `store` is about, opened. Left out: nothing is kept. */
-  readonly store: Store
+  /** What the configuration's `store` is about, opened, or why it is not. Left out: nothing is kept. */
+  readonly store: Store | NoPlaceError
 }
 
 export class Gate {
@@ -117,7 +117,9 @@ export class Gate {
     })
 
     const { store } = environment
-    this.stored = store && config.store && this.keptIn(store, config.store.days, logger, environment)
+    if (store instanceof NoPlaceError)
+      logger.warn({ remedy: store.remedy }, `nothing is kept across restarts: ${store.message}`)
+    else this.stored = store && config.store && this.keptIn(store, config.store.days, logger, environment)
     this.accounts = new Accounts(accountsAtMost, this.stored)
     const { accounts, watcher } = this
     const resumableSessions = new ResumableSessions<Relay>(resumableAtMost, limits.resources)

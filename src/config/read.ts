@@ -55,7 +55,7 @@ export function pluginConfigFrom<Options extends PluginFile>(value: Options, rul
 function readingOf(source: Source, folder: string, ruleKeys: readonly RuleKey[], now: number): Reading {
   const file = checked(source, folder, () => validate(source, ruleKeys))
   return {
-    file: withPaths(file, folder, source.isFile),
+    file: withPaths(file, folder),
     config: configOf(file, folder, source.isFile),
     warnings: warningsOf(source, folder, now),
     problem: (...said) => source.problem(...said),
@@ -72,9 +72,9 @@ function checked<File>(source: Source, folder: string, validates: () => File | u
 }
 
 /** A copy that means the same wherever the program's working folder is. */
-function withPaths(file: ConfigFile, folder: string, isFile: boolean): ConfigFile {
+function withPaths(file: ConfigFile, folder: string): ConfigFile {
   const copy: ConfigFile = structuredClone(file)
-  const store = storeOf(copy.store ?? (isFile ? {} : undefined), folder)
+  const store = storeOf(copy.store, folder)
   const tlsOf = <Tls extends object>(tls: Tls): Tls =>
     Object.fromEntries(
       Object.entries(tls).map(([key, value]) => [
@@ -133,7 +133,8 @@ function storeOf(store: ConfigFile['store'], folder: string): StoreConfig | unde
   if (redis !== undefined) return { at: { redis }, days }
   // systemd names several folders with colons between them.
   const [state = folder] = process.env.STATE_DIRECTORY?.split(':') ?? []
-  return { at: { path: path === undefined ? resolve(state, 'stanzagate.store') : resolve(folder, path) }, days }
+  if (path !== undefined) return { at: { path: resolve(folder, path) }, days }
+  return { at: { path: resolve(state, 'stanzagate.store') }, days, isDefault: true }
 }
 
 function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: string): AuditConfig {

@@ -112,6 +112,8 @@ export interface StoreConfig {
   readonly at: { readonly path: string } | { readonly redis: string }
   /** Days that an account is kept after its last session. */
   readonly days: number
+  /** Nobody has chosen this place. */
+  readonly isDefault?: boolean
 }
 
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const

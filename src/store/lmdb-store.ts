@@ -9,7 +9,7 @@ import type { RootDatabase } from 'lmdb'
 import type { Fields } from '../account/account-record.ts'
 import type { CheckResult } from './lmdb-check.ts'
 import { behind, type EntryKey, entryText, fieldOf, formatKey, keyOf, lastDay, layout, rangeOf } from './lmdb-layout.ts'
-import { type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
+import { NoPlaceError, type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
 
 type Database = RootDatabase<string, EntryKey>
 
@@ -207,9 +207,9 @@ async function checked(path: string): Promise<CheckResult> {
   }
 }
 
-function unusable(path: string, error: unknown): StoreError {
+function unusable(path: string, error: unknown): NoPlaceError {
   const message = error instanceof Error ? error.message : String(error)
-  return new StoreError(
+  return new NoPlaceError(
     `${path} cannot be used as the store: ${message}`,
     'name a folder that the gate may write in store.path, or write store: none',
   )

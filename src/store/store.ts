@@ -30,7 +30,7 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** The store cannot be used as it is: the gate does not start. */
+/** The store must not be used as it is: the gate does not start. */
 export class StoreError extends Error {
   /** What to do. */
   readonly remedy: string
@@ -40,6 +40,9 @@ export class StoreError extends Error {
     this.remedy = remedy
   }
 }
+
+/** Nothing can be kept at this place: the folder may not be written, say. */
+export class NoPlaceError extends StoreError {}
 
 /** The version of what is in the store. */
 export const storeFormat = 1

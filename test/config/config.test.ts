@@ -974,7 +974,7 @@ log: { level: silent }
     },
     limits: defaultLimits,
     audit: { file: join(folder, 'audit.jsonl'), all: true, key: 'from/the+environment==' },
-    store: { at: { path: join(folder, 'stanzagate.store') }, days: 90 },
+    store: { at: { path: join(folder, 'stanzagate.store') }, days: 90, isDefault: true },
     log: { level: 'silent' },
   }
   t.strictSame(config, expected)
@@ -987,9 +987,17 @@ t.test('where accounts are kept', t => {
   const storeOf = (text: string) => read(fileWith({ more: text })).store
   t.strictSame(storeOf('store: none'), undefined)
   t.strictSame(storeOf('store: { path: ../kept, days: 7 }'), { at: { path: join(folder, '..', 'kept') }, days: 7 })
-  t.strictSame(storeOf('store: { days: 7 }'), { at: { path: join(folder, 'stanzagate.store') }, days: 7 })
+  t.strictSame(storeOf('store: { days: 7 }'), {
+    at: { path: join(folder, 'stanzagate.store') },
+    days: 7,
+    isDefault: true,
+  })
   process.env.STATE_DIRECTORY = '/var/lib/stanzagate:/var/lib/other'
-  t.strictSame(storeOf('store: {}'), { at: { path: '/var/lib/stanzagate/stanzagate.store' }, days: 90 })
+  t.strictSame(storeOf('store: {}'), {
+    at: { path: '/var/lib/stanzagate/stanzagate.store' },
+    days: 90,
+    isDefault: true,
+  })
   t.strictSame(storeOf('store: { redis: rediss://u:p@redis.example/3 }'), {
     at: { redis: 'rediss://u:p@redis.example/3' },
     days: 90,

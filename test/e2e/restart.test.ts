@@ -5,9 +5,10 @@ import t, { type Test } from 'tap'
 import { child } from '../../src/xml/element.ts'
 import { connectTcp, type RawClient } from '../clients/raw.ts'
 import { GateProcess } from '../load/gate-process.ts'
+import { RedisServer } from '../servers/redis.ts'
 import { makeProsody, writeRoster } from './gate.ts'
 
-const users = ['killed', 'stopped', 'forgetful', 'changed', 'shared', 'romeo']
+const users = ['killed', 'stopped', 'forgetful', 'changed', 'shared', 'apart', 'romeo']
 const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
 
 async function started(t: Test, store: unknown): Promise<GateProcess> {
@@ -32,6 +33,11 @@ async function versionOf(client: RawClient): Promise<string> {
 
 async function kept(gate: GateProcess): Promise<void> {
   while ((await gate.metrics()).sum('store_waiting_accounts') > 0);
+}
+
+/** A client whose request for its roster is faster than Redis gets the whole of it. */
+async function found(gate: GateProcess): Promise<void> {
+  while ((await gate.metrics()).sum('store_recalls_total', { outcome: 'found' }) === 0);
 }
 
 async function contactsOf(
@@ -109,6 +115,24 @@ t.test('without a store', async t => {
   await leave(after)
 })
 
+t.test('a default place where nothing can be kept', async t => {
+  process.env.STATE_DIRECTORY = '/proc/stanzagate'
+  const gate = await GateProcess.start({ upstream: prosody })
+  delete process.env.STATE_DIRECTORY
+  t.teardown(() => gate.stop('SIGKILL'))
+  const client = await login(gate, 'romeo', 'one')
+  t.equal((await client.roster('')).attrs.get('type'), 'result', 'the gate works as it did without a store')
+  await gate.stop('SIGTERM')
+  t.match(
+    gate.lines.join('\n'),
+    /nothing is kept across restarts: \/proc\/stanzagate\/stanzagate\.store cannot be used/,
+  )
+  await t.rejects(started(t, { path: '/proc/stanzagate/kept' }), {
+    message:
+      /ended with 1:\nstanzagate: \/proc\/stanzagate\/kept cannot be used as the store: .*; name a folder that the gate may write/,
+  })
+})
+
 t.test('a roster that has changed while there was no gate', async t => {
   const store = { path: join(t.testdir(), 'store') }
   await writeRoster(prosody, 'changed', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
@@ -154,6 +178,49 @@ t.test('two gates with one store', async t => {
   )
   t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
   await leave(after)
+})
+
+t.test('two gates with one Redis, which is gone for a while', async t => {
+  const redis = await RedisServer.start()
+  t.teardown(() => redis.stop())
+  const store = { redis: redis.url }
+  await writeRoster(prosody, 'apart', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
+  const [first, second] = [await started(t, store), await started(t, store)]
+  const before = await login(first, 'apart', 'one')
+  const ver = await versionOf(before)
+  await kept(first)
+  await first.stop('SIGKILL')
+  const after = await login(second, 'apart', 'two')
+  await found(second)
+  t.equal(
+    child(await after.roster(ver), 'query', 'jabber:iq:roster'),
+    undefined,
+    'what the other gate had acknowledged',
+  )
+  t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
+
+  await redis.end()
+  after.send(`<presence xmlns='jabber:client' type='subscribe' to='mercutio@localhost'/>`)
+  const push = await after.element('a roster push', each => child(each, 'query', 'jabber:iq:roster') !== undefined)
+  const failing = async () => (await second.metrics()).sum('store_failing') === 1
+  while (!(await failing()));
+  t.same(await after.settled(), [], 'the session lives on')
+  const third = await started(t, store)
+  const other = await login(third, 'apart', 'three')
+  t.equal((await other.roster('')).attrs.get('type'), 'result', 'and another begins')
+  await leave(other)
+  await redis.begin()
+  await kept(second)
+  t.equal((await second.metrics()).sum('store_failing'), 0)
+  await second.stop('SIGKILL')
+  const last = await started(t, store)
+  const again = await login(last, 'apart', 'four')
+  await found(last)
+  const newest = child(push, 'query', 'jabber:iq:roster')?.attrs.get('ver') ?? ''
+  t.equal(child(await again.roster(newest), 'query', 'jabber:iq:roster'), undefined, 'what came meanwhile is kept')
+  t.equal((await contactsOf(last, 'apart@localhost'))['mercutio@localhost']?.state, 'none+ask')
+  for (const gate of [second, last]) t.notMatch(gate.lines.join('\n'), /unhandled|TypeError/i)
+  await leave(again)
 })
 
 t.test('a store that must not be used', async t => {

@@ -268,7 +268,10 @@ export class Gate {
       for (const [relay, news] of recalled?.tell ?? []) relay.told(news)
       return recalled !== undefined
     }
-    return new StoredAccounts({ store, clock, time, days, watcher, recall })
+    const heard: StoredAccountsOptions['heard'] = (account, told) => {
+      for (const [relay, news] of this.accounts.heard(account, told).tell) relay.told(news)
+    }
+    return new StoredAccounts({ store, clock, time, days, watcher, recall, heard })
   }
 
   private auditTo(config: NonNullable<Config['audit']>, logger: FastifyBaseLogger): Audit {

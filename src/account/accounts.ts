@@ -10,7 +10,7 @@ import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { Visible } from '../subscription/state.ts'
 import { keyOf as contactKey } from './contact-map.ts'
 import { Ledger, type RosterSnapshot } from './ledger.ts'
-import type { AccountNews, AccountSnapshot } from './news.ts'
+import type { AccountNews, AccountSnapshot, RequestNews } from './news.ts'
 import type { AccountReport } from './report.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
 
@@ -55,6 +55,8 @@ export interface AccountKeeper {
   began(account: KeptAccount, isKnown: boolean): void
   /** The visible states of these contacts, by folded bare JID, or the roster's version are others than before. */
   changed(account: KeptAccount, contacts: readonly string[]): void
+  /** A session has begun or given up a request. Left out: nobody else must know. */
+  told?(account: KeptAccount, news: RequestNews): void
   /** The account is no longer in memory. */
   forgotten(account: KeptAccount): void
 }
@@ -120,6 +122,12 @@ export class Accounts<M extends AccountMember> {
     return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts }
   }
 
+  /** A session of the account at another gate has told something, which that gate has counted. Gives the sessions to be told. */
+  heard(key: string, news: RequestNews): NewsDelivery<M> {
+    const members = this.accounts.get(key)?.members ?? []
+    return { tell: [...members].map(member => [member, news]), reports: [] }
+  }
+
   /** `member` tells something. `time`: milliseconds since 1970; left out: the time that a request has waited is not reported. */
   tell(member: M, news: AccountNews, time?: number): NewsDelivery<M> {
     const account = this.joined.get(member)
@@ -137,6 +145,7 @@ export class Accounts<M extends AccountMember> {
     if (news.news === 'gave-up') history.gaveUp(news.contact)
     if (news.news === 'asked' || news.news === 'gave-up') {
       const happened = news.news === 'asked' ? history.asked(news.contact, time) : []
+      this.keeper?.told?.(account, news)
       return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
     }
     account.leader ??= member

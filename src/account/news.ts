@@ -4,9 +4,15 @@ import type { SubscriptionType } from '../stanza/stanza.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import type { RosterSnapshot } from './ledger.ts'
 
+/** The user has begun a request, or has given up seeing the contact. */
+export interface RequestNews {
+  readonly news: 'asked' | 'gave-up'
+  readonly contact: string
+}
+
 /** What one session of an account tells the others. Contacts are spelled as in the stanza. */
 export type AccountNews =
-  | { readonly news: 'asked' | 'gave-up'; readonly contact: string }
+  | RequestNews
   | { readonly news: 'roster'; readonly items: readonly RosterItem[]; readonly ver: string | undefined }
   | {
       readonly news: 'push'

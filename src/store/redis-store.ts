@@ -2,12 +2,14 @@
  * A store in Redis or Valkey, for gates on several machines. A record is a hash with the record's name; Redis forgets it by itself. What is
  * kept through a failure of Redis is a matter of its own configuration (`appendonly`).
  */
+import { randomUUID } from 'node:crypto'
 import type { ChainableCommander, Redis } from 'ioredis'
 import type { Fields } from '../account/account-record.ts'
-import { type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
+import { type RecordChange, type Store, type StoreChannel, StoreError, storeFormat } from './store.ts'
 
 const prefix = 'stanzagate:'
 const formatKey = `${prefix}format`
+const newsChannel = `${prefix}news`
 const secondsOfDay = 86_400
 
 /** Milliseconds. A gate that cannot reach Redis at its start goes on without it meanwhile. */
@@ -72,6 +74,7 @@ export async function openRedisStore(url: string): Promise<Store> {
 
 class RedisStore implements Store {
   readonly place: string
+  readonly channel: RedisChannel
   private readonly redis: Redis
   /** Why the connection was lost, or does not come about. */
   private reason: Error | undefined
@@ -80,6 +83,7 @@ class RedisStore implements Store {
   constructor(redis: Redis, place: string) {
     this.redis = redis
     this.place = place
+    this.channel = new RedisChannel(redis)
     redis.defineCommand('stanzagateChange', { numberOfKeys: 1, lua: changeScript })
     redis.on('error', error => {
       this.reason = error
@@ -129,6 +133,7 @@ class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.channel.close()
     this.redis.disconnect()
   }
 
@@ -140,6 +145,40 @@ class RedisStore implements Store {
       if (this.redis.status !== 'ready' && this.reason !== undefined) throw this.reason
       throw error
     }
+  }
+}
+
+/** Pub/Sub. A connection that listens can do nothing else, so it has one of its own. */
+class RedisChannel implements StoreChannel {
+  private readonly redis: Redis
+  private readonly own = `${randomUUID()} `
+  private listener: Redis | undefined
+
+  constructor(redis: Redis) {
+    this.redis = redis
+  }
+
+  tell(text: string): void {
+    this.redis.publish(newsChannel, this.own + text).catch(() => {})
+  }
+
+  /** Listens again after each loss of the connection. */
+  listen(hear: (text: string) => void): void {
+    const listener = this.redis.duplicate({
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      commandTimeout: undefined,
+    })
+    this.listener = listener
+    listener.on('error', () => {})
+    listener.on('message', (_channel, text: string) => {
+      if (!text.startsWith(this.own)) hear(text.slice(text.indexOf(' ') + 1))
+    })
+    listener.subscribe(newsChannel).catch(() => {})
+  }
+
+  close(): void {
+    this.listener?.disconnect()
   }
 }
 

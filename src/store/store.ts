@@ -27,7 +27,15 @@ export interface Store {
   save(changes: readonly RecordChange[]): Promise<readonly string[]>
   /** Forgets records whose last day is before this one; days since 1970. Gives their number, as far as it is known. */
   forgetBefore(day: number): Promise<number>
+  /** By it gates tell each other what cannot wait for a record; left out: there is none. What is told while it fails is lost. */
+  readonly channel?: StoreChannel
   close(): Promise<void>
+}
+
+/** Each gate hears what the others have told, in the order of their telling, and not what it has told itself. */
+export interface StoreChannel {
+  tell(text: string): void
+  listen(hear: (text: string) => void): void
 }
 
 /** The store must not be used as it is: the gate does not start. */

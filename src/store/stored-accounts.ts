@@ -6,6 +6,7 @@
 import { accountOf, fieldsOf, rosterField, rosterText, wholeRecordOf } from '../account/account-record.ts'
 import type { AccountKeeper, KeptAccount } from '../account/accounts.ts'
 import type { RosterSnapshot } from '../account/ledger.ts'
+import type { RequestNews } from '../account/news.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { RecallOutcome, StoreOperation } from './labels.ts'
@@ -33,6 +34,8 @@ export interface StoredAccountsOptions {
   readonly watcher: StoreWatcher
   /** Tells the account's sessions what was kept. Says whether it was taken. */
   recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
+  /** A session of the account at another gate has told this. */
+  heard(account: string, news: RequestNews): void
   /** Accounts whose changes may wait. Left out: `waitingAtMost`. */
   readonly atMost?: number
 }
@@ -78,6 +81,7 @@ export class StoredAccounts implements AccountKeeper {
     this.options = options
     this.today = this.dayNow()
     this.forgetLater(0)
+    options.store.channel?.listen(text => this.hear(text))
   }
 
   began(account: KeptAccount, isKnown: boolean): void {
@@ -95,6 +99,10 @@ export class StoredAccounts implements AccountKeeper {
       if (change.contacts.size > contactsAtMost) change.contacts = 'whole'
     }
     this.workLater(writeAfter)
+  }
+
+  told({ key }: KeptAccount, { news, contact }: RequestNews): void {
+    this.options.store.channel?.tell(JSON.stringify([key, news, contact]))
   }
 
   forgotten(account: KeptAccount): void {
@@ -137,6 +145,14 @@ export class StoredAccounts implements AccountKeeper {
     watcher.recalled('found')
     this.known.set(account, rosterText(kept.roster.ver))
     this.touch(account)
+  }
+
+  private hear(text: string): void {
+    const said: unknown = parsed(text)
+    if (!Array.isArray(said)) return
+    const [account, news, contact] = said
+    if (typeof account !== 'string' || typeof contact !== 'string') return
+    if (news === 'asked' || news === 'gave-up') this.options.heard(account, { news, contact })
   }
 
   /** The account was used today. */
@@ -273,4 +289,12 @@ export class StoredAccounts implements AccountKeeper {
 
 function recordName({ key }: KeptAccount): string {
   return `account:${key}`
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -7,6 +7,7 @@ import { connectTcp, type RawClient } from '../clients/raw.ts'
 import { GateProcess } from '../load/gate-process.ts'
 import { RedisServer } from '../servers/redis.ts'
 import { makeProsody, writeRoster } from './gate.ts'
+import { Upstream } from './upstream.ts'
 
 const users = ['killed', 'stopped', 'forgetful', 'changed', 'shared', 'apart', 'romeo']
 const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
@@ -221,6 +222,54 @@ t.test('two gates with one Redis, which is gone for a while', async t => {
   t.equal((await contactsOf(last, 'apart@localhost'))['mercutio@localhost']?.state, 'none+ask')
   for (const gate of [second, last]) t.notMatch(gate.lines.join('\n'), /unhandled|TypeError/i)
   await leave(again)
+})
+
+t.test('what a session asks for at one gate is believed at the other, before a roster shows it', async t => {
+  const redis = await RedisServer.start()
+  t.teardown(() => redis.stop())
+  const upstream = new Upstream()
+  t.teardown(() => upstream.server.close())
+  const to = { address: '127.0.0.1', port: await upstream.port() }
+  const gateTo = async () => {
+    const gate = await GateProcess.start({ upstream: to, more: { store: { redis: redis.url } } })
+    t.teardown(() => gate.stop('SIGKILL'))
+    return gate
+  }
+  const [here, there] = [await gateTo(), await gateTo()]
+  const asking = await (await connectTcp(here.port('plain'))).login('juliet', 'a')
+  const hearing = await (await connectTcp(there.port('plain'))).login('juliet', 'b')
+  const { socket } = upstream
+  const roster = hearing.roster()
+  const empty = `<iq type='result' id='roster'><query xmlns='jabber:iq:roster'/></iq>`
+  socket?.on('data', bytes => {
+    if (String(bytes).includes(`id='roster'`)) socket.write(empty)
+  })
+  await roster
+  const approval = `<presence from='mercutio@localhost' to='juliet@localhost' type='subscribed'/>`
+  const mark = (id: number) => `<message from='localhost' id='mark-${id}'/>`
+  socket?.write(approval + mark(0))
+  const isMark = (line: string) => line.includes('id=mark-')
+  const next = async () => {
+    const lines: string[] = []
+    for (;;) {
+      const element = await hearing.element('a stanza', () => true)
+      const line = `${element.name} ${element.attrs.get('type') ?? ''} id=${element.attrs.get('id') ?? ''}`
+      if (isMark(line)) return lines
+      lines.push(line)
+    }
+  }
+  t.same(await next(), [], 'nobody has asked')
+  asking.send(`<presence xmlns='jabber:client' to='mercutio@localhost' type='subscribe'/>`)
+  // The news takes its time; what comes before it is dropped.
+  for (let id = 1; ; id++) {
+    socket?.write(approval + mark(id))
+    const lines = await next()
+    if (lines.length === 0) continue
+    t.same(lines, ['presence subscribed id='])
+    break
+  }
+  socket?.write(approval + mark(0))
+  t.same(await next(), [], 'once')
 })
 
 t.test('a store that must not be used', async t => {

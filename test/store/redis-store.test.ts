@@ -78,6 +78,34 @@ t.test('a Redis that is not there when the gate starts', async t => {
   await other.close()
 })
 
+t.test('what gates tell each other', async t => {
+  const { server } = await serverFor(t)
+  const [one, other] = [await openRedisStore(server.url), await openRedisStore(server.url)]
+  const heard = new Map<string, string[]>([
+    ['one', []],
+    ['other', []],
+  ])
+  /** Tells until it is heard: the other may not be listening yet. */
+  const toldUntilHeard = async (store: Store, by: string, text: string) => {
+    while (heard.get(by)?.includes(text) !== true) {
+      store.channel?.tell(text)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  one.channel?.listen(text => heard.get('one')?.push(text))
+  other.channel?.listen(text => heard.get('other')?.push(text))
+  await toldUntilHeard(one, 'other', 'a text with spaces\nand lines')
+  await toldUntilHeard(other, 'one', 'an answer')
+  t.notOk(heard.get('one')?.includes('a text with spaces\nand lines'), 'nobody hears what he has told himself')
+  await server.end()
+  one.channel?.tell('into the void')
+  await server.begin()
+  await toldUntilHeard(one, 'other', 'again')
+  t.notOk(heard.get('other')?.includes('into the void'))
+  await one.close()
+  await other.close()
+})
+
 t.test('what must not be used', async t => {
   const { server, client } = await serverFor(t)
   for (const [format, message] of [

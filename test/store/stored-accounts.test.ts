@@ -94,6 +94,9 @@ class House {
         for (const [{ name }, news] of recalled?.tell ?? []) said.push(`${name} is told ${news.news}`)
         return recalled !== undefined
       },
+      heard: (account, told) => {
+        for (const [{ name }, { news }] of this.accounts.heard(account, told).tell) said.push(`${name} is told ${news}`)
+      },
       watcher: {
         storeCalled: (operation, _seconds, error) => {
           if (error !== undefined) said.push(`${operation} failed`)

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { Accounts, type AccountView } from './account/accounts.ts'
+import { RequestAllowance } from './account/request-allowance.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
 import { Settings } from './config/settings.ts'
@@ -66,6 +67,7 @@ export class Gate {
   // Sessions.
   private readonly stored: StoredAccounts | undefined
   private readonly accounts: Accounts<Relay>
+  private readonly requests: RequestAllowance | undefined
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -81,6 +83,8 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
+    const { requestsPerHour } = limits
+    this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const upstreams = new Upstreams(config.upstreams)
     this.upstreams = upstreams
     this.settings = new Settings(
@@ -212,7 +216,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts } = this
+    const { settings, limits, accounts, requests, clock } = this
     return {
       starttls,
       get rules() {
@@ -231,6 +235,7 @@ export class Gate {
       times: limits.times,
       loginFailures: limits.loginFailures,
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
+      mayRequest: account => requests?.take(account, clock.now()) ?? true,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)

@@ -18,6 +18,8 @@ export interface Limits {
   readonly loginFailures: number
   /** Sessions of one account (RFC 6120 section 7.6.2.1). */
   readonly resources: number
+  /** Subscription requests that an account may send within an hour; left out: as many as it likes. */
+  readonly requestsPerHour?: number | undefined
   readonly rate: Rate
   /** Fragments of one WebSocket message. */
   readonly fragments: number
@@ -127,6 +129,7 @@ export interface LimitsFile {
   readonly seconds?: Partial<Times>
   readonly loginFailures?: number
   readonly resources?: number
+  readonly requestsPerHour?: number
   readonly rate?: {
     readonly beforeLogin?: number
     readonly beforeLoginBurst?: number
@@ -167,6 +170,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
     times: { ...defaultLimits.times, ...milliseconds(file.seconds) },
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,
     resources: file.resources ?? defaultLimits.resources,
+    ...(file.requestsPerHour !== undefined && { requestsPerHour: file.requestsPerHour }),
     rate: {
       beforeLogin: paceOf(rate.beforeLogin, file.rate?.beforeLogin, file.rate?.beforeLoginBurst),
       stanzas: paceOf(rate.stanzas, file.rate?.stanzas, file.rate?.stanzaBurst),

@@ -154,6 +154,7 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
     ...{ from, jid, bare, lang: undefined },
     foreignFrom: settings.foreignFrom ?? 'override',
     unverified: settings.unknown ?? 'pass',
+    mayRequest: () => true,
     trusts: contact => isTrusted(contact, trusted),
     asked: answer => requests.answers(answer),
     roster: rosterIn(state, address, versions),

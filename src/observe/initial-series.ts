@@ -41,6 +41,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
       says('upstream', 'forward', subscriptionTypes),
     ],
   ],
+  ['outbound-requests', [says('client', 'reject', ['subscribe'])]],
   ['iq-request-one-payload', [says('client', 'reject')]],
   ['roster-set-one-item', [says('client', 'reject')]],
   ['roster-version-held', []],

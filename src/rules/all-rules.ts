@@ -4,6 +4,7 @@ import { iqAnswerNeedsRequest } from './iq-answer-needs-request.ts'
 import { iqRequestOnePayload } from './iq-request-one-payload.ts'
 import type { ActiveRule } from './judge.ts'
 import { type Mode, modes } from './mode.ts'
+import { outboundRequests } from './outbound-requests.ts'
 import { presenceChildren } from './presence-children.ts'
 import { presenceType } from './presence-type.ts'
 import { rosterPushFromAccount } from './roster-push-from-account.ts'
@@ -20,6 +21,7 @@ export const rules: readonly Rule[] = [
   presenceType,
   presenceChildren,
   subscriptionBareJids,
+  outboundRequests,
   iqRequestOnePayload,
   rosterSetOneItem,
   rosterVersionHeld,

@@ -47,6 +47,8 @@ export interface Facts {
   readonly lang: string | undefined
   /** Whether the contact's domain is one whose notifications are believed without a request (a gateway to another network). */
   trusts(contact: string): boolean
+  /** Takes one request from what the account may ask for within an hour; `false`: there is none left. */
+  mayRequest(): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
   readonly roster: RosterView

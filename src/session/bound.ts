@@ -30,6 +30,8 @@ export interface BoundOptions {
   readonly foreignFrom?: ForeignFrom
   /** What becomes of a notification that cannot be verified; left out: it passes. */
   readonly unverified?: Unverified
+  /** Takes one request from what this account may ask for; left out: as many as it likes. */
+  mayRequest?(account: string): boolean
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
 }
@@ -60,6 +62,7 @@ export class BoundSession implements ResumableSession {
   private isLive = false
   private readonly known: KnownFacts
   private readonly trusts: Facts['trusts']
+  private readonly mayRequest: Facts['mayRequest']
 
   /** `domain`: the domain that the client has asked for; the gate's answers come from it. */
   constructor(options: BoundOptions, domain: string, jid: string) {
@@ -70,6 +73,7 @@ export class BoundSession implements ResumableSession {
     this.watch = new RosterWatch(jid)
     this.requests = new PendingIqs(jid)
     this.fetch = new RosterFetch(this.bare)
+    this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
   }
@@ -207,9 +211,20 @@ export class BoundSession implements ResumableSession {
   }
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
-    const { jid, bare, trusts } = this
+    const { jid, bare, trusts, mayRequest } = this
     const { foreignFrom = 'override', unverified = 'pass' } = this.options
-    return { from, jid, bare, foreignFrom, unverified, lang, roster: known.roster, asked: known.asked, trusts }
+    return {
+      from,
+      jid,
+      bare,
+      foreignFrom,
+      unverified,
+      lang,
+      roster: known.roster,
+      asked: known.asked,
+      trusts,
+      mayRequest,
+    }
   }
 
   private spread({ news, reports }: Observed, output: BoundOutput): void {

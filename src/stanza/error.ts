@@ -19,7 +19,9 @@ export type StanzaErrorCondition = keyof typeof types
 
 export interface StanzaError {
   readonly condition: StanzaErrorCondition
-  /** One sentence for people, in English. */
+  /** Where it is not the usual one of the condition: `wait`, what is refused now may go later. */
+  readonly type?: 'wait'
+  /** A sentence or two for people, in English. */
   readonly text?: string | undefined
 }
 
@@ -38,7 +40,12 @@ export function errorReply(stanza: Stanza, error: StanzaError, respondent: Respo
   if (!isAnswerable(stanza)) return undefined
   const children = [element(error.condition, ns.stanzaErrors)]
   if (error.text !== undefined) children.push(element('text', ns.stanzaErrors, { 'xml:lang': 'en' }, [error.text]))
-  const condition = element('error', ns.client, { type: types[error.condition], by: respondent.by }, children)
+  const condition = element(
+    'error',
+    ns.client,
+    { type: error.type ?? types[error.condition], by: respondent.by },
+    children,
+  )
   // `from` and `to` are exchanged, but no malformed address is sent (RFC 6120 section 8.3.1(3)).
   const from = isMalformed(stanza.to) ? respondent.by : stanza.to
   const to = stanza.from === undefined || isMalformed(stanza.from) ? respondent.to : stanza.from

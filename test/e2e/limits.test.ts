@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import WebSocket from 'ws'
 import { defaultLimits, type Limits } from '../../src/config/limits.ts'
-import { auth, bind, type Item } from '../clients/raw.ts'
+import { auth, bind, type Item, type RawClient } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { Gate, makeCertificate, makeProsody, wires } from './gate.ts'
 
@@ -243,4 +243,28 @@ t.test('requests for a WebSocket', async t => {
   for (let i = 0; i < 5; i++) socket.send(' ', { fin: false })
   const [code] = await within('the end', once(socket, 'close'))
   t.equal(code, 1008, 'fragments')
+})
+
+t.test('subscription requests of an account within an hour', async t => {
+  const gate = await Gate.start(t, certificate, prosody, { limits: { requestsPerHour: 2 } })
+  const one = await gate.login('starttls', 'romeo', 'one')
+  const two = await gate.login('ws', 'romeo', 'two')
+  const juliet = await gate.login('ws', 'juliet', 'balcony')
+  const asks = (client: RawClient, id: string) => {
+    client.send(`<presence xmlns='jabber:client' id='${id}' to='${id}@stanzagate.invalid' type='subscribe'/>`)
+    return client.settled()
+  }
+  for (const [client, id] of [
+    [one, 'a'],
+    [two, 'b'],
+  ] as const)
+    t.notMatch((await asks(client, id)).join('\n'), /policy-violation/, 'what it may')
+  for (const client of [one, two]) {
+    const [refusal] = (await asks(client, 'c')).filter(line => line.includes('policy-violation'))
+    t.match(refusal, /presence\(from=c@stanzagate\.invalid.*id=c.*type=error.*\berror\(.*type=wait.*Try again later/)
+  }
+  t.notMatch((await asks(juliet, 'd')).join('\n'), /policy-violation/, 'another account asks for itself')
+  const counts = await gate.metrics()
+  t.equal(counts.sum('rule_decisions_total', { rule: 'outbound-requests', verdict: 'reject' }), 2)
+  for (const client of [one, two, juliet]) client.transport.destroy()
 })

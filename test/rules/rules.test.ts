@@ -13,6 +13,7 @@ import { fromIsBoundJid } from '../../src/rules/from-is-bound-jid.ts'
 import { iqAnswerNeedsRequest } from '../../src/rules/iq-answer-needs-request.ts'
 import { iqRequestOnePayload } from '../../src/rules/iq-request-one-payload.ts'
 import { judge } from '../../src/rules/judge.ts'
+import { outboundRequests } from '../../src/rules/outbound-requests.ts'
 import { ruleOutcomeOf } from '../../src/rules/outcome.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
@@ -55,6 +56,7 @@ const usual: Facts = {
   foreignFrom: 'override',
   unverified: 'pass',
   lang: 'en',
+  mayRequest: () => true,
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
   roster: {
@@ -196,6 +198,20 @@ judges(presenceType, [
   ['client', `<iq type='subscribe' id='1'/>`, 'pass'],
   ['upstream', `<presence type='invisible'/>`, 'pass'],
 ])
+
+judges(
+  outboundRequests,
+  [
+    ['client', `<presence type='subscribe' to='a@im.example'/>`, 'reject policy-violation'],
+    ['client', `<presence type='subscribed' to='a@im.example'/>`, 'pass'],
+    ['client', `<presence type='unsubscribe' to='a@im.example'/>`, 'pass'],
+    ['client', `<presence to='a@im.example'/>`, 'pass'],
+    ['client', `<message type='subscribe' to='a@im.example'/>`, 'pass'],
+    ['upstream', `<presence type='subscribe' from='a@im.example'/>`, 'pass'],
+  ],
+  { mayRequest: () => false },
+)
+judges(outboundRequests, [['client', `<presence type='subscribe' to='a@im.example'/>`, 'pass']])
 
 const caps = `<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='v'/>`
 const refusedChildren = [

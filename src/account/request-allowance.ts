@@ -1,0 +1,38 @@
+/** How many subscription requests each account may still make: a token bucket for each, which an hour fills. */
+
+interface Bucket {
+  /** Requests that may be made at `at`. */
+  left: number
+  /** Milliseconds, from any beginning. */
+  at: number
+}
+
+const hour = 3_600_000
+/** Accounts that are remembered. Of more the one that asked longest ago is forgotten, and may ask as if it had not. */
+const accountsAtMost = 100_000
+
+export class RequestAllowance {
+  private readonly perHour: number
+  private readonly atMost: number
+  /** Those that asked last come last. */
+  private readonly buckets = new Map<string, Bucket>()
+
+  constructor(perHour: number, atMost = accountsAtMost) {
+    this.perHour = perHour
+    this.atMost = atMost
+  }
+
+  /** Takes one request from the account's allowance; `false`: there is none left. `now`: milliseconds, from any beginning. */
+  take(account: string, now: number): boolean {
+    const bucket = this.buckets.get(account) ?? { left: this.perHour, at: now }
+    bucket.left = Math.min(this.perHour, bucket.left + ((now - bucket.at) * this.perHour) / hour)
+    bucket.at = now
+    this.buckets.delete(account)
+    this.buckets.set(account, bucket)
+    if (this.buckets.size > this.atMost)
+      for (const oldest of this.buckets.keys()) if (this.buckets.delete(oldest)) break
+    if (bucket.left < 1) return false
+    bucket.left -= 1
+    return true
+  }
+}

@@ -37,6 +37,8 @@ export interface AccountView {
     readonly state: Visible
     readonly since: number | undefined
   }[]
+  /** Contacts whose requests the user has not answered, as far as the gate has seen them. `since`: as above. */
+  readonly requests: readonly { readonly contact: string; readonly since: number | undefined }[]
 }
 
 /** The part of an account that may be kept beyond the process. */
@@ -103,6 +105,7 @@ export class Accounts<M extends AccountMember> {
     if (account === undefined || account.ledger.complete) return undefined
     account.ledger.adopt(kept)
     for (const [contact, time] of since) account.since.set(contact, time)
+    for (const [contact, { ask }] of kept.items) if (ask) account.history.recalled(contact, since.get(contact))
     const news = { news: 'recalled', snapshot: kept } as const
     return { tell: [...account.members].map(member => [member, news]), reports: [] }
   }
@@ -116,10 +119,11 @@ export class Accounts<M extends AccountMember> {
   known(jid: string): AccountView | undefined {
     const account = this.accounts.get(keyOf(jid))
     if (account === undefined) return undefined
-    const { members, ledger, since } = account
+    const { members, ledger, since, history } = account
     const items = [...ledger.visibleItems()]
     const contacts = items.map(([contact, state]) => ({ contact, state, since: since.get(contact) }))
-    return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts }
+    const requests = history.waiting()
+    return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts, requests }
   }
 
   /** A session of the account at another gate has told something, which that gate has counted. Gives the sessions to be told. */

@@ -44,6 +44,11 @@ interface Request {
   isShown: boolean
 }
 
+interface Asker {
+  /** Milliseconds since 1970; `undefined`: not known. */
+  readonly since: number | undefined
+}
+
 /** Contacts of an account in each of the maps below. Beyond this number the oldest is forgotten, and counted again if it comes again. */
 const contactsAtMost = 1_000
 
@@ -51,7 +56,7 @@ export class SubscriptionHistory {
   /** The user's unanswered requests. */
   private readonly requests = new BoundedMap<Request>()
   /** Contacts whose requests the user has not answered. */
-  private readonly askers = new BoundedMap<true>()
+  private readonly askers = new BoundedMap<Asker>()
   /** The user has given up seeing the contact, or being seen, and no push has shown it yet. */
   private readonly givenUp = new BoundedMap<true>()
   private readonly revoked = new BoundedMap<true>()
@@ -64,6 +69,17 @@ export class SubscriptionHistory {
     if (this.requests.has(key)) return []
     this.requests.keep(key, { since: time, isShown: false })
     return [{ event: 'request-out' }]
+  }
+
+  /** A roster that was kept shows a request of the user's. `since`: milliseconds since 1970; `undefined`: not known. */
+  recalled(contact: string, since: number | undefined): void {
+    const key = keyOf(contact)
+    if (!this.requests.has(key)) this.requests.keep(key, { since, isShown: true })
+  }
+
+  /** Contacts whose requests the user has not answered, and since when they wait; oldest first. */
+  waiting(): { readonly contact: string; readonly since: number | undefined }[] {
+    return this.askers.entries().map(([contact, { since }]) => ({ contact, since }))
   }
 
   /** The user's `unsubscribe` went out, or the removal of an item. */
@@ -88,7 +104,7 @@ export class SubscriptionHistory {
     switch (type) {
       case 'subscribe':
         if (this.askers.has(key)) return []
-        this.askers.keep(key, true)
+        this.askers.keep(key, { since: time })
         return [{ event: 'request-in' }]
       case 'unsubscribe':
         return this.askers.delete(key) ? [{ event: 'withdrawal-in' }] : []

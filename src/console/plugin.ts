@@ -167,11 +167,18 @@ function asksMore(request: FastifyRequest, reply: FastifyReply, known: Readonly<
   return true
 }
 
-function accountOf(account: string, { sessions, complete, live, contacts }: AccountView) {
+/** ISO 8601, UTC; null: not known. */
+function timeOf(since: number | undefined): string | null {
+  return since === undefined ? null : new Date(since).toISOString()
+}
+
+function accountOf(account: string, { sessions, complete, live, contacts, requests }: AccountView) {
   const shown = contacts.map(({ contact, state, since }) => ({
     contact,
     state: stateLabel(state),
-    since: since === undefined ? null : new Date(since).toISOString(),
+    since: timeOf(since),
   }))
-  return { account, sessions, roster: complete ? (live ? 'live' : 'remembered') : 'unseen', contacts: shown }
+  const waiting = requests.map(({ contact, since }) => ({ contact, since: timeOf(since) }))
+  const roster = complete ? (live ? 'live' : 'remembered') : 'unseen'
+  return { account, sessions, roster, contacts: shown, requests: waiting }
 }

@@ -22,9 +22,9 @@ condition), all that is unknown is \`other\`.
   refused, and those sent again after a resumption).
 - **Subscriptions.** Events are counted once for each account, by the roster pushes to its leading session and the stanzas before them;
   what each of them means is below. What happens while no session of the account sees its roster is counted at the next login only if
-  it answers a request. After a restart of the gate a request that waits is counted again.
+  it answers a request. After a restart of the gate a contact's request that waits is counted again.
 - **Time to a decision.** From the user's \`subscribe\`, or the first time that a roster shows the request, to the push, roster or stanza
-  that shows the answer; it is kept in memory for as long as the account is remembered. A request that the user takes back has none.
+  that shows the answer; it is kept as long as the account is remembered, with a store across restarts. A request that the user takes back has none.
 - **From a number to a decision.** To a scraper that asks for OpenMetrics, as Prometheus does, the counters of
   \`stanzagate_rule_decisions_total\` bear the last decision's name as an exemplar, \`decision_id\`: it is in the log's line and in the
   audit's. Prometheus keeps exemplars with \`--enable-feature=exemplar-storage\`.

@@ -57,6 +57,8 @@ class LmdbStore implements Store {
   async load(record: string): Promise<Fields> {
     const db = await this.opened()
     const fields = new Map<string, string>()
+    // Most accounts of a new store: a look at one entry costs less than at a range.
+    if (db.get(keyOf(record, lastDay)) === undefined) return fields
     for (const { key, value } of db.getRange(rangeOf(record))) {
       const [name, text] = fieldOf(key, value)
       if (name !== lastDay) fields.set(name, text)

@@ -88,9 +88,13 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
               { contact: 'romeo@im.example', state: { subscription: 'from', ask: true }, since: 86_400_000 },
               { contact: 'nurse@im.example', state: { subscription: 'both', ask: false }, since: undefined },
             ],
+            requests: [
+              { contact: 'tybalt@im.example', since: 172_800_000 },
+              { contact: 'paris@im.example', since: undefined },
+            ],
           }
         : account === 'gone@im.example'
-          ? { sessions: 0, complete: false, live: false, contacts: [] }
+          ? { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
           : undefined,
     ...more,
   })
@@ -385,6 +389,10 @@ t.test('an account', async t => {
       { contact: 'romeo@im.example', state: 'from+ask', since: '1970-01-02T00:00:00.000Z' },
       { contact: 'nurse@im.example', state: 'both', since: null },
     ],
+    requests: [
+      { contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' },
+      { contact: 'paris@im.example', since: null },
+    ],
   }
   for (const jid of ['juliet@im.example', 'Juliet@IM.example', 'juliet%40im.example', 'juliet@im.example/balcony'])
     t.same((await ask(jid)).json(), wanted, jid)
@@ -612,6 +620,17 @@ t.test('what is known of an account, and since when', async t => {
   t.equal(accounts.known('juliet@im.example'), undefined)
   accounts.attach('juliet@im.example', phone)
   t.same(shown(), [1, false, false, []])
+  const passes = (direction: 'inbound' | 'outbound', type: 'subscribe' | 'subscribed' | 'unsubscribe', time: number) =>
+    accounts.tell(phone, { news: 'subscription', direction, type, contact: 'c@x' }, time)
+  const requests = () => accounts.known('juliet@im.example')?.requests
+  passes('inbound', 'subscribe', 7)
+  passes('inbound', 'subscribe', 8)
+  t.same(requests(), [{ contact: 'c@x', since: 7 }], 'a contact waits, since it has asked first')
+  passes('outbound', 'subscribed', 9)
+  t.same(requests(), [])
+  passes('inbound', 'subscribe', 10)
+  passes('inbound', 'unsubscribe', 11)
+  t.same(requests(), [], 'nor one who has taken it back')
   accounts.tell(phone, roster(item('a@x', 'both'), item('b@x', 'none', true)), 1)
   t.same(shown(), [
     1,

@@ -228,6 +228,23 @@ t.test('an account comes back as it was', async t => {
   await second.stored.stop()
 })
 
+t.test('the time that a request has waited counts on after a restart', async t => {
+  const folder = folderOf(t)
+  const first = await House.at(folder)
+  const member = { name: 'a' }
+  first.accounts.attach('a@localhost/a', member)
+  first.tell(member, roster('v1'))
+  first.tell(member, push(item('b@localhost', 'none', true), 'v2', undefined))
+  await first.stored.stop()
+  const second = await House.at(folder, { time: first.time + 3_600_000 })
+  const other = { name: 'b' }
+  second.accounts.attach('a@localhost/b', other)
+  await second.settled()
+  const { reports } = second.accounts.tell(other, roster('v3', item('b@localhost', 'to')), second.time)
+  t.same(reports, [{ report: 'subscription', event: 'approval-in', seconds: 3_600 }])
+  await second.stored.stop()
+})
+
 t.test('what a server without versions has told is kept too, and is not taken for the present roster', async t => {
   const folder = folderOf(t)
   const first = await House.at(folder)

@@ -38,6 +38,10 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
     out.push('What is itself an error or a result is never answered (RFC 6120 8.3.1).')
   if (verdict === 'forward' && isVerified && stanza.kind === 'presence' && state === 'unknown')
     out.push('Nothing is known of the contact, so nothing can be verified: it passes.')
+  if (verdict === 'drop' && isVerified && stanza.kind === 'presence' && state === 'unknown')
+    out.push(
+      'Nothing is known of the contact, and rules.unknown is drop: what cannot be verified is left out, right or not.',
+    )
   if (out.length > 0) return out
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }

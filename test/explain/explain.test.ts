@@ -196,6 +196,10 @@ t.test('why, in words that are the rules’ own', async t => {
     'It is not passed on, and nobody is told.',
   ])
   t.match(ask('upstream', approval, { state: 'unknown' }).why, [/^Nothing is known of the contact/])
+  const wary: RulesConfig = { default: 'enforce', modes: new Map(), trustedDomains: [], unknown: 'drop' }
+  const unverified = ask('upstream', approval, { state: 'unknown', rules: wary })
+  t.equal(unverified.verdict, 'drop')
+  t.match(unverified.why.at(-1), /^Nothing is known of the contact, and rules.unknown is drop/)
   t.same(ask('client', '<presence/>').why, ['No rule has anything against it.'])
   t.match(ask('upstream', approval, modes('observe')).why, [/only observes, and would have left it out: an approval/])
   t.match(ask('client', `<presence type='x'/>`).why[1], /answered with bad-request \("The type/)

@@ -276,7 +276,8 @@ export class Gate {
     const heard: StoredAccountsOptions['heard'] = (account, told) => {
       for (const [relay, news] of this.accounts.heard(account, told).tell) relay.told(news)
     }
-    return new StoredAccounts({ store, clock, time, days, watcher, recall, heard })
+    const present = () => this.accounts.present()
+    return new StoredAccounts({ store, clock, time, days, watcher, present, recall, heard })
   }
 
   private auditTo(config: NonNullable<Config['audit']>, logger: FastifyBaseLogger): Audit {

@@ -213,7 +213,7 @@ export const health: DashboardInfo = {
       {
         title: 'Accounts that wait for the store',
         description:
-          'Accounts with changes that are not in the store yet, whether its last call has failed, and accounts whose changes were given up.',
+          'Accounts with changes that are not in the store yet, whether it fails, and accounts whose changes were given up.',
         unit: 'short',
         queries: {
           '{{instance}} waiting': now('storeWaiting', {}, ['instance']),

@@ -110,6 +110,11 @@ export class Accounts<M extends AccountMember> {
     return { tell: [...account.members].map(member => [member, news]), reports: [] }
   }
 
+  /** The accounts that have a session. */
+  *present(): Iterable<KeptAccount> {
+    for (const account of this.accounts.values()) if (account.members.size > 0) yield account
+  }
+
   /** Sessions that the account has at present. */
   sessionsOf(jid: string): number {
     return this.accounts.get(keyOf(jid))?.members.size ?? 0

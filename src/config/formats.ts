@@ -35,10 +35,15 @@ const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
 
-/** `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which only the host must be there; with TLS `rediss://`. */
+/** `redis://USER:PASSWORD@HOST:PORT/DATABASE`, of which only the host must be there; with TLS `rediss://`. A `%` in a password is `%25`. */
 function isRedisUrl(text: string): boolean {
   if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
-  const { hostname, pathname, search, hash } = new URL(text)
+  const { hostname, pathname, search, hash, username, password } = new URL(text)
+  try {
+    decodeURIComponent(`${username}${password}`)
+  } catch {
+    return false
+  }
   return hostname !== '' && /^(\/\d{0,3})?$/.test(pathname) && search === '' && hash === ''
 }
 

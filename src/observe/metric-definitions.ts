@@ -354,7 +354,7 @@ export const metrics = {
     name: 'stanzagate_store_failing',
     kind: 'gauge',
     unit: '1 or 0',
-    help: '1: the last call of the store has failed. 0: it has worked, or there is no store.',
+    help: '1: the last call of an operation of the store has failed, and nothing was written since. 0: the store works, or there is none.',
     labels: {},
     example: 'stanzagate_store_failing == 1',
   },

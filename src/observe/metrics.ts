@@ -146,9 +146,9 @@ export class Metrics implements Watcher, StoreWatcher {
     this.add('audit', [outcome], lines)
   }
 
-  storeCalled(operation: StoreOperation, seconds: number, error?: unknown): void {
+  storeCalled(operation: StoreOperation, seconds: number, fails: boolean, error?: unknown): void {
     this.store.observe({ operation }, seconds)
-    this.tallies.get('storeFailing')?.set([], error === undefined ? 0 : 1)
+    this.tallies.get('storeFailing')?.set([], fails ? 1 : 0)
     if (error !== undefined) this.add('storeErrors', [operation])
   }
 

@@ -14,7 +14,7 @@ export class StoreLog implements Pick<StoreWatcher, 'storeCalled' | 'storeGaveUp
     this.place = place
   }
 
-  storeCalled(operation: StoreOperation, _seconds: number, error?: unknown): void {
+  storeCalled(operation: StoreOperation, _seconds: number, fails: boolean, error?: unknown): void {
     const { place: store } = this
     if (error !== undefined) {
       if (this.failed++ > 0) return
@@ -23,7 +23,7 @@ export class StoreLog implements Pick<StoreWatcher, 'storeCalled' | 'storeGaveUp
         { store, operation, reason },
         'the store fails: the traffic goes on, and changes wait in memory',
       )
-    } else if (this.failed > 0) {
+    } else if (this.failed > 0 && !fails) {
       this.logger.info({ store, failed: this.failed }, 'the store works again')
       this.failed = 0
     }

@@ -1,7 +1,8 @@
 /** The embedded store: a folder with a file of LMDB, which several processes of one machine may have open. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, stat, statfs, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -13,15 +14,19 @@ import { NoPlaceError, type RecordChange, type Store, StoreError, storeFormat } 
 
 type Database = RootDatabase<string, EntryKey>
 
-/** What LMDB calls its file. */
+/** What LMDB calls its files. */
 const dataFile = 'data.mdb'
+const lockFile = 'lock.mdb'
 /** Says that the folder is a store, also when LMDB's file is lost. */
 const markFile = 'STANZAGATE-STORE'
 const markText = `A store of Stanzagate, format ${storeFormat}. What the gate keeps across restarts is in ${dataFile}.\n`
 /** Records that are looked at before others have their turn. */
 const recordsAtOnce = 200
-/** Of a disk on which nothing can be written at present: the gate goes on, and tries again. */
-const passing = ['ENOSPC', 'EROFS', 'EIO', 'EDQUOT']
+/** Of a disk on which nothing can be written at present: the gate goes on, and tries again. By Node's names, and by the numbers that lmdb gives. */
+const passing = ['ENOSPC', 'EROFS', 'EIO', 'EDQUOT'] as const
+const passingCodes: readonly unknown[] = [...passing, ...passing.map(name => constants.errno[name])]
+/** Bytes of a disk's room without which no store is made: LMDB maps its lock's file into memory, and a disk without room for it ends the process. */
+const roomAtLeast = 1_048_576
 
 /**
  * Opens the store in this folder, and makes it where there is none. Rejects with `StoreError` when it is damaged, foreign, newer, or may
@@ -33,7 +38,7 @@ export async function openLmdbStore(path: string): Promise<Store> {
     await store.opened()
   } catch (error) {
     if (error instanceof StoreError) throw error
-    if (!passing.includes(codeOf(error))) throw unusable(path, error)
+    if (!passingCodes.includes(codeOf(error))) throw unusable(path, error)
   }
   return store
 }
@@ -68,6 +73,7 @@ class LmdbStore implements Store {
 
   async save(changes: readonly RecordChange[]): Promise<readonly string[]> {
     const db = await this.opened()
+    if (!existsSync(join(this.place, markFile))) await this.lost()
     let unfit: string[] = []
     await write(db, () => {
       unfit = []
@@ -91,7 +97,12 @@ class LmdbStore implements Store {
     const db = await this.opened()
     let start: EntryKey | undefined = ['']
     let forgotten = 0
+    // A damaged file may lead back to where it was read. Others may add records meanwhile.
+    const { entryCount } = db.getStats() as { entryCount: number }
+    let left = 2 * entryCount + 1_000
     while (start !== undefined) {
+      left -= recordsAtOnce
+      if (left + recordsAtOnce < 0) throw new Error('the entries of the store are not in their order')
       const { old, next } = oldRecords(db, start, day)
       if (old.length > 0)
         await write(db, () => {
@@ -106,6 +117,14 @@ class LmdbStore implements Store {
       await new Promise(resolve => setImmediate(resolve))
     }
     return forgotten
+  }
+
+  /** The folder was removed: what is written goes nowhere. The next call makes it anew. */
+  private async lost(): Promise<never> {
+    const database = this.database
+    this.database = undefined
+    await (await database)?.close()
+    throw new Error('the folder of the store was removed')
   }
 
   async close(): Promise<void> {
@@ -140,6 +159,7 @@ async function openDatabase(path: string): Promise<Database> {
   await mkdir(path, { mode: 0o700 }).catch(error => {
     if (codeOf(error) !== 'EEXIST') throw error
   })
+  await refuseOdd(path)
   await refuseBad(path)
   const { open } = await import('lmdb')
   // Batches by turns of the event loop are lmdb's default. When one fails, a promise is rejected that nobody can handle.
@@ -166,20 +186,30 @@ async function write(db: Database, change: () => void): Promise<void> {
   }
 }
 
+/** Throws for what is no folder with files: LMDB would end the process. */
+async function refuseOdd(path: string): Promise<void> {
+  if (!(await stat(path)).isDirectory()) throw new Error('it is no folder')
+  for (const name of [dataFile, lockFile]) {
+    const found = await stat(join(path, name)).catch(() => undefined)
+    if (found !== undefined && !found.isFile()) throw new Error(`${name} is no file`)
+  }
+  if (existsSync(join(path, lockFile))) return
+  const { bavail, bsize } = await statfs(path)
+  if (bavail * bsize < roomAtLeast) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+}
+
 /** Throws `StoreError` for files that must not be opened. */
 async function refuseBad(path: string): Promise<void> {
   const file = join(path, dataFile)
   const size = (await stat(file).catch(() => undefined))?.size ?? 0
-  const isMarked = await readFile(join(path, markFile)).then(
-    () => true,
-    () => false,
-  )
+  const isMarked = existsSync(join(path, markFile))
   if (size === 0) {
     if (isMarked) throw new StoreError(`${file} is lost: the folder is a store, and that file is empty`, wayOut(path))
     return
   }
   const { found, detail } = await checked(path)
   if (found === 'good' || (found === 'empty' && !isMarked)) return
+  if (found === 'unusable') throw new Error(detail)
   if (found === 'newer') {
     const remedy = 'start that version, or name another folder in store.path'
     throw new StoreError(
@@ -217,6 +247,6 @@ function unusable(path: string, error: unknown): NoPlaceError {
   )
 }
 
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code
 }

@@ -97,10 +97,18 @@ class RedisStore implements Store {
   /** Throws `StoreError` when what is there is not to be used. */
   async checked(): Promise<void> {
     if (this.isChecked) return
-    await this.ask(this.redis.setnx(formatKey, storeFormat))
-    const format = (await this.ask(this.redis.get(formatKey))) ?? ''
-    const { place } = this
-    if (!/^[1-9]\d*$/.test(format))
+    const { place, redis } = this
+    // ioredis goes on with database 0 where the one that was named is not there.
+    await this.ask(redis.select(redis.options.db ?? 0)).catch(error => {
+      if (!/index is out of range/.test(String(error))) throw error
+      throw new StoreError(`${place} is a database that this Redis does not have`, 'name another one in store.redis')
+    })
+    await this.ask(redis.setnx(formatKey, storeFormat))
+    const format = await this.ask(redis.get(formatKey)).catch(error => {
+      if (/^ReplyError: WRONGTYPE/.test(String(error))) return ''
+      throw error
+    })
+    if (format === null || !/^[1-9]\d*$/.test(format))
       throw new StoreError(
         `${place} holds a key ${formatKey} of another program`,
         'name another database in store.redis',
@@ -142,7 +150,9 @@ class RedisStore implements Store {
     try {
       return await answer
     } catch (error) {
-      if (this.redis.status !== 'ready' && this.reason !== undefined) throw this.reason
+      // What has timed out still waits to be sent, and would be sent with all that is asked again: another connection begins with nothing.
+      if (/Command timed out/.test(String(error))) this.redis.disconnect(true)
+      else if (this.redis.status !== 'ready' && this.reason !== undefined) throw this.reason
       throw error
     }
   }

@@ -14,8 +14,8 @@ import type { RecordChange, Store } from './store.ts'
 
 /** Is told what the store does. */
 export interface StoreWatcher {
-  /** A call has worked, or has failed; `seconds`: how long it took. */
-  storeCalled(operation: StoreOperation, seconds: number, error?: unknown): void
+  /** A call has worked, or has failed with this error; `seconds`: how long it took. `fails`: this one, or another operation's last one, has failed. */
+  storeCalled(operation: StoreOperation, seconds: number, fails: boolean, error?: unknown): void
   /** What was found of an account whose session begins. */
   recalled(outcome: RecallOutcome): void
   /** So many accounts have changes that are not in the store. */
@@ -32,6 +32,8 @@ export interface StoredAccountsOptions {
   /** Days that an account is kept after its last session. */
   readonly days: number
   readonly watcher: StoreWatcher
+  /** The accounts that have a session. */
+  present(): Iterable<KeptAccount>
   /** Tells the account's sessions what was kept. Says whether it was taken. */
   recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
   /** A session of the account at another gate has told this. */
@@ -56,8 +58,8 @@ const waitingAtMost = 10_000
 const contactsAtMost = 1_000
 /** Milliseconds that the last write may take when the gate stops. */
 const lastWords = 2_000
-/** Accounts that are written together. */
-const togetherAtMost = 1_000
+/** Fields that are written together, but for those of one record. A store makes no stanza wait longer than these take: some milliseconds. */
+const fieldsTogether = 500
 const milliseconds = { day: 86_400_000, hour: 3_600_000 }
 
 export class StoredAccounts implements AccountKeeper {
@@ -75,6 +77,8 @@ export class StoredAccounts implements AccountKeeper {
   private cancelForget: (() => void) | undefined
   private working: Promise<void> | undefined
   private retry = retryAfter.least
+  /** Operations whose last call has failed. */
+  private readonly failing = new Set<StoreOperation>()
   private stopped = false
 
   constructor(options: StoredAccountsOptions) {
@@ -210,17 +214,26 @@ export class StoredAccounts implements AccountKeeper {
   /** Writes what waits now; what changes meanwhile waits for the next time. Says whether the store works. Never rejects. */
   private async write(): Promise<boolean> {
     const all = [...this.waiting.values()]
-    for (let at = 0; at < all.length; at += togetherAtMost)
-      if (!(await this.writeTogether(all.slice(at, at + togetherAtMost)))) return false
+    for (let next = 0; next < all.length; ) {
+      const changes: Change[] = []
+      const records: RecordChange[] = []
+      for (let fields = 0; next < all.length && fields < fieldsTogether; next++) {
+        const change = all[next] as Change
+        // It may have been given up meanwhile.
+        if (this.waiting.get(change.account.key) !== change) continue
+        const record = this.recordOf(change)
+        fields += record.fields.size
+        changes.push(change)
+        records.push(record)
+      }
+      if (!(await this.writeTogether(changes, records))) return false
+    }
     return true
   }
 
-  private async writeTogether(waiting: readonly Change[]): Promise<boolean> {
+  private async writeTogether(changes: readonly Change[], records: readonly RecordChange[]): Promise<boolean> {
     const { store, watcher } = this.options
-    // Others may have been given up meanwhile.
-    const changes = waiting.filter(change => this.waiting.get(change.account.key) === change)
     for (const { account } of changes) this.waiting.delete(account.key)
-    const records = changes.map(change => this.recordOf(change))
     const unfit = await this.call('save', () => store.save(records))
     if (unfit === undefined) for (const change of changes) this.waitAgain(change)
     else {
@@ -264,18 +277,23 @@ export class StoredAccounts implements AccountKeeper {
     const began = clock.now()
     try {
       const result = await ask()
-      watcher.storeCalled(operation, (clock.now() - began) / 1_000)
+      // What can be written can be read.
+      if (operation === 'save') this.failing.clear()
+      this.failing.delete(operation)
+      watcher.storeCalled(operation, (clock.now() - began) / 1_000, this.failing.size > 0)
       return result
     } catch (error) {
-      watcher.storeCalled(operation, (clock.now() - began) / 1_000, error)
+      this.failing.add(operation)
+      watcher.storeCalled(operation, (clock.now() - began) / 1_000, true, error)
       return undefined
     }
   }
 
-  /** Old records are looked for when the gate starts, and once a day. */
+  /** Old records are looked for when the gate starts, and once a day. Accounts whose session lasts are used until then. */
   private forgetLater(delay: number): void {
     this.cancelForget = this.options.clock.after(delay, () => {
-      const { store } = this.options
+      const { store, present } = this.options
+      for (const account of present()) if (this.known.has(account)) this.touch(account)
       void this.call('forget', () => store.forgetBefore(this.dayNow())).then(forgotten => {
         if (!this.stopped) this.forgetLater(forgotten === undefined ? milliseconds.hour : milliseconds.day)
       })

@@ -541,10 +541,12 @@ t.test('values that are refused', t => {
     ],
     [{ more: 'store: { days: 0 }' }, '9: store.days: 0 is not a number of days, from 1 to 3650; write for example 90'],
     [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, redis, days'],
-    ...['redis:6379', 'http://a', 'redis://', 'redis://a/b', 'redis://a/0?b'].map((url): [Parts, string] => [
-      { more: `store: { redis: '${url}' }` },
-      '9: store.redis: what is written is not the URL of a Redis, as redis://127.0.0.1:6379/0; write for example redis://127.0.0.1:6379/0',
-    ]),
+    ...['redis:6379', 'http://a', 'redis://', 'redis://a/b', 'redis://a/0?b', 'redis://:a%b@c'].map(
+      (url): [Parts, string] => [
+        { more: `store: { redis: '${url}' }` },
+        '9: store.redis: what is written is not the URL of a Redis, as redis://127.0.0.1:6379/0; write for example redis://127.0.0.1:6379/0',
+      ],
+    ),
     [
       { more: 'store: { path: a, redis: redis://a }' },
       '9: store.path: is there beside redis, and there is one store; remove one of them',

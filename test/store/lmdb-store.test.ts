@@ -1,5 +1,5 @@
 // The embedded store: what every store does, files that are damaged or foreign, processes that are killed, several processes, a full disk.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,7 +34,12 @@ t.test('what every store does', async t => {
 })
 
 t.test('a folder that must not be used', async t => {
-  const root = t.testdir({ file: 'text', 'no-store': { 'data.mdb': 'what is this?'.repeat(2_000) } })
+  const root = t.testdir({
+    ...{ pipe: {}, lock: { 'lock.mdb': {} } },
+    file: 'text',
+    'no-store': { 'data.mdb': 'what is this?'.repeat(2_000) },
+  })
+  spawnSync('mkfifo', [join(root, 'pipe', 'data.mdb')])
   const good = join(root, 'good')
   const store = await openLmdbStore(good)
   const many = Array.from({ length: 2_000 }, (_, index) => record(`account:user${index}@localhost`, 'x'.repeat(100)))
@@ -73,6 +78,9 @@ t.test('a folder that must not be used', async t => {
     [unreadable, /unreadable\/data\.mdb is damaged \(its version cannot be read\)/, /move/],
     [foreign, /foreign\/data\.mdb is not a store of Stanzagate/, /name another folder/],
     [join(root, 'file'), /file cannot be used as the store: /, /store: none/],
+    ['/dev/null', /\/dev\/null cannot be used as the store: it is no folder/, /name a folder/],
+    [join(root, 'pipe'), /pipe cannot be used as the store: data\.mdb is no file/, /name a folder/],
+    [join(root, 'lock'), /lock cannot be used as the store: lock\.mdb is no file/, /name a folder/],
     [join(root, 'none', 'below'), /below cannot be used as the store: ENOENT/, /name a folder/],
   ]
   for (const [folder, message, remedy] of bad) await t.rejects(openLmdbStore(folder), { message, remedy }, folder)
@@ -118,6 +126,19 @@ t.test('a disk that is full, and then is not', async t => {
   await store.save([record('another', 'x')])
   t.equal((await store.load('another')).size, 1, 'with room it is written again')
   await store.close()
+})
+
+t.test('a folder that is removed while it is in use', async t => {
+  const folder = join(t.testdir(), 'store')
+  const store = await openLmdbStore(folder)
+  await store.save([record('a', 'x')])
+  rmSync(folder, { recursive: true })
+  await t.rejects(store.save([record('b', 'x')]), { message: 'the folder of the store was removed' })
+  await store.save([record('b', 'x')])
+  await store.close()
+  const again = await openLmdbStore(folder)
+  t.equal((await again.load('b')).size, 1, 'it is made anew')
+  await again.close()
 })
 
 t.test('an empty folder, and a folder that is half made', async t => {

@@ -78,6 +78,20 @@ t.test('a Redis that is not there when the gate starts', async t => {
   await other.close()
 })
 
+t.test('a Redis that hangs', async t => {
+  const { server, client } = await serverFor(t)
+  const store = await openRedisStore(server.url)
+  await store.save([change])
+  await client.call('CLIENT', 'PAUSE', '60000', 'ALL')
+  await t.rejects(store.load(change.record), { message: /timed out/ })
+  // What was asked before is not asked again; the connection is another one.
+  await t.rejects(store.load(change.record))
+  await client.call('CLIENT', 'UNPAUSE')
+  await working(store)
+  t.equal((await store.load(change.record)).size, 1)
+  await store.close()
+})
+
 t.test('what gates tell each other', async t => {
   const { server } = await serverFor(t)
   const [one, other] = [await openRedisStore(server.url), await openRedisStore(server.url)]
@@ -116,6 +130,13 @@ t.test('what must not be used', async t => {
     await t.rejects(openRedisStore(server.url), { name: 'Error', message }, format)
   }
   await client.del('stanzagate:format')
+  await client.hset('stanzagate:format', 'a', 'b')
+  await t.rejects(openRedisStore(server.url), { message: /holds a key stanzagate:format of another program/ })
+  await client.del('stanzagate:format')
+  await t.rejects(openRedisStore(server.url.replace(/0$/, '99')), {
+    message: /\/99 is a database that this Redis does not have/,
+    remedy: /name another one/,
+  })
   const store = await openRedisStore(server.url)
   await client.set(`stanzagate:${change.record}`, 'no hash')
   await t.rejects(store.load(change.record), { message: /WRONGTYPE/ })

@@ -16,6 +16,8 @@ const day = 86_400_000
 class FaultyStore implements Store {
   readonly place: string
   fails = false
+  /** Only changes cannot be written. */
+  isFull = false
   /** Calls wait for this. */
   gate: Promise<void> = Promise.resolve()
   readonly saved: (readonly RecordChange[])[] = []
@@ -33,6 +35,7 @@ class FaultyStore implements Store {
 
   save(changes: readonly RecordChange[]) {
     return this.call(() => {
+      if (this.isFull) throw new Error('the disk is full')
       this.saved.push(changes)
       return this.store.save(changes)
     })
@@ -77,6 +80,8 @@ class House {
   readonly stored: StoredAccounts
   /** What watchers were told, and what members were told. */
   readonly said: string[] = []
+  /** What watchers were told last of whether the store fails. */
+  fails = false
   time: number
 
   constructor(store: Store, { atMost = 10, waiting = 100, time = 20_000 * day, days = 90 } = {}) {
@@ -94,11 +99,13 @@ class House {
         for (const [{ name }, news] of recalled?.tell ?? []) said.push(`${name} is told ${news.news}`)
         return recalled !== undefined
       },
+      present: () => this.accounts.present(),
       heard: (account, told) => {
         for (const [{ name }, { news }] of this.accounts.heard(account, told).tell) said.push(`${name} is told ${news}`)
       },
       watcher: {
-        storeCalled: (operation, _seconds, error) => {
+        storeCalled: (operation, _seconds, fails, error) => {
+          this.fails = fails
           if (error !== undefined) said.push(`${operation} failed`)
         },
         recalled: outcome => said.push(`recalled: ${outcome}`),
@@ -301,6 +308,42 @@ t.test('a store that fails, and works again', async t => {
   await house.stored.stop()
 })
 
+t.test('a store that can be read and not written fails all the same', async t => {
+  const house = await House.at(folderOf(t))
+  const [a, b] = [{ name: 'a' }, { name: 'b' }]
+  house.store.isFull = true
+  house.accounts.attach('a@localhost/a', a)
+  house.tell(a, roster('v1'))
+  await house.later(500)
+  t.equal(house.fails, true)
+  house.accounts.attach('b@localhost/b', b)
+  await house.settled()
+  t.same(house.heard().slice(-1), ['recalled: nothing'], 'it was read')
+  t.equal(house.fails, true)
+  house.store.isFull = false
+  await house.later(30_000)
+  t.equal(house.fails, false)
+  await house.stored.stop()
+})
+
+t.test('what waits is written in parts that no stanza waits long for', async t => {
+  const house = await House.at(folderOf(t), { atMost: 100 })
+  const items = Array.from({ length: 100 }, (_, index) => item(`contact${index}@localhost`, 'to'))
+  for (let index = 0; index < 20; index++) {
+    const member = { name: `${index}` }
+    house.accounts.attach(`user${index}@localhost/x`, member)
+    house.tell(member, roster('v1', ...items))
+  }
+  await house.settled()
+  await house.later(500)
+  t.same(
+    house.store.saved.map(changes => changes.length),
+    [5, 5, 5, 5],
+  )
+  t.equal((await house.store.load('account:user19@localhost')).size, 101)
+  await house.stored.stop()
+})
+
 t.test('a store that answers late', async t => {
   const folder = folderOf(t)
   const before = await House.at(folder)
@@ -452,6 +495,20 @@ t.test('old accounts are forgotten, once a day', async t => {
   ] as const) {
     for (let passed = 0; passed < days; passed++) await house.later(day)
     t.equal((await house.store.load('account:a@localhost')).size, size, `${days} days more`)
+  }
+  await house.stored.stop()
+})
+
+t.test('an account is not forgotten as long as its session lasts', async t => {
+  const house = await House.at(folderOf(t), { days: 1 })
+  const member = { name: 'a' }
+  house.accounts.attach('a@localhost/a', member)
+  house.tell(member, roster('v1', item('b@localhost', 'to')))
+  await house.later(1_000)
+  for (let days = 1; days < 5; days++) {
+    await house.later(day)
+    await house.later(1_000)
+    t.equal((await house.store.load('account:a@localhost')).size, 2, `${days} days`)
   }
   await house.stored.stop()
 })

@@ -60,7 +60,8 @@ const contactsAtMost = 1_000
 const lastWords = 2_000
 /** Fields that are written together, but for those of one record. A store makes no stanza wait longer than these take: some milliseconds. */
 const fieldsTogether = 500
-const milliseconds = { day: 86_400_000, hour: 3_600_000 }
+/** Milliseconds. */
+const day = 86_400_000
 
 export class StoredAccounts implements AccountKeeper {
   private readonly options: StoredAccountsOptions
@@ -161,9 +162,9 @@ export class StoredAccounts implements AccountKeeper {
 
   /** The account was used today. */
   private touch(account: KeptAccount): void {
-    const day = this.dayNow()
-    if (day !== this.today) {
-      this.today = day
+    const today = this.dayNow()
+    if (today !== this.today) {
+      this.today = today
       this.touched = new Set()
     }
     if (this.touched.has(account.key)) return
@@ -295,13 +296,13 @@ export class StoredAccounts implements AccountKeeper {
       const { store, present } = this.options
       for (const account of present()) if (this.known.has(account)) this.touch(account)
       void this.call('forget', () => store.forgetBefore(this.dayNow())).then(forgotten => {
-        if (!this.stopped) this.forgetLater(forgotten === undefined ? milliseconds.hour : milliseconds.day)
+        if (!this.stopped) this.forgetLater(forgotten === undefined ? retryAfter.most : day)
       })
     })
   }
 
   private dayNow(): number {
-    return Math.floor(this.options.time() / milliseconds.day)
+    return Math.floor(this.options.time() / day)
   }
 }
 

@@ -129,6 +129,8 @@ class RedisStore implements Store {
     await this.checked()
     const pipeline = this.redis.pipeline() as ChainableCommander & WithChange
     for (const change of changes) pipeline.stanzagateChange(prefix + change.record, ...argumentsOf(change))
+    // It may have been flushed since the connection began.
+    pipeline.setnx(formatKey, storeFormat)
     const answers = (await this.ask(pipeline.exec())) ?? []
     const failed = answers.find(([error]) => error !== null)?.[0]
     if (failed) throw failed

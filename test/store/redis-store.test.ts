@@ -78,6 +78,19 @@ t.test('a Redis that is not there when the gate starts', async t => {
   await other.close()
 })
 
+t.test('a Redis that is flushed', async t => {
+  const { server, client } = await serverFor(t)
+  const store = await openRedisStore(server.url)
+  await store.save([change])
+  await client.flushall()
+  t.equal((await store.load(change.record)).size, 0)
+  const expects = { name: 'roster', texts: ['version 1'] }
+  t.same(await store.save([{ ...change, isWhole: false, expects }]), [change.record], 'it is noticed')
+  t.same(await store.save([change]), [])
+  t.equal(await client.get('stanzagate:format'), '1', 'what it is is said again')
+  await store.close()
+})
+
 t.test('a Redis that hangs', async t => {
   const { server, client } = await serverFor(t)
   const store = await openRedisStore(server.url)

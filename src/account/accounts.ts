@@ -241,9 +241,9 @@ function noteMove<M>(
   [before, after]: readonly [Visible | undefined, Visible | undefined],
   time: number | undefined,
 ): void {
-  const key = detachedString(contactKey(contact))
+  const key = contactKey(contact)
   if (after === undefined || time === undefined) since.delete(key)
-  else if (!isSame(before, after)) since.set(key, time)
+  else if (!isSame(before, after)) since.set(detachedString(key), time)
 }
 
 /** Contacts whose state a roster shows changed: the time of the change is not known. */

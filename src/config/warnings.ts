@@ -43,7 +43,9 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
     const remedy = 'take one that nobody can guess (openssl rand -hex 32)'
     warn('/admin/token', [`has fewer than ${enough} characters`, remedy])
   }
-  for (const at of ['/admin/token', '/audit/key']) {
+  // A URL without a password is no secret.
+  const urls = source.text('/store/redis')?.includes('@') === true ? ['/store/redis'] : []
+  for (const at of ['/admin/token', '/audit/key', ...urls]) {
     const secret = source.place(at)
     if (
       !source.isFile ||

@@ -9,7 +9,6 @@ import { type RecordChange, type Store, type StoreChannel, StoreError, storeForm
 
 const prefix = 'stanzagate:'
 const formatKey = `${prefix}format`
-const newsChannel = `${prefix}news`
 const secondsOfDay = 86_400
 
 /** Milliseconds. A gate that cannot reach Redis at its start goes on without it meanwhile. */
@@ -133,7 +132,7 @@ class RedisStore implements Store {
     pipeline.setnx(formatKey, storeFormat)
     const answers = (await this.ask(pipeline.exec())) ?? []
     const failed = answers.find(([error]) => error !== null)?.[0]
-    if (failed) throw failed
+    if (failed) throw this.reasonOf(failed)
     return changes.filter((_, index) => answers[index]?.[1] === 0).map(({ record }) => record)
   }
 
@@ -152,26 +151,33 @@ class RedisStore implements Store {
     try {
       return await answer
     } catch (error) {
-      // What has timed out still waits to be sent, and would be sent with all that is asked again: another connection begins with nothing.
-      if (/Command timed out/.test(String(error))) this.redis.disconnect(true)
-      else if (this.redis.status !== 'ready' && this.reason !== undefined) throw this.reason
-      throw error
+      throw this.reasonOf(error)
     }
+  }
+
+  private reasonOf(error: unknown): unknown {
+    // What has timed out still waits to be sent, and would be sent with all that is asked again: another connection begins with nothing.
+    if (/Command timed out/.test(String(error))) this.redis.disconnect(true)
+    else if (this.redis.status !== 'ready' && this.reason !== undefined) return this.reason
+    return error
   }
 }
 
 /** Pub/Sub. A connection that listens can do nothing else, so it has one of its own. */
 class RedisChannel implements StoreChannel {
   private readonly redis: Redis
+  /** Channels belong to no database: each has its own, as gates of another one are strangers. */
+  private readonly name: string
   private readonly own = `${randomUUID()} `
   private listener: Redis | undefined
 
   constructor(redis: Redis) {
     this.redis = redis
+    this.name = `${prefix}news:${redis.options.db ?? 0}`
   }
 
   tell(text: string): void {
-    this.redis.publish(newsChannel, this.own + text).catch(() => {})
+    this.redis.publish(this.name, this.own + text).catch(() => {})
   }
 
   /** Listens again after each loss of the connection. */
@@ -186,7 +192,7 @@ class RedisChannel implements StoreChannel {
     listener.on('message', (_channel, text: string) => {
       if (!text.startsWith(this.own)) hear(text.slice(text.indexOf(' ') + 1))
     })
-    listener.subscribe(newsChannel).catch(() => {})
+    listener.subscribe(this.name).catch(() => {})
   }
 
   close(): void {

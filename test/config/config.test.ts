@@ -790,6 +790,10 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
     warningsOf(fileWith({ ...good, more: "audit: { file: audit.jsonl, hash: true, key: '0123456789abcdef' }" })),
     [/^stanzagate\.yaml:9: warning: audit\.key: stands in a file that everybody on this machine may read/],
   )
+  t.match(warningsOf(fileWith({ ...good, more: "store: { redis: 'redis://:s3cret@a' }" })), [
+    /^stanzagate\.yaml:9: warning: store\.redis: stands in a file that everybody on this machine may read/,
+  ])
+  t.same(warningsOf(fileWith({ ...good, more: 'store: { redis: redis://a }' })), [])
   chmodSync(file, 0o600)
 })
 

@@ -23,8 +23,11 @@ import { Relays } from './relay/relays.ts'
 import type { SessionView, Watcher } from './relay/watcher.ts'
 import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
+import type { SessionKeeper } from './session/session-keeper.ts'
 import { NoPlaceError, type Store } from './store/store.ts'
+import { StoreCalls } from './store/store-calls.ts'
 import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
+import { StoredSessions } from './store/stored-sessions.ts'
 import { type Clock, idleClock, systemClock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
 import { tlsFaultOf } from './transport/tls.ts'
@@ -123,11 +126,16 @@ export class Gate {
     const { store } = environment
     if (store instanceof NoPlaceError)
       logger.warn({ remedy: store.remedy }, `nothing is kept across restarts: ${store.message}`)
-    else this.stored = store && config.store && this.keptIn(store, config.store.days, logger, environment)
+    const kept =
+      store instanceof NoPlaceError || store === undefined || config.store === undefined
+        ? undefined
+        : this.keptIn(store, config.store.days, logger, environment)
+    this.stored = kept?.accounts
     this.accounts = new Accounts(accountsAtMost, this.stored)
     const { accounts, watcher } = this
     const resumableSessions = new ResumableSessions<Relay>(resumableAtMost, limits.resources)
-    this.relays = new Relays({ accounts, resumableSessions, upstreams, limits, watcher, time }, clock)
+    const keeper = kept?.sessions
+    this.relays = new Relays({ accounts, resumableSessions, keeper, upstreams, limits, watcher, time }, clock)
   }
 
   /** A TLS handshake of this listener has failed before there was a stream. `client`: the client's IP address; `undefined`: not known. */
@@ -252,15 +260,18 @@ export class Gate {
     days: number,
     logger: FastifyBaseLogger,
     { clock = systemClock, time = Date.now }: Partial<Environment>,
-  ): StoredAccounts {
+  ): { readonly accounts: StoredAccounts; readonly sessions: SessionKeeper } {
     const log = new StoreLog(logger, store.place)
     logger.info({ store: store.place, days }, 'what is known of accounts is kept in the store')
     const { metrics } = this
-    const watcher: StoreWatcher = {
-      storeCalled: (...call) => {
+    const calls = new StoreCalls({
+      clock,
+      called: (...call) => {
         metrics.storeCalled(...call)
         log.storeCalled(...call)
       },
+    })
+    const watcher: StoreWatcher = {
       recalled: outcome => metrics.recalled(outcome),
       storeWaits: accounts => metrics.storeWaits(accounts),
       storeGaveUp: accounts => {
@@ -277,7 +288,17 @@ export class Gate {
       for (const [relay, news] of this.accounts.heard(account, told).tell) relay.told(news)
     }
     const present = () => this.accounts.present()
-    return new StoredAccounts({ store, clock, time, days, watcher, present, recall, heard })
+    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, present, recall, heard })
+    const sessions = new StoredSessions({
+      store,
+      calls,
+      time,
+      counted: (event, count) => {
+        metrics.sessionsKept(event, count)
+        log.sessionsKept(event, count)
+      },
+    })
+    return { accounts, sessions }
   }
 
   private auditTo(config: NonNullable<Config['audit']>, logger: FastifyBaseLogger): Audit {

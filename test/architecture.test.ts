@@ -29,7 +29,7 @@ const impure: Readonly<Record<string, readonly string[]>> = {
   config: ['xml', 'stream', 'stanza', 'rules', 'routing', 'transport'],
   listener: ['xml', 'stream', 'transport', 'config'],
   upstream: ['session/labels', 'transport', 'config'],
-  store: ['stanza', 'account', 'transport', 'config'],
+  store: ['stanza', 'account', 'session/session-keeper', 'transport', 'config'],
   relay: ['stream', 'stanza', 'account', 'session', 'transport', 'config', 'listener/labels', 'upstream'],
   observe: [
     'stream',

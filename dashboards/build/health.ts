@@ -197,7 +197,8 @@ export const health: DashboardInfo = {
       },
       {
         title: 'Calls of the store: time, 99 of 100',
-        description: 'Time to load an account, to save changes, to forget old accounts. No stanza waits for it.',
+        description:
+          'Time to load an account, to save changes, to forget old accounts, to keep sessions for the next process, to take one out. No stanza waits for it.',
         unit: 's',
         // Without the operations of which there were no calls.
         queries: { '{{operation}}': `${quantile(0.99, 'storeSeconds', ['operation'])} >= 0` },
@@ -209,6 +210,14 @@ export const health: DashboardInfo = {
         as: 'areas',
         queries: { '{{instance}} {{operation}}': inRange('storeErrors', {}, ['instance', 'operation']) },
         alert: 'StanzagateStoreFails',
+      },
+      {
+        title: 'Sessions across restarts',
+        description:
+          'Resumable sessions that one process has kept for the next. kept: at its end; found: the client came back in time; expired: too late; lost: the store failed at the end; unreadable: of another version.',
+        unit: 'short',
+        as: 'areas',
+        queries: { '{{instance}} {{event}}': inRange('keptSessions', {}, ['instance', 'event']) },
       },
       {
         title: 'Accounts that wait for the store',

@@ -98,11 +98,15 @@ export class Accounts<M extends AccountMember> {
 
   /**
    * What the keeper has kept of an account. Gives the sessions to be told. `undefined`: it is not taken, as the account is not in
-   * memory, or its whole roster was seen meanwhile.
+   * memory, or its whole roster was seen meanwhile; then only the times of contacts count that are in the same state.
    */
   recall(key: string, kept: RosterSnapshot, since: ReadonlyMap<string, number>): NewsDelivery<M> | undefined {
     const account = this.accounts.get(key)
-    if (account === undefined || account.ledger.complete) return undefined
+    if (account === undefined) return undefined
+    if (account.ledger.complete) {
+      keepTimes(account, kept, since)
+      return undefined
+    }
     account.ledger.adopt(kept)
     for (const [contact, time] of since) account.since.set(contact, time)
     for (const [contact, { ask }] of kept.items) if (ask) account.history.recalled(contact, since.get(contact))
@@ -244,6 +248,20 @@ function noteMove<M>(
   const key = contactKey(contact)
   if (after === undefined || time === undefined) since.delete(key)
   else if (!isSame(before, after)) since.set(detachedString(key), time)
+}
+
+/** A roster that has come first says nothing of times, and a resumed session's is as old as what was kept. */
+function keepTimes<M>(
+  { since, ledger, history }: Account<M>,
+  kept: RosterSnapshot,
+  times: ReadonlyMap<string, number>,
+): void {
+  for (const [contact, time] of times) {
+    const state = kept.items.get(contact)
+    if (since.has(contact) || state === undefined || !isSame(state, ledger.itemOf(contact))) continue
+    since.set(contact, time)
+    if (state.ask) history.recalled(contact, time)
+  }
 }
 
 /** Contacts whose state a roster shows changed: the time of the change is not known. */

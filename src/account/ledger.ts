@@ -20,6 +20,13 @@ export interface RosterSnapshot {
   readonly items: ReadonlyMap<string, Visible>
 }
 
+/** As data that JSON can hold. A contact is its key and the code of what is known of it. */
+export interface LedgerRecord {
+  readonly complete: boolean
+  readonly ver: string | null
+  readonly contacts: readonly (readonly [string, number])[]
+}
+
 /** `spent`: a `subscribed` has answered it. */
 export type RequestState = 'none' | 'open' | 'spent'
 
@@ -63,6 +70,20 @@ export class Ledger {
   /** The roster version that this ledger stands at, `undefined` for a server without versions. */
   ver: string | undefined
   private readonly contacts = new ContactMap<SharedContact>()
+
+  /** Throws when it is no record of a ledger. */
+  static restored({ complete, ver, contacts }: LedgerRecord): Ledger {
+    const ledger = new Ledger()
+    for (const [contact, code] of contacts) ledger.contacts.add(contact, shared(contactOf(code)))
+    ledger.complete = complete
+    ledger.ver = ver ?? undefined
+    return ledger
+  }
+
+  get record(): LedgerRecord {
+    const contacts = [...this.contacts.entries()].map(([key, contact]): [string, number] => [key, codeOf(contact)])
+    return { complete: this.complete, ver: this.ver ?? null, contacts }
+  }
 
   /** What is known of a contact, or `undefined`. */
   stateOf(jid: string): Visible | undefined {
@@ -256,6 +277,39 @@ function codeOf({ visible, request, unsubscribedDue, loss, renewed, isShown, unj
   code = code * 3 + lossCodes[loss]
   code = code * 3 + unjudgedCodes[unjudged]
   return code * 8 + (unsubscribedDue ? 4 : 0) + (renewed ? 2 : 0) + (isShown ? 1 : 0)
+}
+
+/** The contact of this code. Throws when there is none. */
+function contactOf(code: number): Contact {
+  const [visible, request, loss, unjudged, flags] = digitsOf(code, [visibles.length + 1, 3, 3, 3, 8])
+  return {
+    visible: visibles[visible - 1] ?? nothing,
+    request: nameOf(requestCodes, request),
+    loss: nameOf(lossCodes, loss),
+    unjudged: nameOf(unjudgedCodes, unjudged),
+    unsubscribedDue: (flags & 4) !== 0,
+    renewed: (flags & 2) !== 0,
+    isShown: (flags & 1) !== 0,
+  }
+}
+
+type Digits = [number, number, number, number, number]
+
+/** The digits of a number whose places have these sizes, the largest place first. */
+function digitsOf(code: number, sizes: Digits): Digits {
+  const digits: Digits = [0, 0, 0, 0, 0]
+  let left = code
+  for (let place = sizes.length - 1; place >= 0; place--) {
+    const size = sizes[place] ?? 1
+    digits[place] = left % size
+    left = Math.floor(left / size)
+  }
+  if (left !== 0 || !Number.isSafeInteger(code) || code < 0) throw new TypeError('no contact has this code')
+  return digits
+}
+
+function nameOf<Name extends string>(codes: Readonly<Record<Name, number>>, code: number): Name {
+  return (Object.keys(codes) as Name[]).find(name => codes[name] === code) as Name
 }
 
 /** A contact of which nothing was heard. */

@@ -15,7 +15,7 @@ import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import { child, elements } from '../xml/element.ts'
-import { Ledger, type RosterSnapshot } from './ledger.ts'
+import { Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot } from './news.ts'
 import type { AccountReport } from './report.ts'
 
@@ -30,8 +30,16 @@ const rememberedLength = 5_000
 /** Requests of one stream whose answer is awaited: roster gets, and subscription requests. Beyond this number the oldest is forgotten. */
 const awaitedAtMost = 1_000
 
+/** As data that JSON can hold. What is known of the account beyond this stream is kept with the account. */
+export interface RosterWatchRecord {
+  readonly own: LedgerRecord
+  readonly present: string | null
+  readonly gets: readonly (readonly [string, string | null])[]
+  readonly requests: readonly (readonly [string, string])[]
+}
+
 export class RosterWatch implements RosterView {
-  private readonly own = new Ledger()
+  private readonly own: Ledger
   /** Follows the leader, as long as there is one that is another session. */
   private followed: Ledger | undefined
   /** A whole roster that may still be the present one. */
@@ -46,9 +54,29 @@ export class RosterWatch implements RosterView {
   private readonly bare: string
 
   /** `jid`: the client's full JID, in the server's spelling. */
-  constructor(jid: string) {
+  constructor(jid: string, own = new Ledger()) {
     this.jid = jid
     this.bare = bareOf(jid)
+    this.own = own
+  }
+
+  /** `jid`: the client's full JID. Throws when it is no record of a watch. */
+  static restored(jid: string, { own, present, gets, requests }: RosterWatchRecord): RosterWatch {
+    const watch = new RosterWatch(jid, Ledger.restored(own))
+    watch.present = present ?? undefined
+    if (gets.length > 0) watch.gets = new Map(gets.map(([id, ver]) => [id, ver ?? undefined]))
+    if (requests.length > 0) watch.requests = new Map(requests)
+    return watch
+  }
+
+  get record(): RosterWatchRecord {
+    const { own, present = null, gets, requests } = this
+    return {
+      own: own.record,
+      present,
+      gets: [...(gets ?? [])].map(([id, ver = null]): [string, string | null] => [id, ver]),
+      requests: [...(requests ?? [])],
+    }
   }
 
   answersRequest(contact: string): Belief {

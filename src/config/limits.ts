@@ -59,6 +59,8 @@ export interface Limits {
     readonly spread: number
     /** After which what is left is cut off. */
     readonly deadline: number
+    /** Sessions that can be resumed are kept in the store for the next process. */
+    readonly resumable: boolean
   }
 }
 
@@ -118,7 +120,7 @@ export const defaultLimits: Limits = {
   connections: { total: undefined, perAddress: 200, newPerSecond: 20, newBurst: 100 },
   exempt: ['127.0.0.0/8', '::1'],
   overload: { lag: 200, refuseAt: 0.8, closeAt: 0.9, admittedPerSecond: 500, queue: 10_000 },
-  drain: { notReady: 0, spread: 0, deadline: 5_000 },
+  drain: { notReady: 0, spread: 0, deadline: 5_000, resumable: true },
 }
 
 /** The `limits:` of a file that the schema has nothing against. */
@@ -154,6 +156,7 @@ export interface LimitsFile {
     readonly notReadySeconds?: number
     readonly spreadSeconds?: number
     readonly deadlineSeconds?: number
+    readonly resumable?: boolean
   }
 }
 
@@ -196,6 +199,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
       notReady: inMilliseconds(file.drain?.notReadySeconds) ?? drain.notReady,
       spread: inMilliseconds(file.drain?.spreadSeconds) ?? drain.spread,
       deadline: inMilliseconds(file.drain?.deadlineSeconds) ?? drain.deadline,
+      resumable: file.drain?.resumable ?? drain.resumable,
     },
   }
 }

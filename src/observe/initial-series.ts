@@ -65,6 +65,7 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
   for (const event of metrics.rosterFetches.labels.event) yield ['rosterFetches', event]
   for (const outcome of metrics.recalls.labels.outcome) yield ['recalls', outcome]
   for (const operation of metrics.storeErrors.labels.operation) yield ['storeErrors', operation]
+  for (const event of metrics.keptSessions.labels.event) yield ['keptSessions', event]
   yield ['storeFailing']
   yield ['storeWaiting']
   yield ['storeGivenUp']

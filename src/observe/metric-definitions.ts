@@ -13,7 +13,7 @@ import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
-import { recallOutcomes, storeOperations } from '../store/labels.ts'
+import { keptSessionEvents, recallOutcomes, storeOperations } from '../store/labels.ts'
 import { wires } from '../stream/framing.ts'
 import { streamErrors } from '../stream/item.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
@@ -346,7 +346,7 @@ export const metrics = {
     name: 'stanzagate_store_errors_total',
     kind: 'counter',
     unit: 'calls',
-    help: 'Calls of the store that have failed: load an account, save changes, forget old accounts. The traffic goes on without.',
+    help: 'Calls of the store that have failed: load an account, save changes, forget old accounts, keep sessions for the next process, take one out. The traffic goes on without.',
     labels: { operation: storeOperations },
     example: 'sum by (operation) (increase(stanzagate_store_errors_total[10m])) > 0',
   },
@@ -365,6 +365,14 @@ export const metrics = {
     help: 'Time that a call of the store took, also one that has failed.',
     labels: { operation: storeOperations },
     example: 'histogram_quantile(0.99, sum by (le, operation) (rate(stanzagate_store_seconds_bucket[5m])))',
+  },
+  keptSessions: {
+    name: 'stanzagate_kept_sessions_total',
+    kind: 'counter',
+    unit: 'sessions',
+    help: 'Resumable sessions across the end of the process. kept: for the next one; lost: the store failed, and they have ended; found: the client came back in time; expired: it came back too late; unreadable: what was kept is no session of this version.',
+    labels: { event: keptSessionEvents },
+    example: 'sum by (event) (increase(stanzagate_kept_sessions_total[1h]))',
   },
   storeWaiting: {
     name: 'stanzagate_store_waiting_accounts',

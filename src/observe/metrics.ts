@@ -7,7 +7,7 @@ import type { About, StreamState, Watcher } from '../relay/watcher.ts'
 import { decidingOf, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import type { Kind } from '../stanza/stanza.ts'
-import type { RecallOutcome, StoreOperation } from '../store/labels.ts'
+import type { KeptSessionEvent, RecallOutcome, StoreOperation } from '../store/labels.ts'
 import type { StoreWatcher } from '../store/stored-accounts.ts'
 import type { Side } from '../stream/item.ts'
 import { isStep } from '../subscription/state.ts'
@@ -154,6 +154,11 @@ export class Metrics implements Watcher, StoreWatcher {
 
   recalled(outcome: RecallOutcome): void {
     this.add('recalls', [outcome])
+  }
+
+  /** This has become of so many resumable sessions that are kept across the process. */
+  sessionsKept(event: KeptSessionEvent, sessions: number): void {
+    this.add('keptSessions', [event], sessions)
   }
 
   storeWaits(accounts: number): void {

@@ -11,12 +11,15 @@
 import type { Accounts } from '../account/accounts.ts'
 import type { AccountNews } from '../account/news.ts'
 import type { Limits } from '../config/limits.ts'
+import { BoundSession } from '../session/bound.ts'
 import type { Effect, SessionEvent } from '../session/event.ts'
 import { isPlain, type Judged } from '../session/judgement-report.ts'
 import type { ConnectFailure } from '../session/labels.ts'
 import type { Report } from '../session/report.ts'
 import type { ResumableSessions } from '../session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
+import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import type { SessionRecord } from '../session/session-record.ts'
 import { kindOf } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
 import { systemClock } from '../transport/clock.ts'
@@ -30,6 +33,8 @@ import type { About, SessionView, StreamState, Traffic, Watcher } from './watche
 export interface RelayContext {
   readonly accounts: Accounts<Relay>
   readonly resumableSessions: ResumableSessions<Relay>
+  /** Has the sessions that other processes have kept; left out: there is none. */
+  readonly keeper?: SessionKeeper | undefined
   readonly upstreams: Pick<Upstreams, 'dial'>
   readonly limits: Limits
   readonly watcher: Watcher
@@ -66,6 +71,8 @@ export class Relay {
   private quota: Record<Side, number> = { client: itemsAtOnce, upstream: itemsAtOnce }
   private turn: NodeJS.Immediate | undefined
   private finished = false
+  /** The session is being kept for another process: nothing is read, and it learns nothing. */
+  private frozen = false
   private isFlushDue = false
   private readonly since: number
   private readonly began = now()
@@ -94,7 +101,31 @@ export class Relay {
 
   /** The gate shuts down: the stream is ended. `within`: milliseconds that its peers have for that. */
   stop(within: number): void {
+    this.frozen = false
     this.receive({ event: 'stop', within })
+    this.flush()
+  }
+
+  /**
+   * The gate shuts down. What was read is written; from now on nothing is read. Gives what another process needs to go on with the
+   * session, until `handOver` or `stop`; `undefined`: none can.
+   */
+  freeze(): KeptSession | undefined {
+    if (this.broken || !this.session.isResumable) return undefined
+    const offered = this.context.resumableSessions.offered(this)
+    const record = offered?.bound.record
+    if (offered === undefined || record === undefined) return undefined
+    this.flush()
+    this.frozen = true
+    this.regulate()
+    const { key, resumableFor, left } = offered
+    return { key, record, resumableFor, left }
+  }
+
+  /** Another process can go on with the session: its connections end without end tags, so that the server keeps it too. */
+  handOver(): void {
+    this.frozen = false
+    this.receive({ event: 'handed-over' })
     this.flush()
   }
 
@@ -132,6 +163,7 @@ export class Relay {
 
   /** Another session of the account has told something. */
   told(news: AccountNews): void {
+    if (this.frozen) return
     this.receive({ event: 'account-news', news })
     this.flushSoon()
   }
@@ -224,7 +256,7 @@ export class Relay {
     let seconds = 0
     for (;;) {
       const end = this.sides[side]
-      if (end === undefined || this.broken || (side === 'client' && this.session.holding)) break
+      if (end === undefined || this.broken || this.frozen || (side === 'client' && this.session.holding)) break
       if (this.quota[side] === 0) {
         this.yield()
         break
@@ -323,7 +355,7 @@ export class Relay {
       case 'offer-resumption':
         return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.resumableFor)
       case 'find-resumable':
-        return this.receive({ event: 'resumable-found', found: this.context.resumableSessions.find(effect.key, now()) })
+        return this.findResumable(effect.key)
       case 'take-over':
         return this.context.resumableSessions.takeOver(effect.key, this)?.superseded()
       case 'suspend':
@@ -332,6 +364,32 @@ export class Relay {
         return this.context.resumableSessions.withdraw(this)
       case 'tell-account':
         return this.spread(this.context.accounts.tell(this, effect.news, this.context.time()))
+    }
+  }
+
+  private findResumable(key: string): void {
+    const { resumableSessions, keeper } = this.context
+    const found = resumableSessions.find(key, now())
+    if (found !== undefined || keeper === undefined) return this.receive({ event: 'resumable-found', found })
+    void keeper.take(key).then(kept => {
+      if (kept !== undefined) this.restore(kept)
+      if (this.finished) return
+      this.receive({ event: 'resumable-found', found: resumableSessions.find(key, now()) })
+      // What the client has sent meanwhile was not read.
+      this.pump('client')
+      this.flush()
+    })
+  }
+
+  /** Another process has kept this session. */
+  private restore({ key, record, resumableFor, left }: KeptSession): void {
+    const { keeper, resumableSessions } = this.context
+    try {
+      const bound = BoundSession.restored(this.incoming.session, record as SessionRecord)
+      if (bound === undefined) keeper?.unreadable()
+      else resumableSessions.restore(key, bound, resumableFor, left, now())
+    } catch {
+      keeper?.unreadable()
     }
   }
 
@@ -410,8 +468,8 @@ export class Relay {
     const isUpstreamFull = upstream !== undefined && upstream.connection.waiting > buffer
     const isYielding = this.turn !== undefined
     // A client that does not take the gate's answers is not read: each stanza of it might need another answer.
-    client.hold(wait > 0 || isYielding || isClientFull || isUpstreamFull || this.session.holding)
-    upstream?.hold(isYielding || isClientFull)
+    client.hold(wait > 0 || isYielding || this.frozen || isClientFull || isUpstreamFull || this.session.holding)
+    upstream?.hold(isYielding || this.frozen || isClientFull)
     if ((wait === 0 && !client.isSpent) || this.rateTimer !== undefined || this.finished) return
     this.rateTimer = setTimeout(() => {
       this.rateTimer = undefined

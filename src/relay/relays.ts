@@ -1,8 +1,22 @@
 /** The relays of a gate. Each is here from its client's connection until both its connections are gone. */
+
+import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
 import type { Clock } from '../transport/clock.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { type Incoming, Relay, type RelayContext } from './relay.ts'
 import type { SessionView, StreamState } from './watcher.ts'
+
+/** How streams are ended when the gate stops; milliseconds. */
+export interface Drain {
+  readonly spread: number
+  readonly deadline: number
+  /** Sessions that can be resumed are kept for another process. */
+  readonly resumable: boolean
+}
+
+/** Sessions that are kept in one go, and milliseconds of the spread in which others are kept with them. */
+const keptAtOnce = 200
+const together = 50
 
 export class Relays {
   private readonly context: RelayContext
@@ -42,17 +56,47 @@ export class Relays {
   }
 
   /** Ends all streams, spread over so many milliseconds; what is left after the deadline, in milliseconds, is cut off. */
-  async drain({ spread, deadline }: { readonly spread: number; readonly deadline: number }): Promise<void> {
+  async drain({ spread, deadline, resumable }: Drain): Promise<void> {
     const { clock } = this
+    const keeper = resumable ? this.context.keeper : undefined
+    await this.keepIdle(keeper)
     const relays = [...this.relays]
+    const atOnce = Math.min(keptAtOnce, Math.max(1, Math.floor((relays.length * together) / spread)))
     const began = clock.now()
-    for (const [index, relay] of relays.entries()) {
+    for (let index = 0; index < relays.length; index += atOnce) {
       const due = began + (index * spread) / relays.length
       if (due > clock.now()) await this.emptiedWithin(due - clock.now())
-      if (this.relays.has(relay)) relay.stop(deadline)
+      await this.end(relays.slice(index, index + atOnce), deadline, keeper)
     }
     await this.emptiedWithin(deadline)
     for (const relay of this.relays) relay.abort()
+  }
+
+  /** Ends these: those that can be resumed are kept for another process first. */
+  private async end(relays: readonly Relay[], deadline: number, keeper: SessionKeeper | undefined): Promise<void> {
+    const kept = new Map<Relay, KeptSession>()
+    for (const relay of keeper === undefined ? [] : relays) {
+      const session = this.relays.has(relay) ? relay.freeze() : undefined
+      if (session !== undefined) kept.set(relay, session)
+    }
+    const isKept = kept.size > 0 && (await keeper?.keep([...kept.values()])) === true
+    for (const relay of relays) {
+      if (!this.relays.has(relay)) continue
+      if (isKept && kept.has(relay)) relay.handOver()
+      else relay.stop(deadline)
+    }
+  }
+
+  /** Sessions that wait for their client can be resumed at another process too. */
+  private async keepIdle(keeper: SessionKeeper | undefined): Promise<void> {
+    if (keeper === undefined) return
+    const kept: KeptSession[] = []
+    for (const { bound, ...session } of this.context.resumableSessions.idling(performance.now())) {
+      const { record } = bound
+      if (record !== undefined) kept.push({ ...session, record })
+    }
+    for (let index = 0; index < kept.length; index += keptAtOnce)
+      if (!(await keeper.keep(kept.slice(index, index + keptAtOnce)))) return
   }
 
   private withMostWaiting(): Relay | undefined {

@@ -14,6 +14,7 @@
 import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Element } from '../xml/element.ts'
+import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
 
 /** What became of one stanza, or of a run of them. */
 export type Unit =
@@ -25,6 +26,18 @@ export type Unit =
   | { readonly unit: 'added'; readonly element: Element }
   /** When too many units are kept, only their kind and number. */
   | { readonly unit: 'only-dropped' | 'only-added'; readonly count: number }
+
+type UnitRecord =
+  | Exclude<Unit, { readonly unit: 'added' }>
+  | { readonly unit: 'added'; readonly element: ElementRecord }
+
+/** As data that JSON can hold. */
+export interface AckRecord {
+  readonly received: number
+  readonly handled: number
+  readonly total: number
+  readonly units: readonly UnitRecord[]
+}
 
 /** Counts are unsigned 32 bits wide and wrap (XEP-0198 section 5). */
 const modulus = 2 ** 32
@@ -51,6 +64,41 @@ export class AckTranslator {
   constructor(start = 0) {
     this.received = start
     this.handled = start
+  }
+
+  /** Throws when it is no record of one. */
+  static restored({ received, handled, total, units }: AckRecord): AckTranslator {
+    const acks = new AckTranslator()
+    for (const count of [received, handled, total])
+      if (!Number.isSafeInteger(count) || count < 0) throw new TypeError('a count is a whole number')
+    acks.received = received
+    acks.handled = handled
+    acks.total = total
+    for (const unit of units) acks.restore(unit)
+    return acks
+  }
+
+  get record(): AckRecord {
+    const { received, handled, total } = this
+    const units = this.units.map(unit =>
+      unit.unit === 'added' ? { unit: unit.unit, element: recordOfElement(unit.element) } : unit,
+    )
+    return { received, handled, total, units }
+  }
+
+  private restore(unit: UnitRecord): void {
+    switch (unit.unit) {
+      case 'forwarded':
+        return this.count('forwarded', unit.count)
+      case 'decided':
+        return this.decided(unit.print)
+      case 'dropped':
+        return this.dropped(unit.print, unit.said)
+      case 'added':
+        return this.added(elementOfRecord(unit.element))
+      default:
+        throw new TypeError('only what is whole is kept')
+    }
   }
 
   forwarded(): void {

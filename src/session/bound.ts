@@ -19,7 +19,8 @@ import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
-import type { Repeated, StanzaCounts } from './stanza-counts.ts'
+import { type SessionRecord, sessionFormat } from './session-record.ts'
+import { type Repeated, StanzaCounts } from './stanza-counts.ts'
 
 /** Read for each stanza, because a reload may change them while sessions exist. */
 export interface BoundOptions {
@@ -34,6 +35,13 @@ export interface BoundOptions {
   mayRequest?(account: string): boolean
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
+}
+
+/** What a session remembers of its streams. */
+interface Memory {
+  readonly watch: RosterWatch
+  readonly requests: PendingIqs
+  readonly fetch: RosterFetch
 }
 
 /** The facts that the session remembers for the rules. */
@@ -64,18 +72,40 @@ export class BoundSession implements ResumableSession {
   private readonly trusts: Facts['trusts']
   private readonly mayRequest: Facts['mayRequest']
 
-  /** `domain`: the domain that the client has asked for; the gate's answers come from it. */
-  constructor(options: BoundOptions, domain: string, jid: string) {
+  /** `domain`: the domain that the client has asked for; the gate's answers come from it. `memory`: left out: it begins. */
+  constructor(options: BoundOptions, domain: string, jid: string, memory = begun(jid)) {
     this.options = options
     this.domain = domain
     this.jid = jid
     this.bare = bareOf(jid)
-    this.watch = new RosterWatch(jid)
-    this.requests = new PendingIqs(jid)
-    this.fetch = new RosterFetch(this.bare)
+    this.watch = memory.watch
+    this.requests = memory.requests
+    this.fetch = memory.fetch
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
+  }
+
+  /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
+  static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
+    if (record.format !== sessionFormat) return undefined
+    const { jid, domain, counts, requests, watch, fetch } = record
+    if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
+    const session = new BoundSession(options, domain, jid, {
+      watch: RosterWatch.restored(jid, watch),
+      requests: PendingIqs.restored(jid, requests),
+      fetch: RosterFetch.restored(bareOf(jid), fetch),
+    })
+    session.counts = StanzaCounts.restored(counts)
+    return session
+  }
+
+  get record(): SessionRecord | undefined {
+    const { jid, domain, watch, requests, fetch } = this
+    const counts = this.counts?.record
+    if (counts === undefined) return undefined
+    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record }
+    return { format: sessionFormat, jid, domain, counts, ...memory }
   }
 
   stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
@@ -231,6 +261,10 @@ export class BoundSession implements ResumableSession {
     for (const item of news) output.tell(this.bare, item)
     for (const report of reports) output.report(report)
   }
+}
+
+function begun(jid: string): Memory {
+  return { watch: new RosterWatch(jid), requests: new PendingIqs(jid), fetch: new RosterFetch(bareOf(jid)) }
 }
 
 /** Whether a contact's domain is one of these, which are folded. */

@@ -26,6 +26,8 @@ export type SessionEvent =
   | { readonly event: 'superseded' }
   /** The gate shuts down, and waits for so many milliseconds. */
   | { readonly event: 'stop'; readonly within: number }
+  /** The gate shuts down, and another process can go on with the session. */
+  | { readonly event: 'handed-over' }
   /** The gate is short of memory and ends this session. */
   | { readonly event: 'shed' }
   /** The client has begun an element and does not end it. */

@@ -30,6 +30,7 @@ export const causes = [
   'slow-client',
   'slow-upstream',
   'overload',
+  'handed-over',
 ] as const
 export type Cause = (typeof causes)[number]
 

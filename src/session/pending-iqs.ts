@@ -27,6 +27,13 @@ interface Address {
   readonly resource: string | undefined
 }
 
+/** As data that JSON can hold: ids with the addresses that were asked, oldest first. */
+export interface PendingIqsRecord {
+  readonly open: readonly (readonly [string, string])[]
+  readonly answered: readonly (readonly [string, string])[]
+  readonly hasForgotten: boolean
+}
+
 export class PendingIqs {
   private readonly jid: string
   private readonly open = new Requests(requestsAtMost.open)
@@ -39,6 +46,19 @@ export class PendingIqs {
   /** `jid`: the client's full JID. */
   constructor(jid: string) {
     this.jid = jid
+  }
+
+  /** `jid`: the client's full JID. Throws when it is no record of requests. */
+  static restored(jid: string, { open, answered, hasForgotten }: PendingIqsRecord): PendingIqs {
+    const requests = new PendingIqs(jid)
+    for (const [id, address] of open) requests.open.add(id, addressOf(address))
+    for (const [id, address] of answered) requests.answered.add(id, addressOf(address))
+    requests.hasForgotten = hasForgotten
+    return requests
+  }
+
+  get record(): PendingIqsRecord {
+    return { open: this.open.record, answered: this.answered.record, hasForgotten: this.hasForgotten }
   }
 
   /** A stanza of the client was forwarded. Requests to the own server are not remembered: its answers are always accepted. */
@@ -88,6 +108,10 @@ class Requests {
 
   constructor(atMost: Requests['atMost']) {
     this.atMost = atMost
+  }
+
+  get record(): [string, string][] {
+    return [...(this.byId ?? [])].flatMap(([id, asked]) => asked.map(({ text }): [string, string] => [id, text]))
   }
 
   /** Adds a request; `false`: the oldest ones were forgotten for it. */

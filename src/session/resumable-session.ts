@@ -6,6 +6,7 @@ import type { Side, StreamError } from '../stream/item.ts'
 import type { Element } from '../xml/element.ts'
 import type { Cause } from './labels.ts'
 import type { Report } from './report.ts'
+import type { SessionRecord } from './session-record.ts'
 import type { StanzaCounts } from './stanza-counts.ts'
 
 export interface ResumableSession {
@@ -14,6 +15,8 @@ export interface ResumableSession {
   readonly bare: string
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   counts: StanzaCounts | undefined
+  /** What another process needs to go on with it; `undefined`: it cannot be resumed. */
+  readonly record: SessionRecord | undefined
   /** A stanza has come from this side. `lang`: the language that it inherits from its stream (RFC 6120 section 8.1.5). */
   stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void
   /** A stanza of the client's is answered with this error, and not passed on. */

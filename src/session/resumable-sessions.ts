@@ -13,6 +13,14 @@ interface Entry<M> {
   readonly until: number
 }
 
+/** A session with its key. Milliseconds: `resumableFor` of each loss of its stream, `left` from now. */
+export interface Resumable {
+  readonly key: string
+  readonly bound: ResumableSession
+  readonly resumableFor: number
+  readonly left: number
+}
+
 export class ResumableSessions<M extends object> {
   private readonly entries = new Map<string, Entry<M>>()
   private readonly keys = new Map<M, string>()
@@ -34,6 +42,31 @@ export class ResumableSessions<M extends object> {
     this.forget(key)
     this.entries.set(key, { bound, holder, resumableFor, until: Number.POSITIVE_INFINITY })
     this.keys.set(holder, key)
+  }
+
+  /** A session that another process has kept waits here, for so many milliseconds yet. `resumableFor`: each later time. */
+  restore(key: string, bound: ResumableSession, resumableFor: number, left: number, now: number): void {
+    if (this.entries.has(key)) return
+    this.wait(key, { bound, holder: undefined, resumableFor, until: now + left })
+    this.expire(now)
+  }
+
+  /** What the holder offers, if it does. */
+  offered(holder: M): Resumable | undefined {
+    const key = this.keys.get(holder)
+    const entry = key === undefined ? undefined : this.entries.get(key)
+    if (key === undefined || entry === undefined) return undefined
+    const { bound, resumableFor } = entry
+    return { key, bound, resumableFor, left: resumableFor }
+  }
+
+  /** The sessions that wait without a stream. */
+  *idling(now: number): Iterable<Resumable> {
+    for (const key of this.idle) {
+      const entry = this.entries.get(key)
+      if (entry === undefined || entry.until <= now) continue
+      yield { key, bound: entry.bound, resumableFor: entry.resumableFor, left: entry.until - now }
+    }
   }
 
   find(key: string, now: number): ResumableSession | undefined {
@@ -63,13 +96,17 @@ export class ResumableSessions<M extends object> {
     const entry = key === undefined ? undefined : this.entries.get(key)
     if (key === undefined || entry === undefined) return
     this.keys.delete(holder)
-    this.entries.set(key, { ...entry, holder: undefined, until: now + entry.resumableFor })
+    this.wait(key, { ...entry, holder: undefined, until: now + entry.resumableFor })
+    this.expire(now)
+  }
+
+  private wait(key: string, entry: Entry<M>): void {
+    this.entries.set(key, entry)
     const { bare } = entry.bound
     const own = this.idleOf.get(bare) ?? new Set()
     this.idleOf.set(bare, own.add(key))
     this.idle.add(key)
     if (own.size > this.ofAccount) this.forget(first(own))
-    this.expire(now)
   }
 
   /** The holder's stream is closed: nothing can be resumed. */

@@ -14,6 +14,13 @@ export interface Hidden {
   readonly answer?: Element
 }
 
+/** As data that JSON can hold. */
+export interface RosterFetchRecord {
+  readonly id: string | null
+  readonly isAskedByClient: boolean
+  readonly hasAppeared: boolean
+}
+
 export class RosterFetch {
   private readonly bare: string
   /** Of the gate's own request; `undefined`: it has made none. */
@@ -24,6 +31,19 @@ export class RosterFetch {
 
   constructor(bare: string) {
     this.bare = bare
+  }
+
+  static restored(bare: string, { id, isAskedByClient, hasAppeared }: RosterFetchRecord): RosterFetch {
+    const fetch = new RosterFetch(bare)
+    fetch.id = id ?? undefined
+    fetch.isAskedByClient = isAskedByClient
+    fetch.hasAppeared = hasAppeared
+    return fetch
+  }
+
+  get record(): RosterFetchRecord {
+    const { id = null, isAskedByClient, hasAppeared } = this
+    return { id, isAskedByClient, hasAppeared }
   }
 
   /** The client's stanza goes on. Says whether the roster is to be asked for before it: it is the first presence, and nobody has asked. */

@@ -51,6 +51,11 @@ export class Session {
     return this.streams.isOpen && this.negotiator.isAnswerDue
   }
 
+  /** A bound session whose streams may be lost without its end. */
+  get isResumable(): boolean {
+    return this.streams.isOpen && this.negotiator.phase === 'bound' && this.negotiator.streamManagement.isResumable
+  }
+
   /** The metrics' label of the route, once it is known. */
   get route(): string | undefined {
     return this.negotiator.route
@@ -115,6 +120,8 @@ export class Session {
       case 'stop':
         this.closeWithin = event.within
         return this.fail('system-shutdown', 'shutdown')
+      case 'handed-over':
+        return this.streams.isOpen ? this.streams.cut('handed-over') : undefined
       case 'shed':
         return this.fail('resource-constraint', 'overload', 'the gate is short of memory')
       case 'late':

@@ -8,7 +8,7 @@ import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { type Element, element, withAttrs } from '../xml/element.ts'
-import { AckTranslator, parseCount, printOf, type Unit } from './acks.ts'
+import { type AckRecord, AckTranslator, parseCount, printOf, type Unit } from './acks.ts'
 
 /** Seconds that a session waits for its resumption at most, whatever the server grants. */
 export const awayAtMost = 86_400
@@ -24,6 +24,15 @@ export type Repeated =
   /** Another stanza was sent at this place before: the counts cannot be right. */
   | { readonly repeated: 'other' }
 
+/** As data that JSON can hold. */
+export interface CountsRecord {
+  readonly uri: string
+  readonly before: number
+  readonly outbound: AckRecord
+  readonly inbound: AckRecord
+  readonly answered: readonly string[]
+}
+
 /** Answers that are remembered; beyond this number the oldest may be given twice. */
 const answeredAtMost = 2_000
 
@@ -31,7 +40,7 @@ export class StanzaCounts {
   /** `urn:xmpp:sm:3` or `:2`, as the client asked. */
   readonly uri: string
   /** The client's stanzas on their way to the server, counted from `<enable/>` on. */
-  private readonly outbound = new AckTranslator()
+  private readonly outbound: AckTranslator
   /** The server's, counted from `<enabled/>` on. */
   private inbound: AckTranslator | undefined
   /** Stanzas before `<enabled/>`, which a client may count until it has read `<enabled/>`. */
@@ -41,8 +50,26 @@ export class StanzaCounts {
   /** Prints of the client's stanzas that the gate has answered: if one comes again it is not answered again. */
   private answered: string[] = []
 
-  constructor(uri: string) {
+  constructor(uri: string, outbound = new AckTranslator()) {
     this.uri = uri
+    this.outbound = outbound
+  }
+
+  /** Throws when it is no record of counts. */
+  static restored({ uri, before, outbound, inbound, answered }: CountsRecord): StanzaCounts {
+    if (typeof uri !== 'string' || !Number.isSafeInteger(before)) throw new TypeError('these are no counts')
+    const counts = new StanzaCounts(uri, AckTranslator.restored(outbound))
+    counts.inbound = AckTranslator.restored(inbound)
+    counts.before = before
+    counts.answered = [...answered]
+    return counts
+  }
+
+  /** What a resumption needs; `undefined`: it is not whole. What the server is repeating at present it will repeat again. */
+  get record(): CountsRecord | undefined {
+    const { uri, before, outbound, inbound, answered } = this
+    if (inbound === undefined || !this.isWhole) return undefined
+    return { uri, before, outbound: outbound.record, inbound: inbound.record, answered }
   }
 
   /** The server has agreed: it counts from here on. `before`: stanzas that the client has got on this stream until now. */

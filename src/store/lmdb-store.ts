@@ -83,6 +83,7 @@ class LmdbStore implements Store {
           continue
         }
         if (isWhole) for (const key of [...db.getKeys(rangeOf(record))]) db.removeSync(key)
+        if (isWhole && fields.size === 0) continue
         db.putSync(keyOf(record, lastDay), String(until))
         for (const [field, text] of fields) {
           if (text === undefined) db.removeSync(keyOf(record, field))

@@ -6,7 +6,7 @@ export interface RecordChange {
   readonly record: string
   /** Texts by name; `undefined`: the field is removed. */
   readonly fields: ReadonlyMap<string, string | undefined>
-  /** Fields that are not named are removed too. */
+  /** Fields that are not named are removed too. Without any field the record is removed. */
   readonly isWhole: boolean
   /** The change fits only a record whose field `name` has one of these texts. Left out: it fits any. */
   readonly expects?: { readonly name: string; readonly texts: readonly string[] } | undefined

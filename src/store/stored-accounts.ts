@@ -9,13 +9,12 @@ import type { RosterSnapshot } from '../account/ledger.ts'
 import type { RequestNews } from '../account/news.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
-import type { RecallOutcome, StoreOperation } from './labels.ts'
+import type { RecallOutcome } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
+import type { StoreCalls } from './store-calls.ts'
 
 /** Is told what the store does. */
 export interface StoreWatcher {
-  /** A call has worked, or has failed with this error; `seconds`: how long it took. `fails`: this one, or another operation's last one, has failed. */
-  storeCalled(operation: StoreOperation, seconds: number, fails: boolean, error?: unknown): void
   /** What was found of an account whose session begins. */
   recalled(outcome: RecallOutcome): void
   /** So many accounts have changes that are not in the store. */
@@ -26,6 +25,7 @@ export interface StoreWatcher {
 
 export interface StoredAccountsOptions {
   readonly store: Store
+  readonly calls: StoreCalls
   readonly clock: Clock
   /** Milliseconds since 1970. */
   readonly time: () => number
@@ -78,12 +78,12 @@ export class StoredAccounts implements AccountKeeper {
   private cancelForget: (() => void) | undefined
   private working: Promise<void> | undefined
   private retry = retryAfter.least
-  /** Operations whose last call has failed. */
-  private readonly failing = new Set<StoreOperation>()
+  private readonly calls: StoreCalls
   private stopped = false
 
   constructor(options: StoredAccountsOptions) {
     this.options = options
+    this.calls = options.calls
     this.today = this.dayNow()
     this.forgetLater(0)
     options.store.channel?.listen(text => this.hear(text))
@@ -136,7 +136,7 @@ export class StoredAccounts implements AccountKeeper {
 
   private async load(account: KeptAccount): Promise<void> {
     const { store, watcher, recall } = this.options
-    const fields = await this.call('load', () => store.load(recordName(account)))
+    const fields = await this.calls.call('load', () => store.load(recordName(account)))
     if (fields === undefined) {
       watcher.recalled('failed')
       if (this.unasked.size < waitingAtMost) this.unasked.set(account.key, account)
@@ -235,7 +235,7 @@ export class StoredAccounts implements AccountKeeper {
   private async writeTogether(changes: readonly Change[], records: readonly RecordChange[]): Promise<boolean> {
     const { store, watcher } = this.options
     for (const { account } of changes) this.waiting.delete(account.key)
-    const unfit = await this.call('save', () => store.save(records))
+    const unfit = await this.calls.call('save', () => store.save(records))
     if (unfit === undefined) for (const change of changes) this.waitAgain(change)
     else {
       const left = new Set(unfit)
@@ -272,32 +272,16 @@ export class StoredAccounts implements AccountKeeper {
     }
   }
 
-  /** `undefined`: the call has failed. */
-  private async call<Result>(operation: StoreOperation, ask: () => Promise<Result>): Promise<Result | undefined> {
-    const { clock, watcher } = this.options
-    const began = clock.now()
-    try {
-      const result = await ask()
-      // What can be written can be read.
-      if (operation === 'save') this.failing.clear()
-      this.failing.delete(operation)
-      watcher.storeCalled(operation, (clock.now() - began) / 1_000, this.failing.size > 0)
-      return result
-    } catch (error) {
-      this.failing.add(operation)
-      watcher.storeCalled(operation, (clock.now() - began) / 1_000, true, error)
-      return undefined
-    }
-  }
-
   /** Old records are looked for when the gate starts, and once a day. Accounts whose session lasts are used until then. */
   private forgetLater(delay: number): void {
     this.cancelForget = this.options.clock.after(delay, () => {
       const { store, present } = this.options
       for (const account of present()) if (this.known.has(account)) this.touch(account)
-      void this.call('forget', () => store.forgetBefore(this.dayNow())).then(forgotten => {
-        if (!this.stopped) this.forgetLater(forgotten === undefined ? retryAfter.most : day)
-      })
+      void this.calls
+        .call('forget', () => store.forgetBefore(this.dayNow()))
+        .then(forgotten => {
+          if (!this.stopped) this.forgetLater(forgotten === undefined ? retryAfter.most : day)
+        })
     })
   }
 

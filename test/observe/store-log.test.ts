@@ -22,5 +22,10 @@ t.test('a line when the store fails, and one when it works again', t => {
     'error the store fails {"store":"the place","operation":"load","reason":"no error"}',
     'warn too many accounts wait for the store {"store":"the place","accounts":3}',
   ])
+  for (const event of ['kept', 'lost', 'found', 'expired', 'unreadable'] as const) log.sessionsKept(event, 2)
+  t.same(lines.splice(0), [
+    'info sessions are kept for the next process {"store":"the place","sessions":2}',
+    'warn the store fails {"store":"the place","sessions":2}',
+  ])
   t.end()
 })

@@ -8,9 +8,10 @@ import t from 'tap'
 import { Accounts } from '../../src/account/accounts.ts'
 import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/all-rules.ts'
+import { BoundSession } from '../../src/session/bound.ts'
 import type { Effect, SessionEvent } from '../../src/session/event.ts'
 import { ResumableSessions } from '../../src/session/resumable-sessions.ts'
-import { Session } from '../../src/session/session.ts'
+import { Session, type SessionOptions } from '../../src/session/session.ts'
 import { other, type Side, type StreamItem } from '../../src/stream/item.ts'
 import { ns } from '../../src/stream/namespaces.ts'
 import { child, type Element, element, elements } from '../../src/xml/element.ts'
@@ -19,8 +20,38 @@ const seed = 20_261_125
 
 /** Accounts and sessions that wait: what the connections of one gate share. */
 class Gate {
-  readonly accounts = new Accounts<Connection>(10)
-  readonly resumptions = new ResumableSessions<Connection>(10)
+  accounts = new Accounts<Connection>(10)
+  resumptions = new ResumableSessions<Connection>(10)
+
+  /** Another process goes on, with what this one has kept. Gives the connections whose sessions it has kept. */
+  restart(connections: readonly Connection[]): Set<Connection> {
+    const before = this.resumptions
+    const offered = connections.flatMap(connection => {
+      const found = connection.session.isResumable ? before.offered(connection) : undefined
+      return found?.bound.record === undefined ? [] : [{ connection, found }]
+    })
+    const kept = [...offered.map(({ found }) => found), ...before.idling(0)]
+    const records = kept.map(({ bound, ...session }) => ({ ...session, text: JSON.stringify(bound.record) }))
+    this.accounts = new Accounts(10)
+    this.resumptions = new ResumableSessions(10)
+    for (const { key, text, resumableFor, left } of records) {
+      const bound = BoundSession.restored(options, JSON.parse(text))
+      if (bound !== undefined) this.resumptions.restore(key, bound, resumableFor, left, 0)
+    }
+    return new Set(offered.map(({ connection }) => connection))
+  }
+}
+
+const options: SessionOptions = {
+  starttls: false,
+  rules: activeRules({ default: 'enforce', modes: new Map() }),
+  trustedDomains: new Set(),
+  maxBytes: { beforeLogin: 10_000, client: 262_144 },
+  times: defaultLimits.times,
+  loginFailures: 5,
+  isCrowded: () => false,
+  newStreamId: () => 'gate',
+  destinationOf: () => ({ route: '*', upstream: 'main', starttls: false }),
 }
 
 /** One client connection at the gate and its upstream connection, with what is on its way in all four directions. */
@@ -35,20 +66,7 @@ class Connection {
 
   constructor(gate: Gate) {
     this.gate = gate
-    this.session = new Session(
-      {
-        starttls: false,
-        rules: activeRules({ default: 'enforce', modes: new Map() }),
-        trustedDomains: new Set(),
-        maxBytes: { beforeLogin: 10_000, client: 262_144 },
-        times: defaultLimits.times,
-        loginFailures: 5,
-        isCrowded: () => false,
-        newStreamId: () => 'gate',
-        destinationOf: () => ({ route: '*', upstream: 'main', starttls: false }),
-      },
-      0,
-    )
+    this.session = new Session(options, 0)
   }
 
   receive(event: SessionEvent): void {
@@ -351,7 +369,7 @@ const steps = [
   ...Object.keys(said),
   ...['client asks', 'client tells', 'server asks', 'server tells'],
   ...['deliver', 'deliver', 'deliver', 'deliver', 'deliver all'],
-  ...['client cut', 'client gone', 'upstream cut'],
+  ...['client cut', 'client gone', 'upstream cut', 'gate restarts'],
 ] as const
 
 /** A gate, a client and a server, and every connection that there was. */
@@ -397,6 +415,8 @@ class World {
         return this.server.connection === this.client.connection && this.client.isRunning
           ? this.cutUpstream()
           : undefined
+      case 'gate restarts':
+        return this.restart(choice % 2 === 0)
     }
   }
 
@@ -440,6 +460,18 @@ class World {
     this.connect()
   }
 
+  /** `isLost`: what the old process has sent last reaches nobody. */
+  private restart(isLost: boolean): void {
+    const kept = this.gate.restart(this.connections)
+    for (const connection of this.connections) {
+      const before = { ...connection.fromGate }
+      if (kept.has(connection)) connection.receive({ event: 'handed-over' })
+      for (const side of ['client', 'upstream'] as const) connection.lose(side)
+      if (!isLost) connection.fromGate.upstream.push(...before.upstream)
+    }
+    this.connect()
+  }
+
   /** One item arrives somewhere; which, is chosen. Says whether there was any. */
   private deliver(choice: number): boolean {
     const ways = this.connections.flatMap(connection => [
@@ -477,7 +509,7 @@ t.test(`stream management keeps its promises (seed ${seed})`, async t => {
       if (!same(approvals, server.approvals)) throw new Error(`approvals: ${approvals} instead of ${server.approvals}`)
       if (client.left > 0 || server.left > 0)
         throw new Error(`${client.left} and ${server.left} are never acknowledged`)
-      broken += choices.filter(([step]) => / cut| gone/.test(step)).length
+      broken += choices.filter(([step]) => / cut| gone| restarts/.test(step)).length
     }),
     { seed, numRuns: 4_000 },
   )

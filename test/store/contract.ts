@@ -35,6 +35,7 @@ const steps: readonly (readonly [string, readonly RecordChange[], Readonly<Recor
       { b: { '\u{1f600}': '', e: '\u{10ffff}' } },
     ],
     ['a name that begins as another', [change('aa', { z: 'to' }, true, 20)], { a: { z: 'none+ask' }, aa: { z: 'to' } }],
+    ['a whole record without fields is none', [change('b', {}, true, 9)], { b: {}, a: { z: 'none+ask' } }],
     ['only its last day', [change('aa', {}, false, 21)], { aa: { z: 'to' } }],
   ]
 

@@ -7,6 +7,7 @@ import type { AccountNews } from '../../src/account/news.ts'
 import type { RosterItem } from '../../src/stanza/roster-iq.ts'
 import { openLmdbStore } from '../../src/store/lmdb-store.ts'
 import type { RecordChange, Store } from '../../src/store/store.ts'
+import { StoreCalls } from '../../src/store/store-calls.ts'
 import { StoredAccounts } from '../../src/store/stored-accounts.ts'
 import { HandClock } from '../clients/hand-clock.ts'
 
@@ -90,6 +91,13 @@ class House {
     const { said } = this
     this.stored = new StoredAccounts({
       store: this.store,
+      calls: new StoreCalls({
+        clock: this.clock,
+        called: (operation, _seconds, fails, error) => {
+          this.fails = fails
+          if (error !== undefined) said.push(`${operation} failed`)
+        },
+      }),
       clock: this.clock,
       time: () => this.time,
       days,
@@ -104,10 +112,6 @@ class House {
         for (const [{ name }, { news }] of this.accounts.heard(account, told).tell) said.push(`${name} is told ${news}`)
       },
       watcher: {
-        storeCalled: (operation, _seconds, fails, error) => {
-          this.fails = fails
-          if (error !== undefined) said.push(`${operation} failed`)
-        },
         recalled: outcome => said.push(`recalled: ${outcome}`),
         storeWaits: accounts => said.push(`waiting: ${accounts}`),
         storeGaveUp: accounts => said.push(`given up: ${accounts}`),

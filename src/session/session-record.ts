@@ -1,0 +1,20 @@
+/** What another process needs to go on with a session; data that JSON can hold. */
+import type { RosterWatchRecord } from '../account/roster-watch.ts'
+import type { PendingIqsRecord } from './pending-iqs.ts'
+import type { RosterFetchRecord } from './roster-fetch.ts'
+import type { CountsRecord } from './stanza-counts.ts'
+
+export interface SessionRecord {
+  readonly format: typeof sessionFormat
+  /** The full JID, in the server's spelling. */
+  readonly jid: string
+  /** The domain that the client has asked for. */
+  readonly domain: string
+  readonly counts: CountsRecord
+  readonly requests: PendingIqsRecord
+  readonly watch: RosterWatchRecord
+  readonly fetch: RosterFetchRecord
+}
+
+/** The version of the record. A session of another version is not resumed: its client binds again. */
+export const sessionFormat = 1

@@ -58,8 +58,7 @@ export class Relays {
   /** Ends all streams, spread over so many milliseconds; what is left after the deadline, in milliseconds, is cut off. */
   async drain({ spread, deadline, resumable }: Drain): Promise<void> {
     const { clock } = this
-    const keeper = resumable ? this.context.keeper : undefined
-    await this.keepIdle(keeper)
+    const keeper = resumable && (await this.keepIdle(deadline)) ? this.context.keeper : undefined
     const relays = [...this.relays]
     const atOnce = Math.min(keptAtOnce, Math.max(1, Math.floor((relays.length * together) / spread)))
     const began = clock.now()
@@ -79,7 +78,7 @@ export class Relays {
       const session = this.relays.has(relay) ? relay.freeze() : undefined
       if (session !== undefined) kept.set(relay, session)
     }
-    const isKept = kept.size > 0 && (await keeper?.keep([...kept.values()])) === true
+    const isKept = await this.keep([...kept.values()], deadline)
     for (const relay of relays) {
       if (!this.relays.has(relay)) continue
       if (isKept && kept.has(relay)) relay.handOver()
@@ -87,16 +86,31 @@ export class Relays {
     }
   }
 
-  /** Sessions that wait for their client can be resumed at another process too. */
-  private async keepIdle(keeper: SessionKeeper | undefined): Promise<void> {
-    if (keeper === undefined) return
+  /** Sessions that wait for their client can be resumed at another process too. Says whether others may be kept. */
+  private async keepIdle(deadline: number): Promise<boolean> {
+    const { keeper, resumableSessions } = this.context
+    if (keeper === undefined) return false
     const kept: KeptSession[] = []
-    for (const { bound, ...session } of this.context.resumableSessions.idling(performance.now())) {
+    for (const { bound, ...session } of resumableSessions.idling(performance.now())) {
       const { record } = bound
       if (record !== undefined) kept.push({ ...session, record })
     }
     for (let index = 0; index < kept.length; index += keptAtOnce)
-      if (!(await keeper.keep(kept.slice(index, index + keptAtOnce)))) return
+      if (!(await this.keep(kept.slice(index, index + keptAtOnce), deadline))) return false
+    return true
+  }
+
+  /** Says whether they are kept. A store that does not answer within so many milliseconds has not. */
+  private keep(sessions: readonly KeptSession[], deadline: number): Promise<boolean> {
+    const { keeper } = this.context
+    if (keeper === undefined || sessions.length === 0) return Promise.resolve(false)
+    return new Promise(resolve => {
+      const cancel = this.clock.after(deadline, () => resolve(false))
+      void keeper.keep(sessions).then(isKept => {
+        cancel()
+        resolve(isKept)
+      })
+    })
   }
 
   private withMostWaiting(): Relay | undefined {

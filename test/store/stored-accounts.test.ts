@@ -177,6 +177,40 @@ function folderOf(t: Test): string {
   return join(t.testdir(), 'store')
 }
 
+t.test('a roster that comes before what was kept does not make its times forgotten', async t => {
+  const folder = folderOf(t)
+  const juliet = 'juliet@capulet.example'
+  const first = await House.at(folder)
+  const balcony = { name: 'balcony' }
+  first.accounts.attach(juliet, balcony)
+  await first.settled()
+  first.tell(balcony, roster('v1', item('romeo@x', 'to'), item('nurse@x', 'to'), item('paris@x', 'none')))
+  for (const [contact, after, ask] of [
+    ['romeo@x', 'both'],
+    ['nurse@x', 'both'],
+    ['paris@x', 'none', true],
+  ] as const) {
+    await first.later(1)
+    first.tell(balcony, push(item(contact, after, ask), 'v2', item(contact, ask === true ? 'none' : 'to')))
+  }
+  const { time } = first
+  await first.stored.stop()
+
+  const second = await House.at(folder, { time: time + 10 })
+  const orchard = { name: 'orchard' }
+  second.accounts.attach(juliet, orchard)
+  second.tell(orchard, roster('v3', item('romeo@x', 'both'), item('nurse@x', 'from'), item('paris@x', 'none', true)))
+  await second.settled()
+  t.same(second.heard(), ['waiting: 1', 'recalled: late'])
+  t.same(second.view(juliet)?.contacts, [
+    ['romeo@x', 'both', time - 2],
+    ['nurse@x', 'from', undefined],
+    ['paris@x', 'none+ask', time],
+  ])
+  t.same(second.accounts.known(juliet)?.requests, [], 'of requests of others nothing was kept')
+  await second.stored.stop()
+})
+
 t.test('an account comes back as it was', async t => {
   const folder = folderOf(t)
   const first = await House.at(folder)

@@ -7,7 +7,7 @@ interface CertificateOwner {
   readonly name: string
 }
 
-/** `enter k A 10`, `lose A`, `take k B`, `leave A`, `find k`, `waiting`, and `at 5`: what time it is; with what comes of them. */
+/** `enter k A 10`, `lose A`, `take k B`, `leave A`, `find k`, `restore k 5`, `idling`, `offered A`, `waiting`, and `at 5`: what time it is; with what comes of them. */
 type Step = readonly [step: string, gives?: string]
 
 function play(t: Tap, atMost: number, steps: readonly Step[]): void {
@@ -47,6 +47,15 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
         const found = resumptions.find(a, now)
         return found === undefined ? 'nothing' : found === boundOf(a) ? 'it' : found.jid
       }
+      case 'restore':
+        resumptions.restore(a, boundOf(a), 10, Number(b), now)
+        return undefined
+      case 'idling':
+        return [...resumptions.idling(now)].map(({ key, left }) => `${key} ${left}`).join(', ')
+      case 'offered': {
+        const found = resumptions.offered(holder(a))
+        return found === undefined ? 'nothing' : `${found.key} ${found.left}`
+      }
       case 'waiting':
         return String(resumptions.waiting)
       default:
@@ -60,6 +69,33 @@ type Tap = Pick<typeof t, 'equal'>
 
 const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] = [
   ['an unknown key', 10, [['find k', 'nothing'], ['take k A', 'nobody'], ['lose A'], ['leave A'], ['waiting', '0']]],
+  [
+    'what another process has kept waits for the time that is left, then as long as ever',
+    10,
+    [
+      ['at 100'],
+      ['restore k 5'],
+      ['find k', 'it'],
+      ['idling', 'k 5'],
+      ['at 104'],
+      ['idling', 'k 1'],
+      ['take k A', 'nobody'],
+      ['idling', ''],
+      ['offered A', 'k 10'],
+      ['offered B', 'nothing'],
+      ['at 200'],
+      ['lose A'],
+      ['idling', 'k 10'],
+      ['at 210'],
+      ['idling', ''],
+      ['find k', 'nothing'],
+    ],
+  ],
+  [
+    'a session that is in memory is newer than what was kept of it',
+    10,
+    [['enter k A 10'], ['restore k 5'], ['idling', ''], ['take k B', 'A'], ['at 6'], ['find k', 'it']],
+  ],
   [
     'a session with its stream has no end',
     10,

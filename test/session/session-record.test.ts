@@ -60,8 +60,15 @@ function full(): BoundSession {
   give(session, 'client', presence({ type: 'subscribe', id: 'asks', to: 'tybalt@im.example' }))
   give(session, 'client', iq({ type: 'get', id: 'asked', to: 'room@rooms.example' }, [element('query', 'urn:x')]))
   give(session, 'client', iq({ type: 'get', id: 'again' }, [element('query', ns.roster, { ver: '7' })]))
+  // The answer to a version that the gate does not know.
+  give(session, 'client', iq({ type: 'get', id: 'elder' }, [element('query', ns.roster, { ver: '5' })]))
+  give(session, 'upstream', iq({ type: 'result', id: 'elder' }))
   give(session, 'client', presence({ type: 'bogus', id: 'bad' }))
   give(session, 'upstream', presence({ type: 'subscribed', from: 'stranger@evil.example', id: 'forged' }))
+  // It was acknowledged and resumed before; the client's bad stanza was not acknowledged, and comes again.
+  give(session, 'client', presence({ type: 'bogus', id: 'worse' }))
+  session.counts.acknowledgement('client', element('a', ns.sm3, { h: '2' }))
+  session.counts.resumed(element('resume', ns.sm3, { h: '4' }), element('resumed', ns.sm3, { h: '3' }))
   give(session, 'upstream', presence({ type: 'subscribed', from: 'nurse@im.example', id: 'decided' }))
   return session
 }
@@ -82,9 +89,10 @@ t.test('a session that was kept goes on as if nothing had been', async t => {
   const text = JSON.stringify(full().record)
   const restored = BoundSession.restored(options, JSON.parse(text)) as BoundSession
   t.equal(JSON.stringify(restored.record), text)
-  const ask = element('resume', ns.sm3, { previd: 'x', h: '3' })
+  const ask = element('resume', ns.sm3, { previd: 'x', h: '5' })
   const answer = element('resumed', ns.sm3, { previd: 'x', h: '4' })
   const whole = full()
+  t.match(whole.record, { counts: { before: 2, answered: [/./], inbound: { total: 4 } }, watch: { present: '' } })
   t.same(restored.counts?.resumption(ask), whole.counts?.resumption(ask))
   t.same(restored.counts?.resumed(ask, answer), whole.counts?.resumed(ask, answer))
   for (const [from, stanza] of next) t.same(give(restored, from, stanza), give(whole, from, stanza))

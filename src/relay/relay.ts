@@ -11,7 +11,6 @@
 import type { Accounts } from '../account/accounts.ts'
 import type { AccountNews } from '../account/news.ts'
 import type { Limits } from '../config/limits.ts'
-import { BoundSession } from '../session/bound.ts'
 import type { Effect, SessionEvent } from '../session/event.ts'
 import { isPlain, type Judged } from '../session/judgement-report.ts'
 import type { ConnectFailure } from '../session/labels.ts'
@@ -19,7 +18,6 @@ import type { Report } from '../session/report.ts'
 import type { ResumableSessions } from '../session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
 import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
-import type { SessionRecord } from '../session/session-record.ts'
 import { kindOf } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
 import { systemClock } from '../transport/clock.ts'
@@ -112,14 +110,12 @@ export class Relay {
    */
   freeze(): KeptSession | undefined {
     if (this.broken || !this.session.isResumable) return undefined
-    const offered = this.context.resumableSessions.offered(this)
-    const record = offered?.bound.record
-    if (offered === undefined || record === undefined) return undefined
+    const kept = this.context.resumableSessions.kept(this)
+    if (kept === undefined) return undefined
     this.flush()
     this.frozen = true
     this.regulate()
-    const { key, resumableFor, left } = offered
-    return { key, record, resumableFor, left }
+    return kept
   }
 
   /** Another process can go on with the session: its connections end without end tags, so that the server keeps it too. */
@@ -372,25 +368,13 @@ export class Relay {
     const found = resumableSessions.find(key, now())
     if (found !== undefined || keeper === undefined) return this.receive({ event: 'resumable-found', found })
     void keeper.take(key).then(kept => {
-      if (kept !== undefined) this.restore(kept)
+      if (kept !== undefined && !resumableSessions.restore(kept, this.incoming.session, now())) keeper.unreadable()
       if (this.finished) return
       this.receive({ event: 'resumable-found', found: resumableSessions.find(key, now()) })
       // What the client has sent meanwhile was not read.
       this.pump('client')
       this.flush()
     })
-  }
-
-  /** Another process has kept this session. */
-  private restore({ key, record, resumableFor, left }: KeptSession): void {
-    const { keeper, resumableSessions } = this.context
-    try {
-      const bound = BoundSession.restored(this.incoming.session, record as SessionRecord)
-      if (bound === undefined) keeper?.unreadable()
-      else resumableSessions.restore(key, bound, resumableFor, left, now())
-    } catch {
-      keeper?.unreadable()
-    }
   }
 
   private send(to: Side, item: StreamItem): void {

@@ -90,11 +90,7 @@ export class Relays {
   private async keepIdle(deadline: number): Promise<boolean> {
     const { keeper, resumableSessions } = this.context
     if (keeper === undefined) return false
-    const kept: KeptSession[] = []
-    for (const { bound, ...session } of resumableSessions.idling(performance.now())) {
-      const { record } = bound
-      if (record !== undefined) kept.push({ ...session, record })
-    }
+    const kept = resumableSessions.keptIdle(performance.now())
     for (let index = 0; index < kept.length; index += keptAtOnce)
       if (!(await this.keep(kept.slice(index, index + keptAtOnce), deadline))) return false
     return true

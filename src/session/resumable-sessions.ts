@@ -2,7 +2,10 @@
  * Sessions that can be resumed, by the server's SM-ID. A session is added when the server grants resumption. When its stream is
  * lost it waits here for as long as the server does. When its stream is closed it is removed (XEP-0198 section 5).
  */
+import { type BoundOptions, BoundSession } from './bound.ts'
 import type { ResumableSession } from './resumable-session.ts'
+import type { KeptSession } from './session-keeper.ts'
+import type { SessionRecord } from './session-record.ts'
 
 interface Entry<M> {
   readonly bound: ResumableSession
@@ -11,14 +14,6 @@ interface Entry<M> {
   /** Milliseconds that it waits without a stream, and the time when that ends. */
   readonly resumableFor: number
   readonly until: number
-}
-
-/** A session with its key. Milliseconds: `resumableFor` of each loss of its stream, `left` from now. */
-export interface Resumable {
-  readonly key: string
-  readonly bound: ResumableSession
-  readonly resumableFor: number
-  readonly left: number
 }
 
 export class ResumableSessions<M extends object> {
@@ -44,29 +39,29 @@ export class ResumableSessions<M extends object> {
     this.keys.set(holder, key)
   }
 
-  /** A session that another process has kept waits here, for so many milliseconds yet. `resumableFor`: each later time. */
-  restore(key: string, bound: ResumableSession, resumableFor: number, left: number, now: number): void {
-    if (this.entries.has(key)) return
+  /** A session that another process has kept waits here. `false`: it is no session of this version. */
+  restore({ key, record, resumableFor, left }: KeptSession, options: BoundOptions, now: number): boolean {
+    if (this.entries.has(key)) return true
+    const bound = sessionOf(record, options)
+    if (bound === undefined) return false
     this.wait(key, { bound, holder: undefined, resumableFor, until: now + left })
     this.expire(now)
+    return true
   }
 
-  /** What the holder offers, if it does. */
-  offered(holder: M): Resumable | undefined {
+  /** What another process needs to go on with the holder's session; `undefined`: it cannot be resumed. */
+  kept(holder: M): KeptSession | undefined {
     const key = this.keys.get(holder)
     const entry = key === undefined ? undefined : this.entries.get(key)
-    if (key === undefined || entry === undefined) return undefined
-    const { bound, resumableFor } = entry
-    return { key, bound, resumableFor, left: resumableFor }
+    return key === undefined || entry === undefined ? undefined : keptOf(key, entry, entry.resumableFor)
   }
 
-  /** The sessions that wait without a stream. */
-  *idling(now: number): Iterable<Resumable> {
-    for (const key of this.idle) {
+  /** The same of the sessions that wait without a stream. */
+  keptIdle(now: number): KeptSession[] {
+    return [...this.idle].flatMap(key => {
       const entry = this.entries.get(key)
-      if (entry === undefined || entry.until <= now) continue
-      yield { key, bound: entry.bound, resumableFor: entry.resumableFor, left: entry.until - now }
-    }
+      return entry === undefined || entry.until <= now ? [] : (keptOf(key, entry, entry.until - now) ?? [])
+    })
   }
 
   find(key: string, now: number): ResumableSession | undefined {
@@ -148,6 +143,19 @@ export class ResumableSessions<M extends object> {
     own?.delete(key)
     if (own?.size === 0) this.idleOf.delete(bare)
     return true
+  }
+}
+
+function keptOf(key: string, { bound, resumableFor }: Entry<unknown>, left: number): KeptSession | undefined {
+  const { record } = bound
+  return record && { key, record, resumableFor, left }
+}
+
+function sessionOf(record: unknown, options: BoundOptions): ResumableSession | undefined {
+  try {
+    return BoundSession.restored(options, record as SessionRecord)
+  } catch {
+    return undefined
   }
 }
 

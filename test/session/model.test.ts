@@ -8,7 +8,6 @@ import t from 'tap'
 import { Accounts } from '../../src/account/accounts.ts'
 import { defaultLimits } from '../../src/config/limits.ts'
 import { activeRules } from '../../src/rules/all-rules.ts'
-import { BoundSession } from '../../src/session/bound.ts'
 import type { Effect, SessionEvent } from '../../src/session/event.ts'
 import { ResumableSessions } from '../../src/session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../../src/session/session.ts'
@@ -27,17 +26,14 @@ class Gate {
   restart(connections: readonly Connection[]): Set<Connection> {
     const before = this.resumptions
     const offered = connections.flatMap(connection => {
-      const found = connection.session.isResumable ? before.offered(connection) : undefined
-      return found?.bound.record === undefined ? [] : [{ connection, found }]
+      const found = connection.session.isResumable ? before.kept(connection) : undefined
+      return found === undefined ? [] : [{ connection, found }]
     })
-    const kept = [...offered.map(({ found }) => found), ...before.idling(0)]
-    const records = kept.map(({ bound, ...session }) => ({ ...session, text: JSON.stringify(bound.record) }))
+    const texts = [...offered.map(({ found }) => found), ...before.keptIdle(0)].map(kept => JSON.stringify(kept))
     this.accounts = new Accounts(10)
     this.resumptions = new ResumableSessions(10)
-    for (const { key, text, resumableFor, left } of records) {
-      const bound = BoundSession.restored(options, JSON.parse(text))
-      if (bound !== undefined) this.resumptions.restore(key, bound, resumableFor, left, 0)
-    }
+    for (const text of texts)
+      if (!this.resumptions.restore(JSON.parse(text), options, 0)) throw new Error(`no session: ${text}`)
     return new Set(offered.map(({ connection }) => connection))
   }
 }

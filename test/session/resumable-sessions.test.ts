@@ -2,6 +2,8 @@
 import t from 'tap'
 import { BoundSession } from '../../src/session/bound.ts'
 import { ResumableSessions } from '../../src/session/resumable-sessions.ts'
+import { StanzaCounts } from '../../src/session/stanza-counts.ts'
+import { ns } from '../../src/stream/namespaces.ts'
 
 interface CertificateOwner {
   readonly name: string
@@ -9,6 +11,8 @@ interface CertificateOwner {
 
 /** `enter k A 10`, `lose A`, `take k B`, `leave A`, `find k`, `restore k 5`, `idling`, `offered A`, `waiting`, and `at 5`: what time it is; with what comes of them. */
 type Step = readonly [step: string, gives?: string]
+
+const options = { rules: [], trustedDomains: new Set<string>(), newStreamId: () => 'x' }
 
 function play(t: Tap, atMost: number, steps: readonly Step[]): void {
   const resumptions = new ResumableSessions<CertificateOwner>(atMost)
@@ -21,10 +25,15 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
     return known
   }
   const boundOf = (key: string) => {
-    const options = { rules: [], trustedDomains: new Set<string>(), newStreamId: () => 'x' }
-    const known = bounds.get(key) ?? new BoundSession(options, 'im.example', `romeo@im.example/${key}`)
-    bounds.set(key, known)
-    return known
+    const known = bounds.get(key)
+    if (known !== undefined) return known
+    const bound = new BoundSession(options, 'im.example', `romeo@im.example/${key}`)
+    bounds.set(key, bound)
+    // Without counts it cannot be resumed.
+    if (key === 'uncounted') return bound
+    bound.counts = new StanzaCounts(ns.sm3)
+    bound.counts.enabled()
+    return bound
   }
   const take = (step: string): string | undefined => {
     const [word, a = '', b = '', milliseconds] = step.split(' ')
@@ -45,15 +54,23 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
         return resumptions.takeOver(a, holder(b))?.name ?? 'nobody'
       case 'find': {
         const found = resumptions.find(a, now)
-        return found === undefined ? 'nothing' : found === boundOf(a) ? 'it' : found.jid
+        return found === undefined ? 'nothing' : found.jid === boundOf(a).jid ? 'it' : found.jid
       }
       case 'restore':
-        resumptions.restore(a, boundOf(a), 10, Number(b), now)
-        return undefined
+        return resumptions.restore(
+          { key: a, record: boundOf(a).record, resumableFor: 10, left: Number(b) },
+          options,
+          now,
+        )
+          ? 'read'
+          : 'unreadable'
       case 'idling':
-        return [...resumptions.idling(now)].map(({ key, left }) => `${key} ${left}`).join(', ')
+        return resumptions
+          .keptIdle(now)
+          .map(({ key, left }) => `${key} ${left}`)
+          .join(', ')
       case 'offered': {
-        const found = resumptions.offered(holder(a))
+        const found = resumptions.kept(holder(a))
         return found === undefined ? 'nothing' : `${found.key} ${found.left}`
       }
       case 'waiting':
@@ -74,7 +91,7 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
     10,
     [
       ['at 100'],
-      ['restore k 5'],
+      ['restore k 5', 'read'],
       ['find k', 'it'],
       ['idling', 'k 5'],
       ['at 104'],
@@ -92,9 +109,14 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
     ],
   ],
   [
+    'a session without counts is not kept for others',
+    10,
+    [['enter uncounted A 10'], ['offered A', 'nothing'], ['lose A'], ['idling', ''], ['find uncounted', 'it']],
+  ],
+  [
     'a session that is in memory is newer than what was kept of it',
     10,
-    [['enter k A 10'], ['restore k 5'], ['idling', ''], ['take k B', 'A'], ['at 6'], ['find k', 'it']],
+    [['enter k A 10'], ['restore k 5', 'read'], ['idling', ''], ['take k B', 'A'], ['at 6'], ['find k', 'it']],
   ],
   [
     'a session with its stream has no end',
@@ -294,4 +316,11 @@ t.test('of one account no more wait than it may have sessions', async t => {
   resumptions.expire(60)
   t.equal(resumptions.waiting, 0)
   t.notOk(resumptions.giveUp())
+})
+
+t.test('what is no session is not restored', async t => {
+  const sessions = new ResumableSessions<CertificateOwner>(10)
+  for (const record of [undefined, null, 'text', {}, { format: 1 }, { format: 2 }])
+    t.equal(sessions.restore({ key: 'k', record, resumableFor: 10, left: 5 }, options, 0), false)
+  t.equal(sessions.waiting, 0)
 })

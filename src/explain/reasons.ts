@@ -1,5 +1,6 @@
 /** Why a verdict is what it is, in words. */
 import type { RuleOutcome } from '../rules/outcome.ts'
+import { pendingRequests } from '../rules/pending-requests.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
@@ -53,7 +54,9 @@ function effectOf(step: Step): string {
     case 'close':
       return `The stream ends with ${errorWords(step)}.`
     default:
-      return 'It is not passed on, and nobody is told.'
+      return step.rule === pendingRequests.name
+        ? 'It is held until there is room for it, or left out if it was shown or is held already; the server delivers it again at each login.'
+        : 'It is not passed on, and nobody is told.'
   }
 }
 

@@ -5,10 +5,12 @@
  */
 
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
+import type { Quarantine } from '../account/quarantine.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
 import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
+import { pendingRequests } from '../rules/pending-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
@@ -17,6 +19,7 @@ import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
+import { PendingRequests } from './pending-requests.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import type { Repeated, StanzaCounts } from './stanza-counts.ts'
@@ -32,17 +35,20 @@ export interface BoundOptions {
   readonly unverified?: Unverified
   /** Takes one request from what this account may ask for; left out: as many as it likes. */
   mayRequest?(account: string): boolean
+  /** Where requests of strangers wait; left out: none has to. */
+  readonly quarantine?: Quarantine | undefined
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
 }
 
 /** The facts that the session remembers for the rules. */
-type KnownFacts = Pick<Facts, 'roster' | 'asked'>
+type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld'>
 
 /** The facts for a stanza that was forwarded before and comes again: everything is believed again. */
 const believing: KnownFacts = {
   roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
   asked: () => 'accept',
+  isRequestHeld: () => false,
 }
 
 const saidNothing: readonly RuleOutcome[] = []
@@ -58,6 +64,7 @@ export class BoundSession implements ResumableSession {
   private readonly domain: string
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
+  private readonly pending: PendingRequests | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -75,7 +82,17 @@ export class BoundSession implements ResumableSession {
     this.fetch = new RosterFetch(this.bare)
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
-    this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
+    this.pending =
+      options.quarantine &&
+      new PendingRequests(options.quarantine, this.bare, {
+        isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
+        hasContactAt: name => this.watch.hasContactAt(name),
+      })
+    this.known = {
+      roster: this.watch,
+      asked: answer => this.requests.answers(answer),
+      isRequestHeld: contact => this.pending?.isHeld(contact) === true,
+    }
   }
 
   stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
@@ -122,12 +139,16 @@ export class BoundSession implements ResumableSession {
         }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
-        return output.sendElement(other[from], verdict.stanza.element)
+        output.sendElement(other[from], verdict.stanza.element)
+        if (this.pending?.[from === 'client' ? 'sent' : 'received'](verdict.stanza) === true) this.release(output)
+        return
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
       case 'drop':
         this.spread(watch.refused(from, stanza), output)
-        return this.leaveOut(from, stanza, said, output)
+        this.leaveOut(from, stanza, said, output)
+        if (said.at(-1)?.rule === pendingRequests.name && this.pending?.hold(stanza) === true) this.release(output)
+        return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
     }
@@ -154,6 +175,21 @@ export class BoundSession implements ResumableSession {
     if (answer === undefined) return
     this.counts?.added('upstream', answer)
     output.sendElement('upstream', answer)
+  }
+
+  /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */
+  private release(output: BoundOutput): void {
+    for (let held = this.pending?.release(); held !== undefined; held = this.pending?.release()) {
+      const stanza = stanzaOf(held.element)
+      if (stanza === undefined) continue
+      const rules = rulesByScope(this.options.rules).of('upstream', stanza)
+      const { verdict } = judge(rules, stanza, this.facts('upstream', undefined, believing))
+      if (verdict.verdict !== 'forward') continue
+      this.spread(this.watch.received(verdict.stanza), output)
+      this.counts?.added('client', verdict.stanza.element)
+      output.report({ report: 'request-released' })
+      output.sendElement('client', verdict.stanza.element)
+    }
   }
 
   private reject(
@@ -222,6 +258,7 @@ export class BoundSession implements ResumableSession {
       lang,
       roster: known.roster,
       asked: known.asked,
+      isRequestHeld: known.isRequestHeld,
       trusts,
       mayRequest,
     }

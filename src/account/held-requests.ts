@@ -53,6 +53,19 @@ export class HeldRequests {
     this.weight += weight
   }
 
+  /** Those whose rank is better now change it; of one rank those that wait longest stay first. */
+  rerank(rankOf: (contact: string) => Rank): void {
+    const all = ([0, 1, 2] as const).flatMap(rank => [...this.ranks[rank]])
+    const ranked = all.map(([key, { request, weight }]) => {
+      const rank = rankOf(request.contact)
+      return { key, weight, request: rank < request.rank ? { ...request, rank } : request }
+    })
+    if (ranked.every(({ request }, at) => request === all[at]?.[1].request)) return
+    for (const rank of [0, 1, 2] as const) this.ranks[rank].clear()
+    ranked.sort((one, other) => one.request.since - other.request.since)
+    for (const { key, request, weight } of ranked) this.ranks[request.rank].set(key, { request, weight })
+  }
+
   /** Gives its weight; 0: there is none. */
   delete(key: string): number {
     for (const rank of [0, 1, 2] as const) {

@@ -7,7 +7,7 @@ import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import { keyOf } from './contact-map.ts'
-import { type HeldRequest, HeldRequests } from './held-requests.ts'
+import { type HeldRequest, HeldRequests, type Rank } from './held-requests.ts'
 
 export interface RequestLimits {
   /** Requests that are shown and unanswered in one presence session. */
@@ -78,6 +78,11 @@ export class Quarantine {
 
   heldOf(account: string, contact: string): HeldRequest | undefined {
     return this.accounts.get(keyOf(account))?.held.get(keyOf(contact))
+  }
+
+  /** More may be known of the roster than when a request was held: ranks that are better now are changed. */
+  rerank(account: string, rankOf: (contact: string) => Rank): void {
+    this.accounts.get(keyOf(account))?.held.rerank(rankOf)
   }
 
   /** The stranger's request was shown to the user, who has not answered. */

@@ -128,6 +128,7 @@ export class PendingRequests {
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
+    if (isFirst) this.quarantine.rerank(this.account, contact => this.rankOf(contact))
   }
 
   /** A roster push may show that a request was granted past the gate, or that a stranger is a contact now. */

@@ -52,6 +52,28 @@ t.test('who comes first in rank is first; of equals the one that came first', t 
   t.end()
 })
 
+t.test('a rank that is better at the next login is changed', t => {
+  const { hold, held, clock, quarantine } = made()
+  for (const [contact, rank] of [
+    ['a@near.example', 2],
+    ['own@im.example', 0],
+    ['b@far.example', 2],
+    ['c@near.example', 1],
+  ] as const) {
+    hold(contact, rank)
+    clock.now += hour
+  }
+  quarantine.rerank(romeo, () => 2)
+  t.same(held(), ['own@im.example', 'c@near.example', 'a@near.example', 'b@far.example'], 'none is worse')
+  quarantine.rerank(romeo, contact => (contact.endsWith('near.example') ? 1 : 2))
+  t.same(held(), ['own@im.example', 'a@near.example', 'c@near.example', 'b@far.example'])
+  t.equal(quarantine.size, 4)
+  quarantine.rerank('nobody@im.example', () => 0)
+  for (const contact of held()) quarantine.ended(romeo, contact)
+  t.equal(quarantine.size, 0)
+  t.end()
+})
+
 t.test('what is shown is no longer held, until it comes again', t => {
   const { hold, held, quarantine } = made()
   hold('a@far.example')

@@ -227,6 +227,12 @@ t.test('a decision on record', async t => {
   t.equal(explanation.contact, record.contact)
   t.same(explanation.why, ask('upstream', approval.replace("ple'", "ple/x'")).why)
 
+  const held = explainRecord({
+    ...{ ...record, type: 'subscribe', said: [{ rule: 'pending-requests', mode: 'enforce', verdict: 'drop' }] },
+  })
+  t.equal(inShort(held), 'drop: pending-requests decided')
+  t.match(held.why, [/^pending-requests decided: .* \(RFC 6121 3\.1\.3\)\.$/, /^It is held until there is room/])
+
   const observed = {
     ...record,
     verdict: 'drop',

@@ -8,6 +8,8 @@ export type WhyHeld = 'per-login' | 'per-day'
 export type Rank = 0 | 1 | 2
 
 export interface HeldRequest {
+  /** By `keyOf`. */
+  readonly key: string
   /** The stranger's bare JID as spelled. */
   readonly contact: string
   /** When it came first; milliseconds since 1970. */
@@ -48,8 +50,8 @@ export class HeldRequests {
   }
 
   /** `weight`: more than 0. */
-  add(key: string, request: HeldRequest, weight: number): void {
-    this.ranks[request.rank].set(key, { request, weight })
+  add(request: HeldRequest, weight: number): void {
+    this.ranks[request.rank].set(request.key, { request, weight })
     this.weight += weight
   }
 

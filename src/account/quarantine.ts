@@ -104,7 +104,7 @@ export class Quarantine {
    * Keeps a request. One that is held already keeps its place. Where an account has as many as it may, the worst ranked is forgotten; `false`: that
    * is this one.
    */
-  hold(account: string, request: Omit<HeldRequest, 'since'>): boolean {
+  hold(account: string, request: Omit<HeldRequest, 'key' | 'since'>): boolean {
     const known = this.used(account)
     const key = keyOf(request.contact)
     const before = known.held.get(key)
@@ -114,11 +114,11 @@ export class Quarantine {
       this.evicted++
       const worst = known.held.worst()
       if (worst === undefined || worst.rank <= request.rank) return false
-      this.drop(known, keyOf(worst.contact))
+      this.drop(known, worst.key)
     }
-    const contact = detachedString(bareOf(request.contact))
     const { element, weight } = copyOf(request.element)
-    known.held.add(detachedString(key), { ...request, contact, element, since: before?.since ?? this.now() }, weight)
+    const own = { key: detachedString(key), contact: detachedString(bareOf(request.contact)), element }
+    known.held.add({ ...request, ...own, since: before?.since ?? this.now() }, weight)
     this.count++
     this.weight += weight
     this.holding.delete(known)
@@ -177,7 +177,7 @@ export class Quarantine {
     for (const account of this.holding) {
       const worst = account.held.worst()
       if (worst === undefined) return false
-      this.drop(account, keyOf(worst.contact))
+      this.drop(account, worst.key)
       this.evicted++
       return true
     }

@@ -44,8 +44,13 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
       'Nothing is known of the contact, and rules.unknown is drop: what cannot be verified is left out, right or not.',
     )
   if (out.length > 0) return out
+  if (from === 'upstream' && stanza.kind === 'presence' && stanza.type === 'subscribe')
+    return ['No rule has anything against it.', pendingUnknown]
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
+
+const pendingUnknown =
+  "With limits.pendingRequests a stranger's request may be held nevertheless: how many were shown is not known here."
 
 function effectOf(step: Step): string {
   switch (step.verdict) {

@@ -21,7 +21,7 @@ export interface KnownContacts {
 
 /** Milliseconds from the first presence in which a server delivers what is unanswered. */
 const deliveredWithin = 60_000
-/** Requests that one session remembers as shown, or as held. */
+/** Requests that one session remembers as held. */
 const rememberedAtMost = 1_000
 
 export class PendingRequests {
@@ -112,7 +112,7 @@ export class PendingRequests {
   private released(): HeldRequest | undefined {
     let first: HeldRequest | undefined
     for (const request of this.quarantine.heldFor(this.account)) {
-      if (!this.held.has(keyOf(request.contact))) continue
+      if (!this.held.has(request.key)) continue
       if (this.contacts.isNoStranger(request.contact)) return request
       first ??= request
     }
@@ -169,7 +169,8 @@ export class PendingRequests {
   private wasShown(contact: string): void {
     const key = keyOf(contact)
     this.came(key)
-    if (this.shown.size < rememberedAtMost) this.shown.add(key)
+    // In mode observe more are shown.
+    if (this.shown.size < this.quarantine.limits.perLogin) this.shown.add(key)
     this.held.delete(key)
     this.quarantine.shown(this.account, contact)
   }
@@ -215,8 +216,7 @@ export class PendingRequests {
     return count
   }
 
-  private isAwaited({ contact }: HeldRequest): boolean {
-    const key = keyOf(contact)
+  private isAwaited({ key }: HeldRequest): boolean {
     return !this.held.has(key) && !this.shown.has(key)
   }
 

@@ -100,7 +100,7 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
       const element = { name: 'presence', ns: 'jabber:client', attrs: new Map(), children: ['the text of it'] }
       const more = { since: 259_200_000, why: 'per-day', rank: 2, element } as const
       const holds = ['juliet@im.example', 'away@im.example'].includes(account)
-      return holds ? [{ contact: 'stranger@far.example', ...more }] : []
+      return holds ? [{ key: 'stranger@far.example', contact: 'stranger@far.example', ...more }] : []
     },
     ...more,
   })

@@ -202,6 +202,10 @@ t.test('why, in words that are the rules’ own', async t => {
   t.match(unverified.why.at(-1), /^Nothing is known of the contact, and rules.unknown is drop/)
   t.same(ask('client', '<presence/>').why, ['No rule has anything against it.'])
   t.match(ask('upstream', approval, modes('observe')).why, [/only observes, and would have left it out: an approval/])
+  t.match(ask('upstream', `<presence from='a@b.example' type='subscribe'/>`).why, [
+    'No rule has anything against it.',
+    /may be held nevertheless/,
+  ])
   t.match(ask('client', `<presence type='x'/>`).why[1], /answered with bad-request \("The type/)
   t.match(ask('client', `<presence type='error'><show>a</show><show>b</show></presence>`).why[2], /never answered/)
 })

@@ -82,16 +82,17 @@ export class BoundSession implements ResumableSession {
     this.fetch = new RosterFetch(this.bare)
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
-    this.pending =
+    const pending =
       options.quarantine &&
       new PendingRequests(options.quarantine, this.bare, {
         isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
         hasContactAt: name => this.watch.hasContactAt(name),
       })
+    this.pending = pending
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
-      isRequestHeld: contact => this.pending?.isHeld(contact) === true,
+      isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
     }
   }
 

@@ -5,7 +5,8 @@ import { inRange, now, perMinute, quantile, rate, recorded, series } from './que
 export const health: DashboardInfo = {
   name: 'health',
   title: 'health of the gate',
-  description: "The gate's one thread, its memory and descriptors, its certificates, its audit, what it holds and its store.",
+  description:
+    "The gate's one thread, its memory and descriptors, its certificates, its audit, what it holds and its store.",
   rows: {
     'At a glance': [
       {

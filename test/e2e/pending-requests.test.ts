@@ -170,7 +170,8 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     const waiting = await held()
     const before = await gate.metrics()
     const desk = await gate.login('direct', 'romeo', 'desk')
-    await desk.appear()
+    await desk.roster()
+    desk.send(`<presence xmlns='jabber:client'/>`)
     const pending = 301 - answered.length - 1
     await gate.counted(
       'all requests',

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { Accounts, type AccountView } from './account/accounts.ts'
+import type { HeldRequest } from './account/held-requests.ts'
+import { Quarantine } from './account/quarantine.ts'
 import { RequestAllowance } from './account/request-allowance.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
@@ -71,6 +73,7 @@ export class Gate {
   private readonly stored: StoredAccounts | undefined
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
+  private readonly quarantine: Quarantine | undefined
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -86,8 +89,10 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
-    const { requestsPerHour } = limits
+    const { requestsPerHour, pendingRequests } = limits
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
+    const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
+    this.quarantine = quarantine
     const upstreams = new Upstreams(config.upstreams)
     this.upstreams = upstreams
     this.settings = new Settings(
@@ -99,6 +104,7 @@ export class Gate {
 
     this.metrics = new Metrics({ routes: domainsOf(routes), upstreams: upstreams.names, rules }, environment.time)
     this.metrics.counts(() => this.relays.states())
+    if (quarantine !== undefined) this.metrics.holds(() => quarantine)
     this.log = new Log(
       loggers,
       () => clock.now(),
@@ -169,6 +175,11 @@ export class Gate {
     return this.accounts.known(account)
   }
 
+  /** The requests of strangers that are held for an account; who comes first is first. */
+  held(account: string): Iterable<HeldRequest> {
+    return this.quarantine?.heldFor(account) ?? []
+  }
+
   /** Opens the audit file again by its path, which may lead to another file now. */
   reopen(): void {
     this.audit?.reopen()
@@ -224,7 +235,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, clock } = this
+    const { settings, limits, accounts, requests, quarantine, clock } = this
     return {
       starttls,
       get rules() {
@@ -244,6 +255,7 @@ export class Gate {
       loginFailures: limits.loginFailures,
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
       mayRequest: account => requests?.take(account, clock.now()) ?? true,
+      quarantine,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)

@@ -19,6 +19,7 @@
 import type { Test } from 'tap'
 import { Accounts } from '../src/account/accounts.ts'
 import type { AccountNews } from '../src/account/news.ts'
+import { Quarantine, type RequestLimits } from '../src/account/quarantine.ts'
 import { defaultLimits } from '../src/config/limits.ts'
 import { activeRules } from '../src/rules/all-rules.ts'
 import type { ForeignFrom, Mode, Unverified } from '../src/rules/mode.ts'
@@ -41,6 +42,8 @@ export interface Stage {
   readonly trustedDomains?: readonly string[]
   readonly foreignFrom?: ForeignFrom
   readonly unverified?: Unverified
+  /** Requests of strangers that an account is shown. */
+  readonly pendingRequests?: RequestLimits
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -53,9 +56,11 @@ export function play(t: Test, wire: Wire, script: string | readonly string[], st
   for (const size of cuts[wire]) {
     const accounts = new Accounts<Theatre>(10)
     const resumptions = new ResumableSessions<Theatre>(10)
+    const { pendingRequests } = stage
+    const quarantine = pendingRequests && new Quarantine(pendingRequests, () => 0)
     const theatres: Theatre[] = []
     for (const one of typeof script === 'string' ? [script] : script) {
-      const theatre = new Theatre(wire, stage, size, accounts, resumptions)
+      const theatre = new Theatre(wire, stage, size, accounts, resumptions, quarantine)
       theatres.push(theatre)
       const lines = one.split('\n').map(line => line.trim())
       for (const [i, line] of lines.entries()) {
@@ -92,13 +97,14 @@ class Theatre {
     size: number,
     accounts: Accounts<Theatre>,
     resumptions: ResumableSessions<Theatre>,
+    quarantine: Quarantine | undefined,
   ) {
     this.wire = wire
     this.size = size
     this.counting = stage.counting ?? false
     this.accounts = accounts
     this.resumptions = resumptions
-    this.session = new Session(optionsOf(stage), this.now)
+    this.session = new Session(optionsOf(stage, quarantine), this.now)
     this.framings = {
       client: makeFraming(wire, 'client', strangerLimits),
       upstream: makeFraming('tcp', 'upstream', upstreamLimits),
@@ -243,7 +249,7 @@ function standing(line: string): string {
     : line
 }
 
-function optionsOf(stage: Stage): SessionOptions {
+function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOptions {
   let ids = 0
   return {
     starttls: stage.starttls ?? false,
@@ -255,6 +261,7 @@ function optionsOf(stage: Stage): SessionOptions {
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
     isCrowded: () => stage.crowded ?? false,
+    quarantine,
     newStreamId: () => `gate-${++ids}`,
     destinationOf: domain => {
       const route = foldDomain(domain)
@@ -342,6 +349,8 @@ function reportLine(report: Report): string {
       return `request-failed ${report.condition}`
     case 'roster-fetch':
       return `roster-fetch ${report.event}`
+    case 'request-released':
+      return 'request-released'
   }
 }
 

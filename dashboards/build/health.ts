@@ -5,7 +5,8 @@ import { inRange, now, perMinute, quantile, rate, recorded, series } from './que
 export const health: DashboardInfo = {
   name: 'health',
   title: 'health of the gate',
-  description: "The gate's one thread, its memory and descriptors, its certificates, its audit and its store.",
+  description:
+    "The gate's one thread, its memory and descriptors, its certificates, its audit, what it holds and its store.",
   rows: {
     'At a glance': [
       {
@@ -184,6 +185,26 @@ export const health: DashboardInfo = {
         unit: 'cpm',
         queries: { '{{instance}} {{outcome}}': perMinute('audit', {}, ['instance', 'outcome']) },
         alert: 'StanzagateAuditLinesLost',
+      },
+    ],
+    'Requests that are held': [
+      {
+        title: 'Requests that are held',
+        description:
+          'Subscription requests of strangers that wait for room (rule pending-requests). The API names them: /api/accounts/JID.',
+        unit: 'short',
+        queries: { '{{instance}}': now('heldRequests', {}, ['instance']) },
+      },
+      {
+        title: 'Requests held, released and forgotten',
+        description:
+          'left out: by the rule, once for each login at which the server delivers them; released: delivered when there was room; forgotten: for want of memory, the server still has them.',
+        unit: 'short',
+        queries: {
+          '{{instance}} left out': inRange('rules', { rule: 'pending-requests', mode: 'enforce' }, ['instance']),
+          '{{instance}} released': inRange('releasedRequests', {}, ['instance']),
+          '{{instance}} forgotten': inRange('evictedRequests', {}, ['instance']),
+        },
       },
     ],
     Store: [

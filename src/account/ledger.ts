@@ -70,6 +70,8 @@ export class Ledger {
   /** The roster version that this ledger stands at, `undefined` for a server without versions. */
   ver: string | undefined
   private readonly contacts = new ContactMap<SharedContact>()
+  /** Domains of the contacts that the roster shows; `undefined` until they are asked for after a change. */
+  private domains: Set<string> | undefined
 
   /** Throws when it is no record of a ledger. */
   static restored({ complete, ver, contacts }: LedgerRecord): Ledger {
@@ -96,6 +98,22 @@ export class Ledger {
   itemOf(jid: string): Visible | undefined {
     const visible = this.contacts.get(jid)?.visible
     return visible === nothing ? undefined : visible
+  }
+
+  /** The roster shows the contact, in whatever state, or the user has asked to see it. */
+  isContact(jid: string): boolean {
+    const contact = this.contacts.get(jid)
+    return contact !== undefined && (contact.visible !== nothing || contact.request === 'open')
+  }
+
+  /** Whether a contact that the roster shows has this domain, which is folded. */
+  hasContactAt(domain: string): boolean {
+    if (this.domains === undefined) {
+      this.domains = new Set()
+      for (const [key, { visible }] of this.contacts.entries())
+        if (visible !== nothing) this.domains.add(key.slice(key.indexOf('@') + 1))
+    }
+    return this.domains.has(domain)
   }
 
   /** The contact was first named by a push, and it is not known what that push has changed. */
@@ -234,6 +252,7 @@ export class Ledger {
   }
 
   private put(jid: string, known: SharedContact | undefined, after: SharedContact): void {
+    if (known?.visible !== after.visible) this.domains = undefined
     if (known === undefined) this.contacts.add(jid, after)
     else if (known !== after) this.contacts.set(jid, after)
   }

@@ -15,6 +15,7 @@ import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import { child, elements } from '../xml/element.ts'
+import { keyOf } from './contact-map.ts'
 import { Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot } from './news.ts'
 import type { AccountReport } from './report.ts'
@@ -90,6 +91,17 @@ export class RosterWatch implements RosterView {
   /** What is known of a contact's subscription, or `undefined`. */
   stateOf(contact: string): Visible | undefined {
     return this.own.stateOf(contact) ?? this.followed?.stateOf(contact)
+  }
+
+  /** The roster shows the contact, in whatever state, or the user has asked to see it. */
+  isContact(contact: string): boolean {
+    if (this.own.isContact(contact) || this.followed?.isContact(contact) === true) return true
+    return !this.own.complete && this.kept?.items.has(keyOf(contact)) === true
+  }
+
+  /** Whether some contact in the roster has this domain, which is folded. */
+  hasContactAt(domain: string): boolean {
+    return this.own.hasContactAt(domain) || this.followed?.hasContactAt(domain) === true
   }
 
   holdsVersion(ver: string): boolean {

@@ -7,6 +7,14 @@ import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '.
 import type { Pace } from '../transport/token-bucket.ts'
 import type { XmlLimits } from '../xml/limits.ts'
 
+/** Requests of strangers that one account is shown. */
+export interface RequestLimits {
+  /** Unanswered ones in one presence session. */
+  readonly perLogin: number
+  /** For the first time within 24 hours. */
+  readonly perDay: number
+}
+
 export interface Limits {
   /** Of one element of a client that has not authenticated. */
   readonly beforeLogin: XmlLimits
@@ -20,6 +28,8 @@ export interface Limits {
   readonly resources: number
   /** Subscription requests that an account may send within an hour; left out: as many as it likes. */
   readonly requestsPerHour?: number | undefined
+  /** How many requests of strangers an account is shown; left out: all. */
+  readonly pendingRequests?: RequestLimits | undefined
   readonly rate: Rate
   /** Fragments of one WebSocket message. */
   readonly fragments: number
@@ -123,6 +133,9 @@ export const defaultLimits: Limits = {
   drain: { notReady: 0, spread: 0, deadline: 5_000, resumable: true },
 }
 
+/** Of `limits.pendingRequests`, where it is there and says nothing else. */
+const pendingRequests: RequestLimits = { perLogin: 10, perDay: 50 }
+
 /** The `limits:` of a file that the schema has nothing against. */
 export interface LimitsFile {
   readonly beforeLogin?: Partial<XmlLimits>
@@ -132,6 +145,7 @@ export interface LimitsFile {
   readonly loginFailures?: number
   readonly resources?: number
   readonly requestsPerHour?: number
+  readonly pendingRequests?: Partial<RequestLimits>
   readonly rate?: {
     readonly beforeLogin?: number
     readonly beforeLoginBurst?: number
@@ -174,6 +188,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,
     resources: file.resources ?? defaultLimits.resources,
     ...(file.requestsPerHour !== undefined && { requestsPerHour: file.requestsPerHour }),
+    ...(file.pendingRequests !== undefined && { pendingRequests: { ...pendingRequests, ...file.pendingRequests } }),
     rate: {
       beforeLogin: paceOf(rate.beforeLogin, file.rate?.beforeLogin, file.rate?.beforeLoginBurst),
       stanzas: paceOf(rate.stanzas, file.rate?.stanzas, file.rate?.stanzaBurst),

@@ -50,6 +50,7 @@ export class Console {
       },
       overview: () => overviewOf({ ...source, config: config() }),
       known: account => gate.known(account),
+      held: account => gate.held(account),
       refused: () => metrics.adminRefused(),
     }
   }

@@ -1,6 +1,7 @@
 /** The console as a Fastify plugin: its page, how one logs in to it, and the API that it and others ask. It changes nothing. */
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AccountView } from '../account/accounts.ts'
+import type { HeldRequest } from '../account/held-requests.ts'
 import { type Access, cookieOf } from '../admin/access.ts'
 import { sendProblem } from '../admin/problem.ts'
 import { isProblem, type Parameter, readQuery } from '../admin/query.ts'
@@ -30,6 +31,8 @@ export interface ConsoleOptions {
   overview(): Promise<Overview>
   sessions(): Iterable<SessionView>
   known(account: string): AccountView | undefined
+  /** The requests of strangers that are held for an account; left out: none. */
+  held?(account: string): Iterable<HeldRequest>
   /** A request had no right token. */
   refused(): void
 }
@@ -133,9 +136,10 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
     if (account === undefined)
       return sendProblem(reply, { status: 400, detail: 'the account is no JID; write one as romeo@im.example' })
     const known = options.known(account)
-    if (known === undefined || (known.sessions === 0 && !known.complete))
+    const held = [...(options.held?.(account) ?? [])]
+    if (held.length === 0 && (known === undefined || (known.sessions === 0 && !known.complete)))
       return sendProblem(reply, { status: 404, detail: `nothing is known of ${account}: it has not been here lately` })
-    return accountOf(account, known)
+    return accountOf(account, known ?? unseen, held)
   })
   app.get('/api/events', { exposeHeadRoute: false }, async (request, reply) => {
     const query = readQuery(request.query, eventParameters)
@@ -172,7 +176,13 @@ function timeOf(since: number | undefined): string | null {
   return since === undefined ? null : new Date(since).toISOString()
 }
 
-function accountOf(account: string, { sessions, complete, live, contacts, requests }: AccountView) {
+const unseen: AccountView = { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
+
+function accountOf(
+  account: string,
+  { sessions, complete, live, contacts, requests }: AccountView,
+  held: readonly HeldRequest[],
+) {
   const shown = contacts.map(({ contact, state, since }) => ({
     contact,
     state: stateLabel(state),
@@ -180,5 +190,6 @@ function accountOf(account: string, { sessions, complete, live, contacts, reques
   }))
   const waiting = requests.map(({ contact, since }) => ({ contact, since: timeOf(since) }))
   const roster = complete ? (live ? 'live' : 'remembered') : 'unseen'
-  return { account, sessions, roster, contacts: shown, requests: waiting }
+  const quarantine = held.map(({ contact, since, why }) => ({ contact, since: timeOf(since), why }))
+  return { account, sessions, roster, contacts: shown, requests: waiting, quarantine }
 }

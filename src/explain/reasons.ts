@@ -1,5 +1,6 @@
 /** Why a verdict is what it is, in words. */
 import type { RuleOutcome } from '../rules/outcome.ts'
+import { pendingRequests } from '../rules/pending-requests.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
@@ -43,8 +44,13 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
       'Nothing is known of the contact, and rules.unknown is drop: what cannot be verified is left out, right or not.',
     )
   if (out.length > 0) return out
+  if (from === 'upstream' && stanza.kind === 'presence' && stanza.type === 'subscribe')
+    return ['No rule has anything against it.', pendingUnknown]
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
+
+const pendingUnknown =
+  "With limits.pendingRequests a stranger's request may be held nevertheless: how many were shown is not known here."
 
 function effectOf(step: Step): string {
   switch (step.verdict) {
@@ -53,7 +59,9 @@ function effectOf(step: Step): string {
     case 'close':
       return `The stream ends with ${errorWords(step)}.`
     default:
-      return 'It is not passed on, and nobody is told.'
+      return step.rule === pendingRequests.name
+        ? 'It is held until there is room for it, or left out if it was shown or is held already; the server delivers it again at each login.'
+        : 'It is not passed on, and nobody is told.'
   }
 }
 

@@ -50,6 +50,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
   ['iq-answer-needs-request', [says('upstream', 'drop')]],
   ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
+  ['pending-requests', [says('upstream', 'drop', ['subscribe'])]],
 ])
 
 /** A route has some 120 series, and a scrape takes 3 microseconds for each: where there are more, a route's begin with its events. */
@@ -129,6 +130,7 @@ function* ofSubscriptions(route: string): Iterable<Initial> {
     yield ['undecided', type, route]
   }
   for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
+  yield ['releasedRequests', route]
 }
 
 function* ofRule({ rule: { name }, mode }: ConfiguredLabels['rules'][number], route: string): Iterable<Initial> {

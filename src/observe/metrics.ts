@@ -34,6 +34,12 @@ const decisionBuckets = [60, 600, 3_600, 21_600, 86_400, 259_200, 604_800, 2_419
 /** Seconds, from a look into memory to a store that may as well be down. */
 const storeBuckets = [0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10]
 
+/** Requests that are held at present, and those that were forgotten since the beginning. */
+interface HeldRequestCounts {
+  readonly size: number
+  readonly evicted: number
+}
+
 /** The metrics of one gate. `stop` must be called in the end. */
 export class Metrics implements Watcher, StoreWatcher {
   readonly registry = new Registry()
@@ -52,6 +58,7 @@ export class Metrics implements Watcher, StoreWatcher {
   private readonly sentSeries: SlotsByName = new Map()
   private readonly byteSeries: Series[] = []
   private clientStreams: () => Iterable<StreamState> = () => []
+  private held: () => HeldRequestCounts = () => ({ size: 0, evicted: 0 })
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
   constructor(known: ConfiguredLabels = { routes: [], upstreams: [], rules: [] }, time: () => number = Date.now) {
@@ -100,6 +107,11 @@ export class Metrics implements Watcher, StoreWatcher {
   /** Whom to ask, at each scrape, for the clients' streams that there are. */
   counts(clientStreams: () => Iterable<StreamState>): void {
     this.clientStreams = clientStreams
+  }
+
+  /** Whom to ask, at each scrape, for the requests that are held. */
+  holds(held: () => HeldRequestCounts): void {
+    this.held = held
   }
 
   /** At this listener TLS did not come about before there was a stream. */
@@ -199,6 +211,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('nonzas', [report.from, report.verdict])
       case 'roster-fetch':
         return this.add('rosterFetches', [report.event])
+      case 'request-released':
+        return this.add('releasedRequests', [route])
       case 'resumption':
         return this.add('resumptions', [report.outcome, route])
       case 'decided':
@@ -300,6 +314,8 @@ export class Metrics implements Watcher, StoreWatcher {
 
   private readerOf(key: MetricKey, tally: LabelCounts): () => Iterable<Series> {
     if (key === 'received') return () => this.readReceived(tally)
+    if (key === 'heldRequests') return () => [{ values: [], count: this.held().size }]
+    if (key === 'evictedRequests') return () => [{ values: [], count: this.held().evicted }]
     if (key === 'clientStreams') return () => this.readStreams(tally)
     return () => tally.series
   }

@@ -5,6 +5,7 @@ import { iqRequestOnePayload } from './iq-request-one-payload.ts'
 import type { ActiveRule } from './judge.ts'
 import { type Mode, modes } from './mode.ts'
 import { outboundRequests } from './outbound-requests.ts'
+import { pendingRequests } from './pending-requests.ts'
 import { presenceChildren } from './presence-children.ts'
 import { presenceType } from './presence-type.ts'
 import { rosterPushFromAccount } from './roster-push-from-account.ts'
@@ -30,6 +31,7 @@ export const rules: readonly Rule[] = [
   iqAnswerNeedsRequest,
   subscribedNeedsRequest,
   unsubscribedNeedsSubscription,
+  pendingRequests,
 ]
 
 /** Modes by rule, as the operator has set them. */

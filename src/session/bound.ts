@@ -5,10 +5,12 @@
  */
 
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
+import type { Quarantine } from '../account/quarantine.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
 import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
+import { pendingRequests } from '../rules/pending-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
@@ -17,6 +19,7 @@ import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
+import { PendingRequests } from './pending-requests.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import { type SessionRecord, sessionFormat } from './session-record.ts'
@@ -33,6 +36,8 @@ export interface BoundOptions {
   readonly unverified?: Unverified
   /** Takes one request from what this account may ask for; left out: as many as it likes. */
   mayRequest?(account: string): boolean
+  /** Where requests of strangers wait; left out: none has to. */
+  readonly quarantine?: Quarantine | undefined
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
 }
@@ -45,12 +50,13 @@ interface Memory {
 }
 
 /** The facts that the session remembers for the rules. */
-type KnownFacts = Pick<Facts, 'roster' | 'asked'>
+type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld'>
 
 /** The facts for a stanza that was forwarded before and comes again: everything is believed again. */
 const believing: KnownFacts = {
   roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
   asked: () => 'accept',
+  isRequestHeld: () => false,
 }
 
 const saidNothing: readonly RuleOutcome[] = []
@@ -66,6 +72,7 @@ export class BoundSession implements ResumableSession {
   private readonly domain: string
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
+  private readonly pending: PendingRequests | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -83,13 +90,24 @@ export class BoundSession implements ResumableSession {
     this.fetch = memory.fetch
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
-    this.known = { roster: this.watch, asked: answer => this.requests.answers(answer) }
+    const pending =
+      options.quarantine &&
+      new PendingRequests(options.quarantine, this.bare, {
+        isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
+        hasContactAt: name => this.watch.hasContactAt(name),
+      })
+    this.pending = pending
+    this.known = {
+      roster: this.watch,
+      asked: answer => this.requests.answers(answer),
+      isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
+    }
   }
 
   /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
   static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
     if (record.format !== sessionFormat) return undefined
-    const { jid, domain, counts, requests, watch, fetch } = record
+    const { jid, domain, counts, requests, watch, fetch, pending } = record
     if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
     const session = new BoundSession(options, domain, jid, {
       watch: RosterWatch.restored(jid, watch),
@@ -97,6 +115,7 @@ export class BoundSession implements ResumableSession {
       fetch: RosterFetch.restored(bareOf(jid), fetch),
     })
     session.counts = StanzaCounts.restored(counts)
+    if (pending !== null) session.pending?.restore(pending)
     return session
   }
 
@@ -104,7 +123,8 @@ export class BoundSession implements ResumableSession {
     const { jid, domain, watch, requests, fetch } = this
     const counts = this.counts?.record
     if (counts === undefined) return undefined
-    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record }
+    const pending = this.pending?.record ?? null
+    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending }
     return { format: sessionFormat, jid, domain, counts, ...memory }
   }
 
@@ -152,12 +172,16 @@ export class BoundSession implements ResumableSession {
         }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
-        return output.sendElement(other[from], verdict.stanza.element)
+        output.sendElement(other[from], verdict.stanza.element)
+        if (this.pending?.[from === 'client' ? 'sent' : 'received'](verdict.stanza) === true) this.release(output)
+        return
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
       case 'drop':
         this.spread(watch.refused(from, stanza), output)
-        return this.leaveOut(from, stanza, said, output)
+        this.leaveOut(from, stanza, said, output)
+        if (said.at(-1)?.rule === pendingRequests.name && this.pending?.hold(stanza) === true) this.release(output)
+        return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
     }
@@ -184,6 +208,21 @@ export class BoundSession implements ResumableSession {
     if (answer === undefined) return
     this.counts?.added('upstream', answer)
     output.sendElement('upstream', answer)
+  }
+
+  /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */
+  private release(output: BoundOutput): void {
+    for (let held = this.pending?.release(); held !== undefined; held = this.pending?.release()) {
+      const stanza = stanzaOf(held.element)
+      if (stanza === undefined) continue
+      const rules = rulesByScope(this.options.rules).of('upstream', stanza)
+      const { verdict } = judge(rules, stanza, this.facts('upstream', undefined, believing))
+      if (verdict.verdict !== 'forward') continue
+      this.spread(this.watch.received(verdict.stanza), output)
+      this.counts?.added('client', verdict.stanza.element)
+      output.report({ report: 'request-released' })
+      output.sendElement('client', verdict.stanza.element)
+    }
   }
 
   private reject(
@@ -252,6 +291,7 @@ export class BoundSession implements ResumableSession {
       lang,
       roster: known.roster,
       asked: known.asked,
+      isRequestHeld: known.isRequestHeld,
       trusts,
       mayRequest,
     }

@@ -48,6 +48,8 @@ export type Report =
    * that has not asked for its roster.
    */
   | { readonly report: 'roster-fetch'; readonly event: RosterFetchEvent }
+  /** A request that was held has gone to the client. */
+  | { readonly report: 'request-released' }
   /** A first-level element that is no stanza was answered or left out by the gate. */
   | { readonly report: 'nonza'; readonly from: Side; readonly verdict: 'reject' | 'drop' }
   /** A client did not get on: the condition of the server's answer, of RFC 6120 section 6.5 or a stanza error's, or the gate's own. */

@@ -1,6 +1,7 @@
 /** What another process needs to go on with a session; data that JSON can hold. */
 import type { RosterWatchRecord } from '../account/roster-watch.ts'
 import type { PendingIqsRecord } from './pending-iqs.ts'
+import type { PendingRequestsRecord } from './pending-requests.ts'
 import type { RosterFetchRecord } from './roster-fetch.ts'
 import type { CountsRecord } from './stanza-counts.ts'
 
@@ -14,6 +15,8 @@ export interface SessionRecord {
   readonly requests: PendingIqsRecord
   readonly watch: RosterWatchRecord
   readonly fetch: RosterFetchRecord
+  /** `null`: the gate held no requests. */
+  readonly pending: PendingRequestsRecord | null
 }
 
 /** The version of the record. A session of another version is not resumed: its client binds again. */

@@ -221,6 +221,36 @@ t.test('whether it is known what the first push has changed', async t => {
   }
 })
 
+t.test('who is a contact, and which domains contacts have', async t => {
+  const rows: [steps: string, isContact: boolean, isShown: boolean][] = [
+    ['', false, false],
+    ['roster:-', false, false],
+    ['roster:none', true, true],
+    ['roster:none?', true, true],
+    ['roster:from', true, true],
+    ['[none]', true, true],
+    ['[both] [-]', false, false],
+    ['roster:both roster:-', false, false],
+    ['>subscribe', true, false],
+    ['roster:- elsewhere', true, false],
+    ['>subscribe >unsubscribe', false, false],
+    ['unsubscribed', false, false],
+  ]
+  for (const [steps, isContact, isShown] of rows) {
+    const ledger = new Ledger()
+    for (const step of steps.split(' ').filter(Boolean)) {
+      play(ledger, step)
+      // What was found out before is found out again after a change.
+      ledger.hasContactAt('im.example')
+    }
+    t.same([ledger.isContact(juliet), ledger.hasContactAt('im.example')], [isContact, isShown], steps)
+    t.same([ledger.isContact('nurse@im.example'), ledger.hasContactAt('far.example')], [false, false], steps)
+  }
+  const gateway = new Ledger()
+  gateway.replace([item('both', 'Gateway.Example')], undefined)
+  t.equal(gateway.hasContactAt('gateway.example'), true, 'a contact that is a domain')
+})
+
 t.test('which stanza begins a request', async t => {
   const rows: readonly (readonly [steps: string, begins: boolean])[] = [
     ['', true],

@@ -471,3 +471,21 @@ for (const [way, play] of ways)
       t.ok(count.played >= texts.length)
     }
   })
+
+t.test('contacts are those of the own roster, of the one that is followed, or of the one that was kept', async t => {
+  const snapshot = { ver: 'v1', items: new Map([[juliet, { subscription: 'both', ask: false } as const]]) }
+  const answers = (watch: RosterWatch) => [watch.isContact(juliet), watch.hasContactAt('im.example')]
+  const watch = new RosterWatch(`${romeo}/orchard`)
+  t.same(answers(watch), [false, false])
+  watch.joined({ snapshot, live: false })
+  t.same(answers(watch), [true, false], 'it may be out of date')
+  watch.joined({ snapshot, live: true })
+  t.same(answers(watch), [true, true])
+  watch.told({ news: 'blind' })
+  t.same(answers(watch), [true, false])
+  const get = element('iq', ns.client, { type: 'get', id: 'r' }, [element('query', ns.roster)])
+  watch.sent(stanzaOf(get) as Stanza)
+  const result = element('iq', ns.client, { type: 'result', id: 'r' }, [element('query', ns.roster)])
+  watch.received(stanzaOf(result) as Stanza)
+  t.same(answers(watch), [false, false], 'the own roster is newer')
+})

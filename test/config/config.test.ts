@@ -1097,6 +1097,11 @@ t.test('limits', t => {
       '{ client: 5 }',
       "9: limits.client: 5 is not a map with what one element of a client may have; write 'key: value' entries",
     ],
+    [
+      '{ pendingRequests: { perLogin: 0, perWeek: 5 } }',
+      '9: limits.pendingRequests.perLogin: 0 is not a whole number of requests from 1 to 200; write for example 10',
+      '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay',
+    ],
   ]
   for (const [limits, ...expected] of bad) {
     writeFileSync(file, fileWith({ more: `limits: ${limits}` }))
@@ -1108,6 +1113,8 @@ t.test('limits', t => {
   }
   const limitsOf = (limits: string) => read(fileWith({ more: `limits: ${limits}` })).limits
   t.strictSame(limitsOf('{}'), defaultLimits)
+  t.strictSame(limitsOf('{ pendingRequests: {} }')?.pendingRequests, { perLogin: 10, perDay: 50 })
+  t.strictSame(limitsOf('{ pendingRequests: { perLogin: 3 } }')?.pendingRequests, { perLogin: 3, perDay: 50 })
   t.match(limitsOf('{ seconds: { header: 7 }, client: { depth: 9 }, overload: { heapPercent: 70 }, exempt: [] }'), {
     times: { ...defaultLimits.times, header: 7_000 },
     client: { ...defaultLimits.client, depth: 9 },
@@ -1139,7 +1146,9 @@ t.test('the schema tells every default and every meaning, and docs/configuration
   const defaultsOf = ({ properties = {} }: SchemaPart): object =>
     Object.fromEntries(
       Object.entries(properties).flatMap(([name, part]) => {
-        if (part.properties !== undefined) return [[name, defaultsOf(part)]]
+        const inner = part.properties === undefined ? {} : defaultsOf(part)
+        // A map without defaults means something by being there.
+        if (part.properties !== undefined) return Object.keys(inner).length > 0 ? [[name, inner]] : []
         return part.default === undefined ? [] : [[name, part.default]]
       }),
     )

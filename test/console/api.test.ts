@@ -96,6 +96,12 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
         : account === 'gone@im.example'
           ? { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
           : undefined,
+    held: account => {
+      const element = { name: 'presence', ns: 'jabber:client', attrs: new Map(), children: ['the text of it'] }
+      const more = { since: 259_200_000, why: 'per-day', rank: 2, element } as const
+      const holds = ['juliet@im.example', 'away@im.example'].includes(account)
+      return holds ? [{ key: 'stranger@far.example', contact: 'stranger@far.example', ...more }] : []
+    },
     ...more,
   })
   t.teardown(async () => {
@@ -393,9 +399,18 @@ t.test('an account', async t => {
       { contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' },
       { contact: 'paris@im.example', since: null },
     ],
+    quarantine: [{ contact: 'stranger@far.example', since: '1970-01-04T00:00:00.000Z', why: 'per-day' }],
   }
   for (const jid of ['juliet@im.example', 'Juliet@IM.example', 'juliet%40im.example', 'juliet@im.example/balcony'])
     t.same((await ask(jid)).json(), wanted, jid)
+  t.same(
+    (await ask('away@im.example')).json(),
+    {
+      ...{ account: 'away@im.example', sessions: 0, roster: 'unseen', contacts: [], requests: [] },
+      quarantine: wanted.quarantine,
+    },
+    'of an account that only has held requests',
+  )
   for (const jid of ['romeo@im.example', 'gone@im.example', `${'a'.repeat(900)}@im.example`]) {
     const response = await ask(jid)
     t.equal(response.statusCode, 404, jid)

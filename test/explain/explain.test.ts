@@ -202,6 +202,10 @@ t.test('why, in words that are the rules’ own', async t => {
   t.match(unverified.why.at(-1), /^Nothing is known of the contact, and rules.unknown is drop/)
   t.same(ask('client', '<presence/>').why, ['No rule has anything against it.'])
   t.match(ask('upstream', approval, modes('observe')).why, [/only observes, and would have left it out: an approval/])
+  t.match(ask('upstream', `<presence from='a@b.example' type='subscribe'/>`).why, [
+    'No rule has anything against it.',
+    /may be held nevertheless/,
+  ])
   t.match(ask('client', `<presence type='x'/>`).why[1], /answered with bad-request \("The type/)
   t.match(ask('client', `<presence type='error'><show>a</show><show>b</show></presence>`).why[2], /never answered/)
 })
@@ -226,6 +230,12 @@ t.test('a decision on record', async t => {
   t.equal(explanation.clause, 'RFC 6121 3.1.6')
   t.equal(explanation.contact, record.contact)
   t.same(explanation.why, ask('upstream', approval.replace("ple'", "ple/x'")).why)
+
+  const held = explainRecord({
+    ...{ ...record, type: 'subscribe', said: [{ rule: 'pending-requests', mode: 'enforce', verdict: 'drop' }] },
+  })
+  t.equal(inShort(held), 'drop: pending-requests decided')
+  t.match(held.why, [/^pending-requests decided: .* \(RFC 6121 3\.1\.3\)\.$/, /^It is held until there is room/])
 
   const observed = {
     ...record,

@@ -109,6 +109,7 @@ t.test('reports become numbers', async t => {
       { report: 'transition', before: both, after: undefined },
       'subscription_transitions_total both removed im.example: 1',
     ],
+    [{ report: 'request-released' }, 'held_requests_released_total im.example: 1'],
     [
       { report: 'request-failed', condition: 'item-not-found' },
       'subscription_requests_failed_total item-not-found im.example: 1',
@@ -389,6 +390,16 @@ t.test('streams are counted when somebody asks', async t => {
   t.same(scrape.counted, ['client_streams tcp TLSv1.3 bound: 1'])
   t.equal(scrape.samples.filter(({ name }) => name === 'stanzagate_client_streams').length, 3, 'the others are at 0')
   t.same(scrape.strays, [])
+})
+
+t.test('held requests are counted when somebody asks', async t => {
+  const gate = made(t)
+  t.same((await Scrape.of(gate)).counted, [])
+  const held = { size: 290, evicted: 7 }
+  gate.holds(() => held)
+  t.same((await Scrape.of(gate)).counted, ['held_requests: 290', 'held_requests_evicted_total: 7'])
+  held.size = 0
+  t.same((await Scrape.of(gate)).counted, ['held_requests_evicted_total: 7'])
 })
 
 t.test('OpenMetrics: the same numbers, and the way to the last decision', async t => {

@@ -15,6 +15,7 @@ import { iqRequestOnePayload } from '../../src/rules/iq-request-one-payload.ts'
 import { judge } from '../../src/rules/judge.ts'
 import { outboundRequests } from '../../src/rules/outbound-requests.ts'
 import { ruleOutcomeOf } from '../../src/rules/outcome.ts'
+import { pendingRequests } from '../../src/rules/pending-requests.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
 import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.ts'
@@ -57,6 +58,7 @@ const usual: Facts = {
   unverified: 'pass',
   lang: 'en',
   mayRequest: () => true,
+  isRequestHeld: contact => contact.startsWith('stranger@'),
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
   roster: {
@@ -211,6 +213,25 @@ judges(
   ],
   { mayRequest: () => false },
 )
+judges(pendingRequests, [
+  ['upstream', `<presence type='subscribe' from='stranger@far.example'/>`, 'drop'],
+  ['upstream', `<presence type='subscribe' from='stranger@far.example/pda'/>`, 'drop'],
+  ['upstream', `<presence type='subscribe' from='friend@far.example'/>`, 'pass'],
+  ['upstream', `<presence type='subscribe' from='stranger@gateway.example'/>`, 'pass'],
+  ['upstream', `<presence type='subscribe'/>`, 'pass'],
+  ['upstream', `<presence type='subscribed' from='stranger@far.example'/>`, 'pass'],
+  ['upstream', `<presence type='unsubscribe' from='stranger@far.example'/>`, 'pass'],
+  ['upstream', `<presence type='unsubscribed' from='stranger@far.example'/>`, 'pass'],
+  ['upstream', `<presence from='stranger@far.example'/>`, 'pass'],
+  ['upstream', `<iq type='subscribe' from='stranger@far.example'/>`, 'pass'],
+  // An invitation to a room (XEP-0045 section 7.8, XEP-0249) is a message.
+  [
+    'upstream',
+    `<message from='stranger@far.example'><x xmlns='jabber:x:conference' jid='room@muc.far.example'/></message>`,
+    'pass',
+  ],
+  ['client', `<presence type='subscribe' to='stranger@far.example' from='stranger@far.example'/>`, 'pass'],
+])
 judges(outboundRequests, [['client', `<presence type='subscribe' to='a@im.example'/>`, 'pass']])
 
 const caps = `<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='v'/>`

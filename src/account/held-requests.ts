@@ -1,0 +1,82 @@
+/** The held requests of one account, by the stranger's key, in the order in which they are let through. */
+import type { Element } from '../xml/element.ts'
+
+/** Which limit was reached when the request came: that of the presence session, or that of the day. */
+export type WhyHeld = 'per-login' | 'per-day'
+
+/** Who comes first when there is room: the account's own domain, the domain of a contact in the roster, any other. */
+export type Rank = 0 | 1 | 2
+
+export interface HeldRequest {
+  /** By `keyOf`. */
+  readonly key: string
+  /** The stranger's bare JID as spelled. */
+  readonly contact: string
+  /** When it came first; milliseconds since 1970. */
+  readonly since: number
+  readonly why: WhyHeld
+  readonly rank: Rank
+  /** The stanza as it came; without its children if it is long. */
+  readonly element: Element
+}
+
+interface Weighed {
+  readonly request: HeldRequest
+  readonly weight: number
+}
+
+export class HeldRequests {
+  /** By rank; of one rank those that wait longest come first. */
+  private readonly ranks: Readonly<Record<Rank, Map<string, Weighed>>> = { 0: new Map(), 1: new Map(), 2: new Map() }
+  /** Of all of them together. */
+  weight = 0
+
+  get size(): number {
+    return this.ranks[0].size + this.ranks[1].size + this.ranks[2].size
+  }
+
+  get(key: string): HeldRequest | undefined {
+    return (this.ranks[0].get(key) ?? this.ranks[1].get(key) ?? this.ranks[2].get(key))?.request
+  }
+
+  *inOrder(): Iterable<HeldRequest> {
+    for (const rank of [0, 1, 2] as const) for (const { request } of this.ranks[rank].values()) yield request
+  }
+
+  /** One of the worst rank that there is. */
+  worst(): HeldRequest | undefined {
+    for (const rank of [2, 1, 0] as const) for (const { request } of this.ranks[rank].values()) return request
+    return undefined
+  }
+
+  /** `weight`: more than 0. */
+  add(request: HeldRequest, weight: number): void {
+    this.ranks[request.rank].set(request.key, { request, weight })
+    this.weight += weight
+  }
+
+  /** Those whose rank is better now change it; of one rank those that wait longest stay first. */
+  rerank(rankOf: (contact: string) => Rank): void {
+    const all = ([0, 1, 2] as const).flatMap(rank => [...this.ranks[rank]])
+    const ranked = all.map(([key, { request, weight }]) => {
+      const rank = rankOf(request.contact)
+      return { key, weight, request: rank < request.rank ? { ...request, rank } : request }
+    })
+    if (ranked.every(({ request }, at) => request === all[at]?.[1].request)) return
+    for (const rank of [0, 1, 2] as const) this.ranks[rank].clear()
+    ranked.sort((one, other) => one.request.since - other.request.since)
+    for (const { key, request, weight } of ranked) this.ranks[request.rank].set(key, { request, weight })
+  }
+
+  /** Gives its weight; 0: there is none. */
+  delete(key: string): number {
+    for (const rank of [0, 1, 2] as const) {
+      const found = this.ranks[rank].get(key)
+      if (found === undefined) continue
+      this.ranks[rank].delete(key)
+      this.weight -= found.weight
+      return found.weight
+    }
+    return 0
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * Requests of strangers in one session: which were shown since the client's first presence, and which are held until there is room. A server
+ * delivers all that are unanswered once the client is available (RFC 6121 section 3.1.3), in any order: room is kept at first for those that are held
+ * from before and come first in rank.
+ */
+import { keyOf } from '../account/contact-map.ts'
+import type { HeldRequest, Rank, WhyHeld } from '../account/held-requests.ts'
+import type { Quarantine } from '../account/quarantine.ts'
+import { compareDomain } from '../stanza/jid.ts'
+import { isAccountItself } from '../stanza/own-addresses.ts'
+import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
+
+/** What is known of the account's roster. */
+export interface KnownContacts {
+  /** The roster shows the contact, the user has asked to see it, or its domain is trusted. */
+  isNoStranger(contact: string): boolean
+  /** Some contact in the roster has this domain, which is folded. */
+  hasContactAt(domain: string): boolean
+}
+
+/** As data that JSON can hold. */
+export interface PendingRequestsRecord {
+  readonly isAvailable: boolean
+  /** Keys of strangers. */
+  readonly shown: readonly string[]
+  readonly held: readonly { readonly contact: string; readonly why: WhyHeld; readonly element: ElementRecord }[]
+}
+
+/** Milliseconds from the first presence in which a server delivers what is unanswered. */
+const deliveredWithin = 60_000
+/** Requests that one session remembers as held. */
+const rememberedAtMost = 1_000
+
+export class PendingRequests {
+  private readonly quarantine: Quarantine
+  private readonly account: string
+  private readonly domain: string
+  private readonly contacts: KnownContacts
+  /** Keys of strangers whose requests were shown in this presence session. */
+  private readonly shown = new Set<string>()
+  /** Those whose requests came in this presence session and are held. */
+  private readonly held = new Set<string>()
+  private isAvailable = false
+  /**
+   * The beginning of the presence session, in milliseconds since 1970, as long as the server may still deliver what is held from before; then
+   * `undefined`.
+   */
+  private since: number | undefined
+  /** Something that is held from before has come: the server delivers to this session. */
+  private isDelivering = false
+  /** Room that was kept is free. */
+  private isRoomLeft = false
+
+  /** `account`: its bare JID. */
+  constructor(quarantine: Quarantine, account: string, contacts: KnownContacts) {
+    this.quarantine = quarantine
+    this.account = account
+    this.domain = domainOf(keyOf(account))
+    this.contacts = contacts
+  }
+
+  get record(): PendingRequestsRecord {
+    const held = [...this.quarantine.heldFor(this.account)].filter(({ key }) => this.held.has(key))
+    return {
+      isAvailable: this.isAvailable,
+      shown: [...this.shown],
+      held: held.map(({ contact, why, element }) => ({ contact, why, element: recordOfElement(element) })),
+    }
+  }
+
+  /** Takes in what another process has kept of this session. Throws when it is no record. */
+  restore({ isAvailable, shown, held }: PendingRequestsRecord): void {
+    this.isAvailable = isAvailable
+    for (const { contact, why, element } of held) {
+      const request = { contact, why, rank: this.rankOf(contact), element: elementOfRecord(element) }
+      if (this.quarantine.hold(this.account, request)) this.held.add(keyOf(contact))
+    }
+    for (const contact of shown) this.wasShown(contact)
+  }
+
+  /** Whether a request of this contact has to wait, or was shown already. */
+  isHeld(contact: string): boolean {
+    return !this.contacts.isNoStranger(contact) && (this.isRepeated(contact) || this.whyHeld(contact) !== undefined)
+  }
+
+  /** A stanza of the client's has gone on. Says whether something may be released. */
+  sent(stanza: Stanza): boolean {
+    const { kind, type, to } = stanza
+    if (kind === 'message') return false
+    if (kind === 'iq') return this.removed(stanza)
+    if (to === undefined) {
+      this.appeared(type)
+      return false
+    }
+    if (type === 'subscribe') return this.held.has(keyOf(to))
+    return (type === 'subscribed' || type === 'unsubscribed') && this.ended(to)
+  }
+
+  /** A stanza of the server's has gone on. Says whether something may be released. */
+  received(stanza: Stanza): boolean {
+    const { kind, type, from } = stanza
+    if (kind === 'iq') return this.pushed(stanza)
+    if (kind !== 'presence' || from === undefined) return false
+    if (type === 'unsubscribe') return this.ended(from)
+    if (type !== 'subscribe') return false
+    if (this.contacts.isNoStranger(from)) return false
+    this.wasShown(from)
+    return this.held.size > 0
+  }
+
+  /** A request was left out by the rule. Says whether something may be released. */
+  hold(stanza: Stanza): boolean {
+    const contact = stanza.from
+    if (contact === undefined || this.isRepeated(contact)) return false
+    const key = keyOf(contact)
+    this.came(key)
+    const why = this.whyHeld(contact) ?? 'per-login'
+    const isKept = this.quarantine.hold(this.account, {
+      contact,
+      why,
+      rank: this.rankOf(contact),
+      element: stanza.element,
+    })
+    if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
+    return this.takeRoomLeft()
+  }
+
+  /** Takes a held request that is shown from now on; `undefined`: there is none, or no room. */
+  release(): HeldRequest | undefined {
+    if (this.held.size === 0) return undefined
+    const released = this.released()
+    if (released === undefined) return undefined
+    if (this.contacts.isNoStranger(released.contact)) this.ended(released.contact)
+    else this.wasShown(released.contact)
+    return released
+  }
+
+  private released(): HeldRequest | undefined {
+    let first: HeldRequest | undefined
+    for (const request of this.quarantine.heldFor(this.account)) {
+      if (!this.held.has(request.key)) continue
+      if (this.contacts.isNoStranger(request.contact)) return request
+      first ??= request
+    }
+    return first === undefined || this.whyHeld(first.contact) !== undefined ? undefined : first
+  }
+
+  private appeared(type: string | undefined): void {
+    if (type !== undefined && type !== 'unavailable') return
+    const isFirst = type === undefined && !this.isAvailable
+    this.isAvailable = type === undefined
+    if (!isFirst && this.isAvailable) return
+    this.shown.clear()
+    this.held.clear()
+    this.since = isFirst ? this.quarantine.now() : undefined
+    this.isDelivering = false
+    if (isFirst) this.quarantine.rerank(this.account, contact => this.rankOf(contact))
+  }
+
+  /** A roster push may show that a request was granted past the gate, or that a stranger is a contact now. */
+  private pushed(stanza: Stanza): boolean {
+    const isOfInterest = stanza.type === 'set' && this.remembersAny && isAccountItself(stanza.from, this.account)
+    const set = isOfInterest ? rosterSetOf(stanza) : undefined
+    let isChanged = false
+    for (const { jid, removed, subscription } of set === undefined ? [] : rosterItemsOf(set)) {
+      const key = keyOf(jid)
+      if (removed || !(this.held.has(key) || this.shown.has(key))) continue
+      isChanged = true
+      if (subscription === 'from' || subscription === 'both') this.ended(jid)
+    }
+    return isChanged
+  }
+
+  private get remembersAny(): boolean {
+    return this.shown.size > 0 || this.held.size > 0
+  }
+
+  /** RFC 3921 section 9.4: a roster remove answers a request too. */
+  private removed(stanza: Stanza): boolean {
+    const set = stanza.type === 'set' && this.remembersAny ? rosterSetOf(stanza) : undefined
+    const items = set === undefined ? [] : rosterItemsOf(set).filter(item => item.removed)
+    for (const { jid } of items) this.ended(jid)
+    return items.length > 0
+  }
+
+  /** The request is answered or withdrawn. */
+  private ended(contact: string): boolean {
+    const key = keyOf(contact)
+    this.shown.delete(key)
+    this.held.delete(key)
+    this.quarantine.ended(this.account, contact)
+    return this.held.size > 0
+  }
+
+  private wasShown(contact: string): void {
+    const key = keyOf(contact)
+    this.came(key)
+    // In mode observe more are shown.
+    if (this.shown.size < this.quarantine.limits.perLogin) this.shown.add(key)
+    this.held.delete(key)
+    this.quarantine.shown(this.account, contact)
+  }
+
+  /** The server has delivered this request. */
+  private came(contact: string): void {
+    if (this.since === undefined || this.isDelivering) return
+    const known = this.quarantine.heldOf(this.account, contact)
+    if (known !== undefined && known.since < this.since) this.isDelivering = true
+  }
+
+  /** Shown in this presence session, and not answered since. */
+  private isRepeated(contact: string): boolean {
+    return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
+  }
+
+  private whyHeld(contact: string): WhyHeld | undefined {
+    const { perLogin } = this.quarantine.limits
+    if (this.shown.size >= perLogin) this.forgetAnswered()
+    const room = perLogin - this.shown.size
+    if (room <= 0 || this.ahead(contact, room) >= room) return 'per-login'
+    return this.quarantine.hasRoomToday(this.account, contact) ? undefined : 'per-day'
+  }
+
+  /** Another session of the account may have answered. */
+  private forgetAnswered(): void {
+    for (const key of this.shown)
+      if (!this.quarantine.isShown(this.account, key) || this.contacts.isNoStranger(key)) this.shown.delete(key)
+  }
+
+  /** Requests that are held from before, have not come yet and go first, up to `atMost`. */
+  private ahead(contact: string, atMost: number): number {
+    this.lapse()
+    const { since } = this
+    if (since === undefined) return 0
+    const own = this.quarantine.heldOf(this.account, contact)
+    const rank = own?.rank ?? this.rankOf(contact)
+    let count = 0
+    for (const request of this.quarantine.heldFor(this.account)) {
+      if (request === own || request.rank > rank || count === atMost) break
+      if (request.since < since && this.isAwaited(request)) count++
+    }
+    return count
+  }
+
+  private isAwaited({ key }: HeldRequest): boolean {
+    return !this.held.has(key) && !this.shown.has(key)
+  }
+
+  /** What the server has not delivered by now, although it does deliver, it does not have any longer. */
+  private lapse(): void {
+    const { since } = this
+    if (since === undefined || this.quarantine.now() < since + deliveredWithin) return
+    this.since = undefined
+    this.isRoomLeft = true
+    if (!this.isDelivering) return
+    const gone = [...this.quarantine.heldFor(this.account)].filter(
+      request => request.since < since && this.isAwaited(request),
+    )
+    for (const { contact } of gone) this.quarantine.ended(this.account, contact)
+  }
+
+  private takeRoomLeft(): boolean {
+    const isLeft = this.isRoomLeft
+    this.isRoomLeft = false
+    return isLeft
+  }
+
+  private rankOf(contact: string): Rank {
+    const domain = domainOf(keyOf(contact))
+    if (compareDomain(domain, this.domain) === 'same') return 0
+    return this.contacts.hasContactAt(domain) ? 1 : 2
+  }
+}
+
+function domainOf(key: string): string {
+  return key.slice(key.indexOf('@') + 1)
+}

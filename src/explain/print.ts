@@ -99,7 +99,8 @@ function ending(explanation: Explanation): Fact[] {
   return out
 }
 
-function stepWords({ before, after, passes, autoReply }: ServerStep, isOutbound: boolean): string {
+function stepWords(step: ServerStep, isOutbound: boolean): string {
+  const { before, after, passes, autoReply, clause, table3921 } = step
   const verb = isOutbound
     ? passes
       ? 'routes it'
@@ -109,7 +110,8 @@ function stepWords({ before, after, passes, autoReply }: ServerStep, isOutbound:
       : 'does not deliver it'
   const moves = before === after ? 'and stays there' : `and goes to ${after}`
   const reply = autoReply === null ? '' : `, and answers ${autoReply} in the user's name`
-  return `by RFC 6121 a server in state ${before} ${verb} ${moves}${reply}`
+  const place = table3921 === null ? clause : `${clause} (RFC 3921 table ${table3921})`
+  return `by ${place} a server in state ${before} ${verb} ${moves}${reply}`
 }
 
 /** Text of a peer neither ends a line nor moves the cursor. */

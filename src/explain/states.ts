@@ -4,7 +4,8 @@ import { Ledger } from '../account/ledger.ts'
 import { states } from '../observe/metric-definitions.ts'
 import type { RosterView } from '../rules/rule.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
-import { type Direction, type Half, next, type Subscription, type Visible } from '../subscription/state.ts'
+import { cellOf, stateName } from '../subscription/cell.ts'
+import type { Direction, Half, Subscription, Visible } from '../subscription/state.ts'
 
 /** What a roster shows of a contact; `unknown`: no roster was seen. */
 export const stateNames = [...states, 'unknown'] as const
@@ -42,6 +43,10 @@ export interface ServerStep {
   readonly passes: boolean
   /** What it answers in the user's name. */
   readonly autoReply: 'subscribed' | 'unsubscribed' | null
+  /** `RFC 6121 appendix A.2.1`. */
+  readonly clause: string
+  /** The table in RFC 3921 section 9; `null`: it prints none. */
+  readonly table3921: number | null
 }
 
 /**
@@ -64,17 +69,10 @@ function isOf({ subscription }: Visible, half: 'to' | 'from'): boolean {
 }
 
 function stepFrom(before: Subscription, direction: Direction, type: SubscriptionType): ServerStep {
-  const { state, passes, autoReply = null } = next(before, direction, type)
-  return { before: nameOf(before), after: nameOf(state), passes, autoReply }
+  const { name, state, passes, autoReply = null, clause, table3921 = null } = cellOf(before, direction, type)
+  return { before: name, after: stateName(state), passes, autoReply, clause, table3921 }
 }
 
 function isUntouched({ before, after }: ServerStep): boolean {
   return before === after
-}
-
-/** RFC 6121 section A.1. */
-function nameOf({ to, from }: Subscription): string {
-  const base = to === 'active' ? (from === 'active' ? 'Both' : 'To') : from === 'active' ? 'From' : 'None'
-  const pending = [...(to === 'pending' ? ['Out'] : []), ...(from === 'pending' ? ['In'] : [])]
-  return pending.length === 0 ? base : `${base} + Pending ${pending.join('+')}`
 }

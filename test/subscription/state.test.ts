@@ -5,7 +5,9 @@
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { rules } from '../../src/rules/all-rules.ts'
 import { subscriptionTypes } from '../../src/stanza/stanza.ts'
+import { cellOf } from '../../src/subscription/cell.ts'
 import {
   type Direction,
   isSeenByContact,
@@ -50,6 +52,53 @@ t.test('144 cells', t => {
     t.equal(step.autoReply ?? 'no', autoReply, `${name}: the server's answer`)
     t.equal(shown(state), before, `${name}: the roster before`)
     t.equal(shown(step.state), after, `${name}: the roster after`)
+  }
+  t.end()
+})
+
+/** RFC 6121 appendix, RFC 3921 table (`-`: not printed). */
+const places: Readonly<Record<string, string>> = {
+  'outbound subscribe': 'A.2.1 -',
+  'outbound unsubscribe': 'A.2.2 -',
+  'outbound subscribed': 'A.2.3 1',
+  'outbound unsubscribed': 'A.2.4 2',
+  'inbound subscribe': 'A.3.1 3',
+  'inbound unsubscribe': 'A.3.2 4',
+  'inbound subscribed': 'A.3.3 5',
+  'inbound unsubscribed': 'A.3.4 6',
+}
+
+t.test('144 cells with their places, with and without pre-approval', t => {
+  const ruleNames: readonly string[] = rules.map(rule => rule.name)
+  for (const row of rows as [string, ...string[]][]) {
+    const [rfc, direction, kind, from, passes, to, autoReply, , , note] = row
+    const name = `RFC ${rfc}: ${direction} ${kind} in ${from}`
+    const state = states[from as string] as Subscription
+    const type = subscriptionTypes[types.indexOf(kind as string)] ?? 'subscribe'
+    for (const offered of [false, true]) {
+      for (const approved of [false, true]) {
+        // RFC 3921 knows no pre-approval: its rows are those of a server that does not offer it.
+        if (offered && rfc === '3921') continue
+        const cell = cellOf(state, direction as Direction, type, { offered, approved })
+        const answers = offered && approved && note === 'answers'
+        const after = { ...(states[to as string] as Subscription), ...(answers && { from: 'active' }) }
+        const flag = offered && ((approved && note !== 'clears') || note === 'sets')
+        const when = `${name}, offered ${offered}, approved ${approved}`
+        t.strictSame(cell.state, after, `${when}: the new state`)
+        t.equal(cell.passes, passes !== 'no' && !answers, `${when}: passes`)
+        t.equal(cell.autoReply ?? 'no', answers ? 'subscribed' : autoReply, `${when}: the server's answer`)
+        t.equal(cell.approved, flag, `${when}: pre-approved afterwards`)
+        t.equal(`${cell.clause} ${cell.table3921 ?? '-'}`, `RFC 6121 appendix ${places[`${direction} ${kind}`]}`, when)
+        t.equal(
+          cell.name,
+          (from as string).replace('+PendingOut/In', '+PendingOut+In').replace('+Pending', ' + Pending '),
+          when,
+        )
+        if (cell.rule !== undefined) t.ok(ruleNames.includes(cell.rule), `${when}: the rule exists`)
+        const judged = direction === 'inbound' && (type === 'subscribed' || type === 'unsubscribed')
+        t.equal(cell.rule !== undefined, judged, `${when}: a rule judges it`)
+      }
+    }
   }
   t.end()
 })

@@ -104,6 +104,7 @@ export class Gate {
 
     this.metrics = new Metrics({ routes: domainsOf(routes), upstreams: upstreams.names, rules }, environment.time)
     this.metrics.counts(() => this.relays.states())
+    this.metrics.countsRequests(() => this.accounts.waitingRequests())
     if (quarantine !== undefined) this.metrics.holds(() => quarantine)
     this.log = new Log(
       loggers,

@@ -1,7 +1,7 @@
 /** Presence subscriptions: what is asked, what comes of it, and how sure the gate is. */
 import { subscriptionTypes } from '../../src/stanza/stanza.ts'
 import type { DashboardInfo } from './dashboard.ts'
-import { inRange, perMinute, quantile, recorded } from './query.ts'
+import { inRange, now, perMinute, quantile, recorded } from './query.ts'
 
 const types = subscriptionTypes
 const ofUsers = { kind: 'presence', type: types, from: 'client' } as const
@@ -57,6 +57,13 @@ export const subscriptions: DashboardInfo = {
           'median, {{outcome}}': quantile(0.5, 'decision', ['outcome'], '$__range'),
           '9 of 10, {{outcome}}': quantile(0.9, 'decision', ['outcome'], '$__range'),
         },
+      },
+      {
+        title: 'Requests that wait for an answer',
+        description:
+          'Of the accounts that the gate has in memory: outbound, which contacts have not answered; inbound, which users have not. By age; unknown: begun before the gate saw them.',
+        unit: 'short',
+        queries: { '{{direction}}, {{age}}': now('waitingRequests', {}, ['direction', 'age']) },
       },
       {
         title: 'From users in this time range',

@@ -13,6 +13,7 @@ import { Ledger, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot, RequestNews } from './news.ts'
 import type { AccountReport } from './report.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
+import type { WaitingRequest } from './waiting-requests.ts'
 
 /** A session, as an object that is only compared by identity. */
 export type AccountMember = object
@@ -117,6 +118,11 @@ export class Accounts<M extends AccountMember> {
   /** The accounts that have a session. */
   *present(): Iterable<KeptAccount> {
     for (const account of this.accounts.values()) if (account.members.size > 0) yield account
+  }
+
+  /** The requests that wait, of all accounts in memory. */
+  *waitingRequests(): Iterable<WaitingRequest> {
+    for (const { history } of this.accounts.values()) yield* history.waitingRequests()
   }
 
   /** Sessions that the account has at present. */

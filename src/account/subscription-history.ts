@@ -10,6 +10,7 @@ import { bareOf, skeletonOf } from '../stanza/jid.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
 import { type Direction, isSeenByContact, seesContact, type Visible } from '../subscription/state.ts'
+import type { WaitingRequest } from './waiting-requests.ts'
 
 /**
  * `-out`: by the user; `-in`: by the contact. The one who asked can withdraw; the one who was asked can deny, or cancel what was
@@ -80,6 +81,12 @@ export class SubscriptionHistory {
   /** Contacts whose requests the user has not answered, and since when they wait; oldest first. */
   waiting(): { readonly contact: string; readonly since: number | undefined }[] {
     return this.askers.entries().map(([contact, { since }]) => ({ contact, since }))
+  }
+
+  /** What waits in both directions. */
+  *waitingRequests(): Iterable<WaitingRequest> {
+    for (const { since } of this.requests.values()) yield { direction: 'outbound', since }
+    for (const { since } of this.askers.values()) yield { direction: 'inbound', since }
   }
 
   /** The user's `unsubscribe` went out, or the removal of an item. */
@@ -255,6 +262,11 @@ class BoundedMap<Value> {
 
   delete(key: string): boolean {
     return this.map?.delete(key) === true
+  }
+
+  /** The map must not be changed while they are gone through. */
+  values(): Iterable<Value> {
+    return this.map?.values() ?? []
   }
 
   /** A copy of the entries, so that the map may be changed while they are gone through. */

@@ -60,6 +60,8 @@ const routesAtMost = 10
 export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): Iterable<Initial> {
   yield ['faults']
   yield ['waiting']
+  for (const direction of metrics.waitingRequests.labels.direction)
+    for (const age of metrics.waitingRequests.labels.age) yield ['waitingRequests', direction, age]
   yield ['adminRefused']
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]

@@ -4,6 +4,7 @@
  */
 
 import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
+import { requestAges } from '../account/waiting-requests.ts'
 import { reloadOutcomes } from '../config/labels.ts'
 import { certificateOutcomes, refusals, rejections } from '../listener/labels.ts'
 import { rules } from '../rules/all-rules.ts'
@@ -325,6 +326,14 @@ export const metrics = {
     help: 'Lines of the audit: written, or lost because the file could not be written or the disk was too slow.',
     labels: { outcome: auditOutcomes },
     example: 'increase(stanzagate_audit_lines_total{outcome="lost"}[1h]) > 0',
+  },
+  waitingRequests: {
+    name: 'stanzagate_waiting_requests',
+    kind: 'gauge',
+    unit: 'requests',
+    help: 'Subscription requests that wait for an answer, of the accounts in memory. outbound: of a user, which the contact has not answered; inbound: of a contact, which the user has not answered. By age: less than an hour, a day, a week; older; unknown: begun before the gate saw it.',
+    labels: { direction: ['outbound', 'inbound'], age: requestAges },
+    example: 'sum by (direction) (stanzagate_waiting_requests{age="older"})',
   },
   rosterFetches: {
     name: 'stanzagate_roster_fetches_total',

@@ -1,5 +1,7 @@
 /** Counts reports. `metric-definitions.ts` has the metrics. */
+
 import { Histogram, Registry } from 'prom-client'
+import { ageOf, type WaitingRequest } from '../account/waiting-requests.ts'
 import type { ReloadOutcome } from '../config/labels.ts'
 import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
 import { type Refusal, refusals } from '../listener/labels.ts'
@@ -58,6 +60,7 @@ export class Metrics implements Watcher, StoreWatcher {
   private readonly sentSeries: SlotsByName = new Map()
   private readonly byteSeries: Series[] = []
   private clientStreams: () => Iterable<StreamState> = () => []
+  private waitingRequests: () => Iterable<WaitingRequest> = () => []
   private held: () => HeldRequestCounts = () => ({ size: 0, evicted: 0 })
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
@@ -107,6 +110,11 @@ export class Metrics implements Watcher, StoreWatcher {
   /** Whom to ask, at each scrape, for the clients' streams that there are. */
   counts(clientStreams: () => Iterable<StreamState>): void {
     this.clientStreams = clientStreams
+  }
+
+  /** Whom to ask, at each scrape, for the requests that wait for an answer. */
+  countsRequests(waitingRequests: () => Iterable<WaitingRequest>): void {
+    this.waitingRequests = waitingRequests
   }
 
   /** Whom to ask, at each scrape, for the requests that are held. */
@@ -314,6 +322,7 @@ export class Metrics implements Watcher, StoreWatcher {
 
   private readerOf(key: MetricKey, tally: LabelCounts): () => Iterable<Series> {
     if (key === 'received') return () => this.readReceived(tally)
+    if (key === 'waitingRequests') return () => this.readWaitingRequests(tally)
     if (key === 'heldRequests') return () => [{ values: [], count: this.held().size }]
     if (key === 'evictedRequests') return () => [{ values: [], count: this.held().evicted }]
     if (key === 'clientStreams') return () => this.readStreams(tally)
@@ -329,6 +338,13 @@ export class Metrics implements Watcher, StoreWatcher {
       read.add([from, kind, route], count)
     }
     return read.series
+  }
+
+  private readWaitingRequests(tally: LabelCounts): Iterable<Series> {
+    const now = this.time()
+    for (const series of tally.series) series.count = 0
+    for (const request of this.waitingRequests()) tally.add([request.direction, ageOf(request, now)], 1)
+    return tally.series
   }
 
   /** A series that existed once stays, with 0. */

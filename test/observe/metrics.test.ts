@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { Accounts } from '../../src/account/accounts.ts'
 import { ruleOutcomes } from '../../src/observe/initial-series.ts'
 import { metrics, verdicts } from '../../src/observe/metric-definitions.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
@@ -522,3 +523,43 @@ function opensAndCloses(gate: Metrics, cause: Cause): void {
   gate.report({ report: 'session-opened', jid: 'juliet@im.example/balcony' }, about)
   gate.report({ report: 'session-closed', jid: 'juliet@im.example/balcony', cause }, about)
 }
+
+t.test('requests that wait, by age, each time anew', async t => {
+  const hour = 3_600_000
+  const now = 1_000 * 24 * hour
+  const metrics = new Metrics(undefined, () => now)
+  t.teardown(() => metrics.stop())
+  const accounts = new Accounts<object>(10)
+  metrics.countsRequests(() => accounts.waitingRequests())
+  const member = {}
+  accounts.attach('romeo@im.example', member)
+  const asked = (contact: string, age: number | undefined) =>
+    accounts.tell(member, { news: 'asked', contact }, age === undefined ? undefined : now - age)
+  const ages = [0, hour - 1, hour, 24 * hour - 1, 24 * hour, 7 * 24 * hour - 1, 7 * 24 * hour, undefined]
+  for (const [index, age] of ages.entries()) asked(`c${index}@im.example`, age)
+  const subscription = { news: 'subscription', direction: 'inbound', contact: 'd@im.example' } as const
+  accounts.tell(member, { ...subscription, type: 'subscribe' }, now - 2 * hour)
+  const read = async () => {
+    const text = await metrics.registry.metrics()
+    return [...text.matchAll(/^stanzagate_waiting_requests\{direction="(\w+)",age="(\w+)"\} ([1-9]\d*)$/gm)].map(
+      found => found.slice(1).join(' '),
+    )
+  }
+  t.same(await read(), [
+    'outbound hour 2',
+    'outbound day 2',
+    'outbound week 2',
+    'outbound older 1',
+    'outbound unknown 1',
+    'inbound day 1',
+  ])
+  accounts.tell(member, { ...subscription, direction: 'outbound', type: 'subscribed' }, now)
+  accounts.tell(member, { news: 'gave-up', contact: 'c0@im.example' }, now)
+  t.same(await read(), [
+    'outbound hour 1',
+    'outbound day 2',
+    'outbound week 2',
+    'outbound older 1',
+    'outbound unknown 1',
+  ])
+})

@@ -110,7 +110,7 @@ export class Relay {
    */
   freeze(): KeptSession | undefined {
     if (this.broken || !this.session.isResumable) return undefined
-    const kept = this.context.resumableSessions.kept(this)
+    const kept = this.context.resumableSessions.takeOut(this)
     if (kept === undefined) return undefined
     this.flush()
     this.frozen = true

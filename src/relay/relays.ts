@@ -1,6 +1,6 @@
 /** The relays of a gate. Each is here from its client's connection until both its connections are gone. */
 
-import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import type { KeptSession } from '../session/session-keeper.ts'
 import type { Clock } from '../transport/clock.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { type Incoming, Relay, type RelayContext } from './relay.ts'
@@ -58,39 +58,41 @@ export class Relays {
   /** Ends all streams, spread over so many milliseconds; what is left after the deadline, in milliseconds, is cut off. */
   async drain({ spread, deadline, resumable }: Drain): Promise<void> {
     const { clock } = this
-    const keeper = resumable && (await this.keepIdle(deadline)) ? this.context.keeper : undefined
+    let mayKeep = resumable && this.context.keeper !== undefined
     const relays = [...this.relays]
     const atOnce = Math.min(keptAtOnce, Math.max(1, Math.floor((relays.length * together) / spread)))
     const began = clock.now()
     for (let index = 0; index < relays.length; index += atOnce) {
       const due = began + (index * spread) / relays.length
       if (due > clock.now()) await this.emptiedWithin(due - clock.now())
-      await this.end(relays.slice(index, index + atOnce), deadline, keeper)
+      // A store that has failed is not waited for again.
+      mayKeep &&= await this.keepIdle(deadline)
+      mayKeep = await this.end(relays.slice(index, index + atOnce), deadline, mayKeep)
     }
+    if (mayKeep) await this.keepIdle(deadline)
     await this.emptiedWithin(deadline)
     for (const relay of this.relays) relay.abort()
   }
 
-  /** Ends these: those that can be resumed are kept for another process first. */
-  private async end(relays: readonly Relay[], deadline: number, keeper: SessionKeeper | undefined): Promise<void> {
+  /** Ends these: those that can be resumed are kept for another process first, if they may be. Says whether others may be. */
+  private async end(relays: readonly Relay[], deadline: number, mayKeep: boolean): Promise<boolean> {
     const kept = new Map<Relay, KeptSession>()
-    for (const relay of keeper === undefined ? [] : relays) {
+    for (const relay of mayKeep ? relays : []) {
       const session = this.relays.has(relay) ? relay.freeze() : undefined
       if (session !== undefined) kept.set(relay, session)
     }
-    const isKept = await this.keep([...kept.values()], deadline)
+    const isKept = kept.size > 0 && (await this.keep([...kept.values()], deadline))
     for (const relay of relays) {
       if (!this.relays.has(relay)) continue
       if (isKept && kept.has(relay)) relay.handOver()
       else relay.stop(deadline)
     }
+    return mayKeep && (isKept || kept.size === 0)
   }
 
-  /** Sessions that wait for their client can be resumed at another process too. Says whether others may be kept. */
+  /** Sessions that wait for their client, some since a moment ago, can be resumed at another process too. Says whether others may be kept. */
   private async keepIdle(deadline: number): Promise<boolean> {
-    const { keeper, resumableSessions } = this.context
-    if (keeper === undefined) return false
-    const kept = resumableSessions.keptIdle(performance.now())
+    const kept = this.context.resumableSessions.takeOutIdle(performance.now())
     for (let index = 0; index < kept.length; index += keptAtOnce)
       if (!(await this.keep(kept.slice(index, index + keptAtOnce), deadline))) return false
     return true
@@ -99,7 +101,7 @@ export class Relays {
   /** Says whether they are kept. A store that does not answer within so many milliseconds has not. */
   private keep(sessions: readonly KeptSession[], deadline: number): Promise<boolean> {
     const { keeper } = this.context
-    if (keeper === undefined || sessions.length === 0) return Promise.resolve(false)
+    if (keeper === undefined) return Promise.resolve(false)
     return new Promise(resolve => {
       const cancel = this.clock.after(deadline, () => resolve(false))
       void keeper.keep(sessions).then(isKept => {

@@ -49,19 +49,25 @@ export class ResumableSessions<M extends object> {
     return true
   }
 
-  /** What another process needs to go on with the holder's session; `undefined`: it cannot be resumed. */
-  kept(holder: M): KeptSession | undefined {
+  /** Gives what another process needs to go on with the holder's session, which is no longer offered here; `undefined`: it cannot be resumed. */
+  takeOut(holder: M): KeptSession | undefined {
     const key = this.keys.get(holder)
     const entry = key === undefined ? undefined : this.entries.get(key)
-    return key === undefined || entry === undefined ? undefined : keptOf(key, entry, entry.resumableFor)
+    const kept = key === undefined || entry === undefined ? undefined : keptOf(key, entry, entry.resumableFor)
+    if (kept !== undefined) this.withdraw(holder)
+    return kept
   }
 
   /** The same of the sessions that wait without a stream. */
-  keptIdle(now: number): KeptSession[] {
-    return [...this.idle].flatMap(key => {
+  takeOutIdle(now: number): KeptSession[] {
+    const all: KeptSession[] = []
+    for (const key of this.idle) {
       const entry = this.entries.get(key)
-      return entry === undefined || entry.until <= now ? [] : (keptOf(key, entry, entry.until - now) ?? [])
-    })
+      const kept = entry === undefined || entry.until <= now ? undefined : keptOf(key, entry, entry.until - now)
+      if (kept !== undefined) all.push(kept)
+      this.forget(key)
+    }
+    return all
   }
 
   find(key: string, now: number): ResumableSession | undefined {

@@ -303,7 +303,6 @@ const lost: ReadonlySet<Cause | undefined> = new Set<Cause>([
   'upstream-lost',
   'slow-client',
   'slow-upstream',
-  'handed-over',
 ])
 
 /** SM-IDs of different upstreams or domains are different sessions. */

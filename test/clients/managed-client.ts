@@ -19,6 +19,7 @@ export class ManagedClient {
   readonly presence: string[] = []
   /** Resolves when the connection is gone. */
   gone: Promise<void> = Promise.resolve()
+  private readonly connect: (port: number) => Promise<RawClient>
   private readonly user: string
   private client: RawClient | undefined
   private id = ''
@@ -32,13 +33,15 @@ export class ManagedClient {
   private heard: (() => void) | undefined
   private settle: (() => void) | undefined
 
-  constructor(user: string, resource: string) {
+  /** `connect`: by which wire it comes. */
+  constructor(user: string, resource: string, connect: (port: number) => Promise<RawClient> = connectTcp) {
+    this.connect = connect
     this.user = user
     this.resource = resource
   }
 
   async login(port: number): Promise<void> {
-    const client = await (await connectTcp(port)).login(this.user, this.resource)
+    const client = await (await this.connect(port)).login(this.user, this.resource)
     this.jid = client.jid
     await client.roster()
     client.send(`<enable xmlns='${sm}' resume='true'/>`)
@@ -50,7 +53,7 @@ export class ManagedClient {
 
   /** After the loss of its connection. Gives `resumed`, or the condition of the failure. */
   async resume(port: number): Promise<string> {
-    const client = await connectTcp(port)
+    const client = await this.connect(port)
     await client.opened()
     client.send(auth(this.user))
     await client.named('success')

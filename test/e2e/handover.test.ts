@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ManagedClient } from '../clients/managed-client.ts'
-import { connectTcp } from '../clients/raw.ts'
+import { connectTcp, connectWebsocket } from '../clients/raw.ts'
 import { within } from '../clients/within.ts'
 import { GateProcess } from '../load/gate-process.ts'
 import { startEjabberd } from '../servers/ejabberd.ts'
@@ -113,6 +113,27 @@ for (const [name, server] of [
     await playsOn(t, server, pairs / 2, [first, async () => second], server === ejabberd)
   })
 
+  t.test(`${name}: over WebSocket, and on over TCP`, async t => {
+    const store = { path: join(t.testdir(), 'store') }
+    const overWebsocket = (port: number) => connectWebsocket(`ws://127.0.0.1:${port}/xmpp-websocket`)
+    let connect: typeof connectTcp = overWebsocket
+    const client = new ManagedClient('lonely', `websocket-${name}`, port => connect(port))
+    const first = await started(t, server, store)
+    await client.login(first.port('ws'))
+    const { gone } = client
+    await first.stop('SIGTERM')
+    await gone
+    const second = await started(t, server, store, { spreadSeconds: 1 })
+    t.equal(await client.resume(second.port('ws')), 'resumed')
+    const goneAgain = client.gone
+    await second.stop('SIGTERM')
+    await goneAgain
+    const third = await started(t, server, store)
+    connect = connectTcp
+    t.equal(await client.resume(third.port('plain')), 'resumed')
+    await client.leave()
+  })
+
   t.test(`${name}: a session whose client was away, through two restarts`, async t => {
     const store = { path: join(t.testdir(), 'store') }
     const first = await started(t, server, store)
@@ -142,6 +163,23 @@ for (const [name, server] of [
     t.equal(await client.resume(second.port('plain')), 'item-not-found')
   })
 }
+
+t.test('a client that is lost while the gate stops', async t => {
+  const store = { path: join(t.testdir(), 'store') }
+  const first = await started(t, prosody, store, { spreadSeconds: 2 })
+  const clients = users.slice(0, 4).map(user => new ManagedClient(user, 'spread'))
+  for (const client of clients) await client.login(first.port('plain'))
+  const [early, , , late] = clients as [ManagedClient, ManagedClient, ManagedClient, ManagedClient]
+  const ends = first.stop('SIGTERM')
+  await early.gone
+  late.cut()
+  t.equal(await ends, 0)
+  const second = await started(t, prosody, { redis: redis.url })
+  t.equal(await late.resume(second.port('plain')), 'item-not-found', 'another store does not have it')
+  const third = await started(t, prosody, store)
+  for (const client of clients) t.equal(await client.resume(third.port('plain')), 'resumed', client.jid)
+  await Promise.all(clients.map(client => client.leave()))
+})
 
 t.test('streams end as before where sessions are not to be kept, or cannot be', async t => {
   const path = join(t.testdir(), 'store')

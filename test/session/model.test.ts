@@ -26,10 +26,10 @@ class Gate {
   restart(connections: readonly Connection[]): Set<Connection> {
     const before = this.resumptions
     const offered = connections.flatMap(connection => {
-      const found = connection.session.isResumable ? before.kept(connection) : undefined
+      const found = connection.session.isResumable ? before.takeOut(connection) : undefined
       return found === undefined ? [] : [{ connection, found }]
     })
-    const texts = [...offered.map(({ found }) => found), ...before.keptIdle(0)].map(kept => JSON.stringify(kept))
+    const texts = [...offered.map(({ found }) => found), ...before.takeOutIdle(0)].map(kept => JSON.stringify(kept))
     this.accounts = new Accounts(10)
     this.resumptions = new ResumableSessions(10)
     for (const text of texts)

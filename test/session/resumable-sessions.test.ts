@@ -9,7 +9,7 @@ interface CertificateOwner {
   readonly name: string
 }
 
-/** `enter k A 10`, `lose A`, `take k B`, `leave A`, `find k`, `restore k 5`, `idling`, `offered A`, `waiting`, and `at 5`: what time it is; with what comes of them. */
+/** `enter k A 10`, `lose A`, `take k B`, `leave A`, `find k`, `restore k 5`, `take-idle`, `take-out A`, `waiting`, and `at 5`: what time it is; with what comes of them. */
 type Step = readonly [step: string, gives?: string]
 
 const options = { rules: [], trustedDomains: new Set<string>(), newStreamId: () => 'x' }
@@ -64,13 +64,13 @@ function play(t: Tap, atMost: number, steps: readonly Step[]): void {
         )
           ? 'read'
           : 'unreadable'
-      case 'idling':
+      case 'take-idle':
         return resumptions
-          .keptIdle(now)
+          .takeOutIdle(now)
           .map(({ key, left }) => `${key} ${left}`)
           .join(', ')
-      case 'offered': {
-        const found = resumptions.kept(holder(a))
+      case 'take-out': {
+        const found = resumptions.takeOut(holder(a))
         return found === undefined ? 'nothing' : `${found.key} ${found.left}`
       }
       case 'waiting':
@@ -93,30 +93,35 @@ const tables: readonly [name: string, atMost: number, steps: readonly Step[]][] 
       ['at 100'],
       ['restore k 5', 'read'],
       ['find k', 'it'],
-      ['idling', 'k 5'],
       ['at 104'],
-      ['idling', 'k 1'],
-      ['take k A', 'nobody'],
-      ['idling', ''],
-      ['offered A', 'k 10'],
-      ['offered B', 'nothing'],
-      ['at 200'],
-      ['lose A'],
-      ['idling', 'k 10'],
-      ['at 210'],
-      ['idling', ''],
+      ['take-idle', 'k 1'],
       ['find k', 'nothing'],
+      ['restore k 5', 'read'],
+      ['take k A', 'nobody'],
+      ['take-idle', ''],
+      ['take-out B', 'nothing'],
+      ['take-out A', 'k 10'],
+      ['take-out A', 'nothing'],
+      ['find k', 'nothing'],
+      ['enter k A 10'],
+      ['lose A'],
+      ['at 109'],
+      ['take-idle', 'k 5'],
+      ['restore k 5', 'read'],
+      ['at 114'],
+      ['take-idle', ''],
+      ['waiting', '0'],
     ],
   ],
   [
     'a session without counts is not kept for others',
     10,
-    [['enter uncounted A 10'], ['offered A', 'nothing'], ['lose A'], ['idling', ''], ['find uncounted', 'it']],
+    [['enter uncounted A 10'], ['take-out A', 'nothing'], ['lose A'], ['take-idle', ''], ['find uncounted', 'nothing']],
   ],
   [
     'a session that is in memory is newer than what was kept of it',
     10,
-    [['enter k A 10'], ['restore k 5', 'read'], ['idling', ''], ['take k B', 'A'], ['at 6'], ['find k', 'it']],
+    [['enter k A 10'], ['restore k 5', 'read'], ['take-idle', ''], ['take k B', 'A'], ['at 6'], ['find k', 'it']],
   ],
   [
     'a session with its stream has no end',

@@ -31,7 +31,8 @@ t.test('what is in it', async t => {
     [],
     'no maps without sources, no pictures, no tests',
   )
-  t.ok(unpackedSize < 2_000_000, `${unpackedSize} bytes`)
+  // It grows with the program: far more than this would be something that does not belong there.
+  t.ok(unpackedSize < 2_500_000, `${unpackedSize} bytes`)
   const { scripts, publishConfig } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   t.equal(scripts.prepack, scripts.build, 'a fresh clone is built before it is packed')
   t.same(publishConfig, { provenance: true })

@@ -4,7 +4,7 @@
 export interface KeptSession {
   /** By which it is found: the server's SM-ID with the upstream and the domain. */
   readonly key: string
-  /** `SessionRecord` in bound.ts, as it is written and as it is read: nothing of it is checked yet. */
+  /** `SessionRecord` in session-record.ts, as it is written and as it is read: nothing of it is checked yet. */
   readonly record: unknown
   /** Milliseconds that the server keeps it after each loss of its stream. */
   readonly resumableFor: number

@@ -1,6 +1,7 @@
 /** A gate without its listeners: everything that its connections share. A listener, or a Fastify application, hands it connections. */
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Decided, Decision } from './account/account-requests.ts'
 import { Accounts, type AccountView } from './account/accounts.ts'
 import type { HeldRequest } from './account/held-requests.ts'
 import { Quarantine } from './account/quarantine.ts'
@@ -29,6 +30,7 @@ import type { SessionKeeper } from './session/session-keeper.ts'
 import { NoPlaceError, type Store } from './store/store.ts'
 import { StoreCalls } from './store/store-calls.ts'
 import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
+import { StoredQuarantine } from './store/stored-quarantine.ts'
 import { StoredSessions } from './store/stored-sessions.ts'
 import { type Clock, idleClock, systemClock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
@@ -71,6 +73,7 @@ export class Gate {
   private readonly admission: Admission
   // Sessions.
   private readonly stored: StoredAccounts | undefined
+  private readonly storedQuarantine: StoredQuarantine | undefined
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
@@ -138,6 +141,8 @@ export class Gate {
         ? undefined
         : this.keptIn(store, config.store.days, logger, environment)
     this.stored = kept?.accounts
+    this.storedQuarantine = kept?.quarantine
+    if (quarantine !== undefined) quarantine.keeper = kept?.quarantine
     this.accounts = new Accounts(accountsAtMost, this.stored)
     const { accounts, watcher } = this
     const resumableSessions = new ResumableSessions<Relay>(resumableAtMost, limits.resources)
@@ -179,6 +184,39 @@ export class Gate {
   /** The requests of strangers that are held for an account; who comes first is first. */
   held(account: string): Iterable<HeldRequest> {
     return this.quarantine?.heldFor(account) ?? []
+  }
+
+  /** All requests of strangers that are held, with the account's bare JID. */
+  allHeld(): Iterable<readonly [account: string, request: HeldRequest]> {
+    return this.quarantine?.all() ?? []
+  }
+
+  /** Strangers whose requests to this account the operator has denied, by bare JID. */
+  denied(account: string): Iterable<readonly [contact: string, decided: Decided]> {
+    return this.quarantine?.deniedFor(account) ?? []
+  }
+
+  /** Resolves when what the store knows of the requests to an account is known here. */
+  async recallHeld(account: string): Promise<void> {
+    await this.storedQuarantine?.load(account)
+  }
+
+  /** The operator releases or denies requests, each by the account's and the stranger's bare JID. Resolves when the store has it, or has failed. */
+  async decide(decision: Decision, requests: readonly (readonly [account: string, contact: string])[]): Promise<void> {
+    const accounts = new Set<string>()
+    for (const [account, contact] of requests) {
+      this.quarantine?.decide(account, contact, decision)
+      this.metrics.decidedRequest(decision)
+      accounts.add(account)
+    }
+    for (const account of accounts) this.requestsDecided(account)
+    await this.storedQuarantine?.write()
+    for (const account of accounts) this.storedQuarantine?.tell(account)
+  }
+
+  /** Requests are held, if there are too many. */
+  get holdsRequests(): boolean {
+    return this.quarantine !== undefined
   }
 
   /** Opens the audit file again by its path, which may lead to another file now. */
@@ -230,9 +268,14 @@ export class Gate {
     this.admission.stop()
     await this.relays.drain(this.limits.drain)
     this.overload.stop()
+    await this.storedQuarantine?.stop()
     await this.stored?.stop()
     await this.audit?.stop()
     this.metrics.stop()
+  }
+
+  private requestsDecided(account: string): void {
+    for (const [relay, news] of this.accounts.heard(account, { news: 'requests-decided' }).tell) relay.told(news)
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
@@ -273,7 +316,11 @@ export class Gate {
     days: number,
     logger: FastifyBaseLogger,
     { clock = systemClock, time = Date.now }: Partial<Environment>,
-  ): { readonly accounts: StoredAccounts; readonly sessions: SessionKeeper } {
+  ): {
+    readonly accounts: StoredAccounts
+    readonly sessions: SessionKeeper
+    readonly quarantine: StoredQuarantine | undefined
+  } {
     const log = new StoreLog(logger, store.place)
     logger.info({ store: store.place, days }, 'what is known of accounts is kept in the store')
     const { metrics } = this
@@ -300,8 +347,17 @@ export class Gate {
     const heard: StoredAccountsOptions['heard'] = (account, told) => {
       for (const [relay, news] of this.accounts.heard(account, told).tell) relay.told(news)
     }
+    const decided: StoredAccountsOptions['decided'] = account => {
+      void quarantine?.load(account).then(() => this.requestsDecided(account))
+    }
+    const quarantine =
+      this.quarantine &&
+      new StoredQuarantine({
+        ...{ store, calls, clock, time, days, quarantine: this.quarantine },
+        isHere: account => this.accounts.sessionsOf(account) > 0,
+      })
     const present = () => this.accounts.present()
-    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, present, recall, heard })
+    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, present, recall, heard, decided })
     const sessions = new StoredSessions({
       store,
       calls,
@@ -311,7 +367,7 @@ export class Gate {
         log.sessionsKept(event, count)
       },
     })
-    return { accounts, sessions }
+    return { accounts, sessions, quarantine }
   }
 
   private auditTo(config: NonNullable<Config['audit']>, logger: FastifyBaseLogger): Audit {

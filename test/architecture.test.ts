@@ -49,6 +49,7 @@ const impure: Readonly<Record<string, readonly string[]>> = {
   doctor: ['xml', 'stream', 'stanza', 'rules/all-rules', 'routing', 'transport', 'config', 'upstream'],
   admin: ['stanza', 'config', 'observe'],
   console: [
+    'xml',
     'stream',
     'stanza',
     'rules',

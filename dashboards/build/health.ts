@@ -198,12 +198,13 @@ export const health: DashboardInfo = {
       {
         title: 'Requests held, released and forgotten',
         description:
-          'left out: by the rule, once for each login at which the server delivers them; released: delivered when there was room; forgotten: for want of memory, the server still has them.',
+          'left out: by the rule, once for each login at which the server delivers them; released: delivered when there was room; forgotten: for want of memory, the server still has them; release and deny by the operator: by the API or the console.',
         unit: 'short',
         queries: {
           '{{instance}} left out': inRange('rules', { rule: 'pending-requests', mode: 'enforce' }, ['instance']),
           '{{instance}} released': inRange('releasedRequests', {}, ['instance']),
           '{{instance}} forgotten': inRange('evictedRequests', {}, ['instance']),
+          '{{instance}} {{decision}} by the operator': inRange('operatorDecisions', {}, ['instance', 'decision']),
         },
       },
     ],

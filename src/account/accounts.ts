@@ -141,8 +141,8 @@ export class Accounts<M extends AccountMember> {
     return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts, requests }
   }
 
-  /** A session of the account at another gate has told something, which that gate has counted. Gives the sessions to be told. */
-  heard(key: string, news: RequestNews): NewsDelivery<M> {
+  /** Something is told from beyond the account's sessions here: by a session at another gate, which has counted it, or by the operator. */
+  heard(key: string, news: AccountNews): NewsDelivery<M> {
     const members = this.accounts.get(key)?.members ?? []
     return { tell: [...members].map(member => [member, news]), reports: [] }
   }

@@ -27,6 +27,8 @@ export type AccountNews =
       readonly type: SubscriptionType
       readonly contact: string
     }
+  /** The operator has released or denied requests of strangers. */
+  | { readonly news: 'requests-decided' }
   /** What was kept of the account beyond the process; it may be out of date. */
   | { readonly news: 'recalled'; readonly snapshot: RosterSnapshot }
   /** No session receives the account's roster pushes any longer. */

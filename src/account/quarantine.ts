@@ -5,9 +5,17 @@
  */
 import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf } from '../stanza/jid.ts'
-import type { Element } from '../xml/element.ts'
+import {
+  type AccountRequests,
+  type Decided,
+  type Decision,
+  merged,
+  noRequests,
+  type QuarantineKeeper,
+} from './account-requests.ts'
 import { keyOf } from './contact-map.ts'
-import { type HeldRequest, HeldRequests, type Rank } from './held-requests.ts'
+import type { HeldRequest, Rank } from './held-requests.ts'
+import { copyOf } from './held-stanza.ts'
 
 export interface RequestLimits {
   /** Requests that are shown and unanswered in one presence session. */
@@ -25,23 +33,9 @@ export interface QuarantineBounds {
   readonly accounts: number
 }
 
-interface Account {
-  readonly held: HeldRequests
-  /** Keys of strangers whose request was shown and is not answered, and when it was shown last, oldest first. */
-  readonly shown: Map<string, number>
-  /** When requests were shown for the first time, oldest first; those of the last 24 hours. */
-  times: number[]
-}
-
 const day = 86_400_000
-/** UTF-16 units that stand for what a held request takes besides its text. */
-export const overhead = 500
-/** The same for each of its elements. */
-const elementOverhead = 50
-/** UTF-16 units of a stanza, with `elementOverhead` for each element, beyond which its children are not kept. */
-const lengthAtMost = 2_000
-/** Unanswered requests of one account that are remembered as shown. */
-const shownAtMost = 1_000
+/** Of one account: unanswered requests that are remembered as shown, and strangers about whom the operator has decided. */
+const rememberedAtMost = 1_000
 
 const defaultBounds: QuarantineBounds = { perAccount: 500, weight: 32 * 1024 * 1024, accounts: 100_000 }
 
@@ -53,11 +47,13 @@ export class Quarantine {
   evicted = 0
   private readonly bounds: QuarantineBounds
   /** By folded bare JID; those used last come last. */
-  private readonly accounts = new Map<string, Account>()
+  private readonly accounts = new Map<string, AccountRequests>()
   /** Accounts with held requests; those of which one was held last come last. */
-  private readonly holding = new Set<Account>()
+  private readonly holding = new Set<AccountRequests>()
   private count = 0
   private weight = 0
+  /** Is told what changes; `undefined`: nothing is kept beyond the process. */
+  keeper: QuarantineKeeper | undefined
 
   constructor(limits: RequestLimits, now: () => number, bounds: Partial<QuarantineBounds> = {}) {
     this.limits = limits
@@ -68,6 +64,63 @@ export class Quarantine {
   /** Requests that are held, of all accounts. */
   get size(): number {
     return this.count
+  }
+
+  /** A session of the account begins. */
+  began(account: string): void {
+    this.keeper?.began(keyOf(account))
+  }
+
+  /** Everything that is known of an account; `undefined`: nothing. */
+  requestsOf(account: string): AccountRequests | undefined {
+    return this.accounts.get(keyOf(account))
+  }
+
+  /** Nothing more is known of an account than what `recall` tells next. */
+  forget(account: string): void {
+    const known = this.accounts.get(keyOf(account))
+    if (known !== undefined) this.remove(known)
+  }
+
+  /** What was kept beyond the process. What has happened meanwhile counts more. */
+  recall(account: string, kept: AccountRequests): void {
+    const known = this.used(account)
+    for (const request of kept.held.inOrder()) {
+      const isKnown = known.held.get(request.key) !== undefined || known.shown.has(request.key)
+      if (!isKnown && known.held.size < this.bounds.perAccount) this.add(known, request)
+    }
+    merged(known, kept)
+    for (const [key, { decision }] of kept.decided) if (decision === 'deny') this.drop(known, key)
+    this.keepTimes(known)
+    for (const map of [known.shown, known.decided])
+      while (map.size > rememberedAtMost) this.changed(known, deleteFirst(map))
+  }
+
+  /** All requests that are held, with the account's folded bare JID. */
+  *all(): Iterable<readonly [string, HeldRequest]> {
+    for (const [account, { held }] of this.accounts) for (const request of held.inOrder()) yield [account, request]
+  }
+
+  /** What the operator has decided about a stranger's requests. */
+  decisionOn(account: string, contact: string): Decision | undefined {
+    const decided = this.accounts.get(keyOf(account))?.decided
+    return decided === undefined || decided.size === 0 ? undefined : decided.get(keyOf(contact))?.decision
+  }
+
+  /** Strangers whose requests the operator has denied, by folded bare JID. */
+  *deniedFor(account: string): Iterable<readonly [string, Decided]> {
+    for (const each of this.accounts.get(keyOf(account))?.decided ?? []) if (each[1].decision === 'deny') yield each
+  }
+
+  /** From now on requests of this stranger are shown whatever the limits say, or left out and not kept. */
+  decide(account: string, contact: string, decision: Decision): void {
+    const known = this.used(account)
+    const key = keyOf(contact)
+    if (decision === 'deny') this.drop(known, key)
+    known.decided.delete(key)
+    known.decided.set(detachedString(key), { decision, since: this.now() })
+    if (known.decided.size > rememberedAtMost) this.changed(known, deleteFirst(known.decided))
+    this.changed(known, key)
   }
 
   /** The requests that are held for an account; who comes first is first. */
@@ -94,9 +147,8 @@ export class Quarantine {
   hasRoomToday(account: string, contact: string): boolean {
     const known = this.accounts.get(keyOf(account))
     if (known === undefined) return true
-    const since = this.now() - day
-    if (isAfter(known.shown.get(keyOf(contact)), since)) return true
-    known.times = known.times.filter(time => time > since)
+    if (isAfter(known.shown.get(keyOf(contact)), this.now() - day)) return true
+    this.keepTimes(known)
     return known.times.length < this.limits.perDay
   }
 
@@ -115,15 +167,10 @@ export class Quarantine {
       const worst = known.held.worst()
       if (worst === undefined || worst.rank <= request.rank) return false
       this.drop(known, worst.key)
+      this.changed(known, worst.key)
     }
-    const { element, weight } = copyOf(request.element)
-    const own = { key: detachedString(key), contact: detachedString(bareOf(request.contact)), element }
-    known.held.add({ ...request, ...own, since: before?.since ?? this.now() }, weight)
-    this.count++
-    this.weight += weight
-    this.holding.delete(known)
-    this.holding.add(known)
-    while (this.weight > this.bounds.weight && this.evictOne());
+    this.add(known, { ...request, key, since: before?.since ?? this.now() })
+    this.changed(known, key)
     return known.held.get(key) !== undefined
   }
 
@@ -138,7 +185,8 @@ export class Quarantine {
     if (!isAgain && known.times.length < this.limits.perDay) known.times.push(now)
     known.shown.delete(key)
     known.shown.set(detachedString(key), isAgain ? (before as number) : now)
-    if (known.shown.size > shownAtMost) for (const oldest of known.shown.keys()) if (known.shown.delete(oldest)) break
+    if (known.shown.size > rememberedAtMost) this.changed(known, deleteFirst(known.shown))
+    this.changed(known, key)
   }
 
   /** The request is answered, withdrawn, or no longer at the server: another one of this stranger is a new one. */
@@ -148,28 +196,55 @@ export class Quarantine {
     const key = keyOf(contact)
     this.drop(known, key)
     known.shown.delete(key)
+    // A denial outlasts the request: who withdraws it may ask again.
+    if (known.decided.get(key)?.decision === 'release') known.decided.delete(key)
+    this.changed(known, key)
   }
 
-  private used(account: string): Account {
+  private changed({ key }: AccountRequests, contact: string | undefined): void {
+    if (contact !== undefined) this.keeper?.changed(key, contact)
+  }
+
+  private add(account: AccountRequests, request: HeldRequest): void {
+    const { element, weight } = copyOf(request.element)
+    const own = { key: detachedString(request.key), contact: detachedString(bareOf(request.contact)), element }
+    account.held.add({ ...request, ...own }, weight)
+    this.count++
+    this.weight += weight
+    this.holding.delete(account)
+    this.holding.add(account)
+    while (this.weight > this.bounds.weight && this.evictOne());
+  }
+
+  /** Times of the last 24 hours. */
+  private keepTimes(known: AccountRequests): void {
+    const since = this.now() - day
+    known.times = known.times.filter(time => time > since)
+  }
+
+  private used(account: string): AccountRequests {
     const key = keyOf(account)
     const known = this.accounts.get(key)
-    const used = known ?? { held: new HeldRequests(), shown: new Map(), times: [] }
+    const used = known ?? noRequests(detachedString(key))
     this.accounts.delete(key)
-    this.accounts.set(known === undefined ? detachedString(key) : key, used)
+    this.accounts.set(used.key, used)
     if (this.accounts.size > this.bounds.accounts) this.forgetOldest()
     return used
   }
 
   private forgetOldest(): void {
-    for (const [key, account] of this.accounts) {
-      const { held } = account
-      this.evicted += held.size
-      this.count -= held.size
-      this.weight -= held.weight
-      this.holding.delete(account)
-      this.accounts.delete(key)
-      return
+    for (const account of this.accounts.values()) {
+      this.evicted += account.held.size
+      return this.remove(account)
     }
+  }
+
+  private remove(account: AccountRequests): void {
+    const { held, key } = account
+    this.count -= held.size
+    this.weight -= held.weight
+    this.holding.delete(account)
+    this.accounts.delete(key)
   }
 
   /** The worst ranked request of the account for which none was held for the longest time. */
@@ -178,13 +253,14 @@ export class Quarantine {
       const worst = account.held.worst()
       if (worst === undefined) return false
       this.drop(account, worst.key)
+      this.changed(account, worst.key)
       this.evicted++
       return true
     }
     return false
   }
 
-  private drop(account: Account, key: string): void {
+  private drop(account: AccountRequests, key: string): void {
     const weight = account.held.delete(key)
     if (weight === 0) return
     this.count--
@@ -197,31 +273,8 @@ function isAfter(time: number | undefined, since: number): boolean {
   return time !== undefined && time > since
 }
 
-/** A copy that keeps no larger text in memory. */
-function copyOf(whole: Element): { element: Element; weight: number } {
-  const copied = { length: 0 }
-  const all = detached(whole, copied)
-  if (copied.length <= lengthAtMost) return { element: all, weight: copied.length + overhead }
-  copied.length = 0
-  const { name, ns, attrs } = whole
-  return { element: detached({ name, ns, attrs, children: [] }, copied), weight: copied.length + overhead }
-}
-
-/** Children are left out as soon as it is too long. */
-function detached({ name, ns, attrs, children }: Element, copied: { length: number }): Element {
-  const text = (part: string) => {
-    copied.length += part.length
-    return detachedString(part)
-  }
-  copied.length += elementOverhead
-  const own = new Map([...attrs].map(([key, value]) => [text(key), text(value)]))
-  const nodes: Element['children'][number][] = []
-  for (const node of children) {
-    if (copied.length + (typeof node === 'string' ? node.length : 0) > lengthAtMost) {
-      copied.length = lengthAtMost + 1
-      break
-    }
-    nodes.push(typeof node === 'string' ? text(node) : detached(node, copied))
-  }
-  return { name: text(name), ns: text(ns), attrs: own, children: nodes }
+/** Gives the key that was removed. */
+function deleteFirst(map: Map<string, unknown>): string | undefined {
+  for (const key of map.keys()) if (map.delete(key)) return key
+  return undefined
 }

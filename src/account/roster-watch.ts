@@ -134,6 +134,7 @@ export class RosterWatch implements RosterView {
         this.followed?.push(news.item, news.ver)
         return nothing
       case 'subscription':
+      case 'requests-decided':
         return nothing
       case 'recalled': {
         this.kept ??= news.snapshot

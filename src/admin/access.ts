@@ -53,6 +53,15 @@ export class Access {
     return isBearer(headers.authorization, this.token) || this.isLoggedIn(request) ? 'yes' : 'no'
   }
 
+  /** Whether the request may change something: it has the token itself, or comes from a page of this listener in a browser that is logged in. */
+  admitsWrite(request: FastifyRequest): Admitted {
+    if (this.token === undefined) return 'foreign'
+    const { headers } = request
+    if (isBearer(headers.authorization, this.token)) return isOfAnotherSite(request) ? 'foreign' : 'yes'
+    if (!this.isLoggedIn(request)) return 'no'
+    return isOfOwnPage(request) ? 'yes' : 'foreign'
+  }
+
   /** The id of a new login. `wrong`: the token is wrong; `later`: too many were wrong, and this one is not checked. */
   login(token: string, address: string): { readonly id: string } | 'wrong' | 'later' {
     const now = this.now()
@@ -114,6 +123,14 @@ export class Access {
 /** Browsers send these headers themselves, and no page can change them. */
 export function isOfAnotherSite({ headers }: FastifyRequest): boolean {
   return headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate'
+}
+
+/** Whether a page of this very listener has caused the request. Browsers tell either, and no page can change it. */
+function isOfOwnPage({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site === 'same-origin'
+  const { origin, host } = headers
+  return origin !== undefined && URL.canParse(origin) && new URL(origin).host === host
 }
 
 /**

@@ -1,10 +1,11 @@
 /** The parameters of a request: each is known, and has a value that it can have, or the request is refused. */
 import { didYouMean } from '../config/problem.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
+import { isPattern } from './jid-pattern.ts'
 import type { Problem } from './problem.ts'
 
-/** A list of words; a JID, whose bare form is meant; or a whole number from 0, or `atLeast`, to this. */
-export type Parameter = readonly string[] | 'jid' | { readonly atLeast?: number; readonly atMost: number }
+/** A list of words; a JID, whose bare form is meant; part of a JID, where `*` stands for anything; or a whole number from 0, or `atLeast`, to this. */
+export type Parameter = readonly string[] | 'jid' | 'pattern' | { readonly atLeast?: number; readonly atMost: number }
 
 /** By name: the values that were given; any of them will do. JIDs are bare, and folded. */
 export type Query = ReadonlyMap<string, readonly string[]>
@@ -43,6 +44,7 @@ type Flaw = Pick<Problem, 'detail' | 'allowed'>
 function goodOf(value: string, kind: Parameter): string | Flaw {
   if (kind === 'jid')
     return foldBare(bareOf(value)) ?? { detail: `'${cut(value)}' is no JID; write one as romeo@im.example` }
+  if (kind === 'pattern') return isPattern(value) ? value : { detail: `'${cut(value)}' is longer than a JID can be` }
   if ('atMost' in kind) {
     const { atLeast = 0, atMost } = kind
     const isGood = /^\d{1,15}$/.test(value) && Number(value) >= atLeast && Number(value) <= atMost

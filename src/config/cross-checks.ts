@@ -89,6 +89,11 @@ const stay = 'use 127.0.0.1'
 const allow = "write 'plaintext: allowed' beside the address if only a trusted network leads there"
 
 function checkAdmin(source: Source): void {
+  if (source.place('/admin/write')?.value === true && source.place('/admin/token') === undefined)
+    report(source, '/admin/write', [
+      'is true, and there is no token: any program on this machine could release and deny requests',
+      'add a token, or remove write',
+    ])
   if (source.place('/admin/token') !== undefined || !isExposed(source, '/admin')) return
   const message = `is missing, and ${source.shown('/admin/address')} is not loopback: anybody could read what is there`
   report(source, '/admin/token', [message, `add a token, or ${stay}`])

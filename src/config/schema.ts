@@ -18,6 +18,8 @@ export interface ConfigFile extends PluginFile {
     readonly port: number
     readonly token?: string
     readonly readyNeedsUpstream?: boolean
+    readonly write?: boolean
+    readonly requestTexts?: boolean
   }
   readonly log?: Partial<LogConfig>
 }

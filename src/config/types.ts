@@ -80,6 +80,10 @@ export interface Admin {
   readonly token: string | undefined
   /** `/readyz` says 503 while no upstream is reached, too. Left out: it does not look at them. */
   readonly readyNeedsUpstream?: boolean | undefined
+  /** The API and the console may release and deny requests of strangers. Left out: they change nothing. */
+  readonly write?: boolean | undefined
+  /** `false`: the texts of held requests are not shown. Left out: they are. */
+  readonly requestTexts?: boolean | undefined
 }
 
 export interface RulesConfig {

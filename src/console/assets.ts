@@ -26,6 +26,7 @@ const files = [
   'views/side.js',
   'views/sessions.js',
   'views/account.js',
+  'views/quarantine.js',
   'views/explain.js',
 ] as const
 /** Parts of lit-html, which import each other by these paths. */

@@ -6,7 +6,7 @@ import type { Gate } from '../gate.ts'
 import type { Watcher } from '../relay/watcher.ts'
 import { LiveEvents } from './live-events.ts'
 import { type OverviewSource, overviewOf } from './overview.ts'
-import type { ConsoleOptions } from './plugin.ts'
+import type { ConsoleOptions, QuarantineDesk } from './plugin.ts'
 import { UpstreamReachability } from './upstream-reachability.ts'
 
 export class Console {
@@ -16,16 +16,24 @@ export class Console {
   private readonly time: () => number
   private readonly since: number
   private readonly liveEvents: LiveEvents
+  private readonly mayDecide: boolean
+  private readonly withTexts: boolean
   private readonly reach: UpstreamReachability
 
   /** `time`: milliseconds since 1970. */
-  constructor(config: Config, { token, address }: Admin, time: () => number = Date.now) {
+  constructor(
+    config: Config,
+    { token, address, write = false, requestTexts = true }: Admin,
+    time: () => number = Date.now,
+  ) {
     this.config = config
     this.time = time
     this.since = time()
     this.liveEvents = new LiveEvents(time)
     this.reach = new UpstreamReachability(time)
     this.access = new Access({ token, address })
+    this.mayDecide = write
+    this.withTexts = requestTexts
   }
 
   get watchers(): readonly Watcher[] {
@@ -50,8 +58,20 @@ export class Console {
       },
       overview: () => overviewOf({ ...source, config: config() }),
       known: account => gate.known(account),
-      held: account => gate.held(account),
+      quarantine: gate.holdsRequests ? this.deskOf(gate) : undefined,
       refused: () => metrics.adminRefused(),
+    }
+  }
+
+  private deskOf(gate: Gate): QuarantineDesk {
+    const { mayDecide, withTexts } = this
+    return {
+      ...{ mayDecide, withTexts },
+      recall: account => gate.recallHeld(account),
+      heldFor: account => gate.held(account),
+      deniedFor: account => gate.denied(account),
+      held: () => gate.allHeld(),
+      decide: (decision, requests) => gate.decide(decision, requests),
     }
   }
 }

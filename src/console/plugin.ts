@@ -1,8 +1,13 @@
-/** The console as a Fastify plugin: its page, how one logs in to it, and the API that it and others ask. It changes nothing. */
+/**
+ * The console as a Fastify plugin: its page, how one logs in to it, and the API that it and others ask. It changes nothing, but for what the operator
+ * decides about requests that are held.
+ */
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Decided, type Decision, decisions } from '../account/account-requests.ts'
 import type { AccountView } from '../account/accounts.ts'
 import type { HeldRequest } from '../account/held-requests.ts'
 import { type Access, cookieOf } from '../admin/access.ts'
+import { onlyJidOf } from '../admin/jid-pattern.ts'
 import { sendProblem } from '../admin/problem.ts'
 import { isProblem, type Parameter, readQuery } from '../admin/query.ts'
 import { Refusals } from '../admin/refusals.ts'
@@ -16,6 +21,7 @@ import { serveEvents } from './event-stream.ts'
 import { explained } from './explain-request.ts'
 import { eventParameters, type LiveEvents } from './live-events.ts'
 import type { Overview } from './overview.ts'
+import { choiceOf, chosenOf, heldRow, quarantinePage, quarantineParameters } from './quarantine.ts'
 import { type Names, sessionPage, sessionParameters } from './sessions.ts'
 
 export interface ConsoleOptions {
@@ -31,10 +37,25 @@ export interface ConsoleOptions {
   overview(): Promise<Overview>
   sessions(): Iterable<SessionView>
   known(account: string): AccountView | undefined
-  /** The requests of strangers that are held for an account; left out: none. */
-  held?(account: string): Iterable<HeldRequest>
+  /** Requests of strangers that are held. Left out: none are. */
+  readonly quarantine?: QuarantineDesk | undefined
   /** A request had no right token. */
   refused(): void
+}
+
+/** What the operator sees of requests that are held, and what he may do. Accounts and strangers are named by their folded bare JIDs. */
+export interface QuarantineDesk {
+  /** They may be released and denied. */
+  readonly mayDecide: boolean
+  /** The texts that strangers have written are shown. */
+  readonly withTexts: boolean
+  /** Resolves when what is kept of an account's requests is known. */
+  recall(account: string): Promise<void>
+  heldFor(account: string): Iterable<HeldRequest>
+  deniedFor(account: string): Iterable<readonly [contact: string, decided: Decided]>
+  held(): Iterable<readonly [account: string, request: HeldRequest]>
+  /** Resolves when it is kept, or cannot be. */
+  decide(decision: Decision, requests: readonly (readonly [account: string, contact: string])[]): Promise<void>
 }
 
 export async function consolePlugin(app: FastifyInstance, options: ConsoleOptions): Promise<void> {
@@ -57,6 +78,7 @@ export async function consolePlugin(app: FastifyInstance, options: ConsoleOption
       if (admitted !== 'yes') return refusals.answer(request, reply, admitted)
     })
     serveApi(api, options)
+    serveQuarantine(api, options, refusals)
   })
 }
 
@@ -135,11 +157,16 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
     const account = foldBare(bareOf(asked))
     if (account === undefined)
       return sendProblem(reply, { status: 400, detail: 'the account is no JID; write one as romeo@im.example' })
+    await options.quarantine?.recall(account)
     const known = options.known(account)
-    const held = [...(options.held?.(account) ?? [])]
-    if (held.length === 0 && (known === undefined || (known.sessions === 0 && !known.complete)))
+    const requests = requestsOf(account, options.quarantine)
+    if (
+      requests.quarantine.length === 0 &&
+      requests.denied.length === 0 &&
+      (known === undefined || (known.sessions === 0 && !known.complete))
+    )
       return sendProblem(reply, { status: 404, detail: `nothing is known of ${account}: it has not been here lately` })
-    return accountOf(account, known ?? unseen, held)
+    return { ...accountOf(account, known ?? unseen), ...requests }
   })
   app.get('/api/events', { exposeHeadRoute: false }, async (request, reply) => {
     const query = readQuery(request.query, eventParameters)
@@ -163,6 +190,45 @@ function serveApi(app: FastifyInstance, options: ConsoleOptions): void {
   )
 }
 
+/** Bytes of two JIDs with what is round them. */
+const choiceAtMost = 16_384
+
+function serveQuarantine(
+  app: FastifyInstance,
+  { access, quarantine: desk, log }: ConsoleOptions,
+  refusals: Refusals,
+): void {
+  app.get('/api/quarantine', async (request, reply) => {
+    const query = readQuery(request.query, quarantineParameters)
+    if (isProblem(query)) return sendProblem(reply, query)
+    const source = { held: () => desk?.held() ?? [], withTexts: desk?.withTexts === true }
+    return { mayDecide: desk?.mayDecide === true && access.isGuarded, ...quarantinePage(source, query) }
+  })
+  for (const decision of decisions)
+    app.post(`/api/quarantine/${decision}`, { bodyLimit: choiceAtMost }, async (request, reply) => {
+      if (desk === undefined || !desk.mayDecide) return sendProblem(reply, { status: 403, detail: unwritable(desk) })
+      const admitted = access.admitsWrite(request)
+      if (admitted !== 'yes') return refusals.answer(request, reply, admitted)
+      if (asksMore(request, reply, {})) return reply
+      const choice = choiceOf(request.body)
+      if ('status' in choice) return sendProblem(reply, choice)
+      const account = onlyJidOf(choice.account)
+      if (account !== undefined) await desk.recall(account)
+      const chosen = chosenOf(choice, () => desk.held())
+      await desk.decide(decision, chosen)
+      log.info(
+        { ...choice, decision, requests: chosen.length, address: request.ip },
+        'requests of strangers are decided',
+      )
+      return { decision, requests: chosen.length }
+    })
+}
+
+function unwritable(desk: QuarantineDesk | undefined): string {
+  if (desk === undefined) return 'no requests are held: the configuration has no limits.pendingRequests'
+  return 'this may not be done here: the configuration has no admin.write'
+}
+
 /** A parameter where none is taken is refused: it is a mistake. */
 function asksMore(request: FastifyRequest, reply: FastifyReply, known: Readonly<Record<string, Parameter>>): boolean {
   const query = readQuery(request.query, known)
@@ -178,11 +244,16 @@ function timeOf(since: number | undefined): string | null {
 
 const unseen: AccountView = { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
 
-function accountOf(
-  account: string,
-  { sessions, complete, live, contacts, requests }: AccountView,
-  held: readonly HeldRequest[],
-) {
+function requestsOf(account: string, desk: QuarantineDesk | undefined) {
+  const held = [...(desk?.heldFor(account) ?? [])]
+  const denied = [...(desk?.deniedFor(account) ?? [])]
+  return {
+    quarantine: held.map(request => heldRow(request, desk?.withTexts === true)),
+    denied: denied.map(([contact, { since }]) => ({ contact, since: timeOf(since) })),
+  }
+}
+
+function accountOf(account: string, { sessions, complete, live, contacts, requests }: AccountView) {
   const shown = contacts.map(({ contact, state, since }) => ({
     contact,
     state: stateLabel(state),
@@ -190,6 +261,5 @@ function accountOf(
   }))
   const waiting = requests.map(({ contact, since }) => ({ contact, since: timeOf(since) }))
   const roster = complete ? (live ? 'live' : 'remembered') : 'unseen'
-  const quarantine = held.map(({ contact, since, why }) => ({ contact, since: timeOf(since), why }))
-  return { account, sessions, roster, contacts: shown, requests: waiting, quarantine }
+  return { account, sessions, roster, contacts: shown, requests: waiting }
 }

@@ -63,6 +63,7 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
   for (const direction of metrics.waitingRequests.labels.direction)
     for (const age of metrics.waitingRequests.labels.age) yield ['waitingRequests', direction, age]
   yield ['adminRefused']
+  for (const decision of metrics.operatorDecisions.labels.decision) yield ['operatorDecisions', decision]
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]
   for (const event of metrics.rosterFetches.labels.event) yield ['rosterFetches', event]

@@ -3,6 +3,7 @@
  * or from the configuration, never from what a peer wrote.
  */
 
+import { decisions } from '../account/account-requests.ts'
 import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
 import { requestAges } from '../account/waiting-requests.ts'
 import { reloadOutcomes } from '../config/labels.ts'
@@ -366,6 +367,14 @@ export const metrics = {
     help: 'Held requests that the gate has forgotten because an account, or all of them, had too many. The server still has them.',
     labels: {},
     example: 'increase(stanzagate_held_requests_evicted_total[1h]) > 0',
+  },
+  operatorDecisions: {
+    name: 'stanzagate_held_requests_decided_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Requests of strangers about which the operator has decided by the API or the console. release: shown whatever the limits say; deny: left out and not kept.',
+    labels: { decision: decisions },
+    example: 'sum by (decision) (increase(stanzagate_held_requests_decided_total[1d]))',
   },
   recalls: {
     name: 'stanzagate_store_recalls_total',

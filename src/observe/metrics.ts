@@ -1,6 +1,7 @@
 /** Counts reports. `metric-definitions.ts` has the metrics. */
 
 import { Histogram, Registry } from 'prom-client'
+import type { Decision } from '../account/account-requests.ts'
 import { ageOf, type WaitingRequest } from '../account/waiting-requests.ts'
 import type { ReloadOutcome } from '../config/labels.ts'
 import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
@@ -154,6 +155,11 @@ export class Metrics implements Watcher, StoreWatcher {
   /** What became of a configuration that was read again. */
   reloadedConfig(outcome: ReloadOutcome): void {
     this.add('configReloads', [outcome])
+  }
+
+  /** The operator has released or denied a held request. */
+  decidedRequest(decision: Decision): void {
+    this.add('operatorDecisions', [decision])
   }
 
   /** A request to the admin listener had no right token. */

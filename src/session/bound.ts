@@ -152,6 +152,7 @@ export class BoundSession implements ResumableSession {
   told(news: AccountNews, output: BoundOutput): void {
     this.spread(this.watch.told(news), output)
     if (news.news === 'roster') this.isLive = true
+    if (news.news === 'requests-decided') return this.release(output)
     if (news.news !== 'blind') return
     this.isLive = false
     if (this.fetch.isWanted) this.fetchRoster(output)

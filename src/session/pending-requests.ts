@@ -3,6 +3,7 @@
  * delivers all that are unanswered once the client is available (RFC 6121 section 3.1.3), in any order: room is kept at first for those that are held
  * from before and come first in rank.
  */
+import type { Decision } from '../account/account-requests.ts'
 import { keyOf } from '../account/contact-map.ts'
 import type { HeldRequest, Rank, WhyHeld } from '../account/held-requests.ts'
 import type { Quarantine } from '../account/quarantine.ts'
@@ -59,6 +60,7 @@ export class PendingRequests {
     this.account = account
     this.domain = domainOf(keyOf(account))
     this.contacts = contacts
+    quarantine.began(account)
   }
 
   get record(): PendingRequestsRecord {
@@ -80,9 +82,12 @@ export class PendingRequests {
     for (const contact of shown) this.wasShown(contact)
   }
 
-  /** Whether a request of this contact has to wait, or was shown already. */
+  /** Whether a request of this contact has to wait, was shown already, or is denied by the operator. */
   isHeld(contact: string): boolean {
-    return !this.contacts.isNoStranger(contact) && (this.isRepeated(contact) || this.whyHeld(contact) !== undefined)
+    if (this.contacts.isNoStranger(contact)) return false
+    const decision = this.decisionOn(contact)
+    if (decision === 'deny' || this.isRepeated(contact)) return true
+    return decision !== 'release' && this.whyHeld(contact) !== undefined
   }
 
   /** A stanza of the client's has gone on. Says whether something may be released. */
@@ -116,6 +121,7 @@ export class PendingRequests {
     if (contact === undefined || this.isRepeated(contact)) return false
     const key = keyOf(contact)
     this.came(key)
+    if (this.decisionOn(contact) === 'deny') return this.takeRoomLeft()
     const why = this.whyHeld(contact) ?? 'per-login'
     const isKept = this.quarantine.hold(this.account, {
       contact,
@@ -142,9 +148,14 @@ export class PendingRequests {
     for (const request of this.quarantine.heldFor(this.account)) {
       if (!this.held.has(request.key)) continue
       if (this.contacts.isNoStranger(request.contact)) return request
+      if (this.decisionOn(request.contact) === 'release') return request
       first ??= request
     }
     return first === undefined || this.whyHeld(first.contact) !== undefined ? undefined : first
+  }
+
+  private decisionOn(contact: string): Decision | undefined {
+    return this.quarantine.decisionOn(this.account, contact)
   }
 
   private appeared(type: string | undefined): void {

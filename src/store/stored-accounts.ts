@@ -12,6 +12,7 @@ import type { Clock } from '../transport/clock.ts'
 import type { RecallOutcome } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
+import { requestsDecided } from './stored-quarantine.ts'
 
 /** Is told what the store does. */
 export interface StoreWatcher {
@@ -38,6 +39,8 @@ export interface StoredAccountsOptions {
   recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
   /** A session of the account at another gate has told this. */
   heard(account: string, news: RequestNews): void
+  /** The operator has decided about requests to the account, at another gate, which has written it. */
+  decided(account: string): void
   /** Accounts whose changes may wait. Left out: `waitingAtMost`. */
   readonly atMost?: number
 }
@@ -156,7 +159,9 @@ export class StoredAccounts implements AccountKeeper {
     const said: unknown = parsed(text)
     if (!Array.isArray(said)) return
     const [account, news, contact] = said
-    if (typeof account !== 'string' || typeof contact !== 'string') return
+    if (typeof account !== 'string') return
+    if (news === requestsDecided) return this.options.decided(account)
+    if (typeof contact !== 'string') return
     if (news === 'asked' || news === 'gave-up') this.options.heard(account, { news, contact })
   }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Rank } from '../../src/account/held-requests.ts'
-import { overhead, Quarantine, type QuarantineBounds } from '../../src/account/quarantine.ts'
+import { overhead } from '../../src/account/held-stanza.ts'
+import { Quarantine, type QuarantineBounds } from '../../src/account/quarantine.ts'
 import { type Element, element } from '../../src/xml/element.ts'
 
 const hour = 3_600_000

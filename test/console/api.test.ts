@@ -2,19 +2,21 @@ import { parse } from 'node:querystring'
 import fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { Accounts } from '../../src/account/accounts.ts'
+import type { HeldRequest } from '../../src/account/held-requests.ts'
 import type { AccountNews } from '../../src/account/news.ts'
 import { Access } from '../../src/admin/access.ts'
 import { isProblem, readQuery } from '../../src/admin/query.ts'
 import type { RulesConfig } from '../../src/config/types.ts'
 import { eventParameters, eventsAtMost, LiveEvents, viewersAtMost } from '../../src/console/live-events.ts'
 import { overviewOf } from '../../src/console/overview.ts'
-import { type ConsoleOptions, consolePlugin } from '../../src/console/plugin.ts'
+import { type ConsoleOptions, consolePlugin, type QuarantineDesk } from '../../src/console/plugin.ts'
 import { UpstreamReachability } from '../../src/console/upstream-reachability.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import type { About, SessionView } from '../../src/relay/watcher.ts'
 import { rules } from '../../src/rules/all-rules.ts'
 import type { RuleOutcome } from '../../src/rules/outcome.ts'
 import type { Report } from '../../src/session/report.ts'
+import { element } from '../../src/xml/element.ts'
 
 const token = 'tr0ub4dor~'
 const settings: RulesConfig = {
@@ -38,6 +40,31 @@ function sessionOf(id: number, more: Partial<SessionView> = {}): SessionView {
   return {
     ...{ id, wire: 'tcp', tls: 'TLSv1.3', phase: 'bound', listener: 'clients', route: 'im.example', upstream: 'main' },
     ...{ jid: `juliet@im.example/r${id}`, address: '192.0.2.7', since: 1_000 * id },
+    ...more,
+  }
+}
+
+const heldRow = { contact: 'Stranger@far.example', since: '1970-01-04T00:00:00.000Z', why: 'per-day', text: 'Hello?' }
+
+/** Requests of one stranger to two accounts. `decided`: what was asked for. */
+function deskOf(more: Partial<QuarantineDesk> = {}, decided: string[] = []): QuarantineDesk {
+  const status = element('status', 'jabber:client', {}, ['Hello?'])
+  const request: HeldRequest = {
+    ...{ key: 'stranger@far.example', contact: 'Stranger@far.example', since: 259_200_000, why: 'per-day', rank: 2 },
+    element: element('presence', 'jabber:client', {}, [status]),
+  }
+  const heldFor = (account: string) => (['juliet@im.example', 'away@im.example'].includes(account) ? [request] : [])
+  return {
+    ...{ mayDecide: true, withTexts: true, heldFor },
+    recall: async account => void decided.push(`recall ${account}`),
+    deniedFor: account =>
+      account === 'juliet@im.example' ? [['bot@spam.example', { decision: 'deny', since: 345_600_000 }]] : [],
+    held: () => [
+      ['juliet@im.example', request],
+      ['away@im.example', { ...request, key: 'other@far.example', contact: 'other@far.example' }],
+    ],
+    decide: async (decision, requests) =>
+      void decided.push(...requests.map(([account, contact]) => `${decision} ${contact} to ${account}`)),
     ...more,
   }
 }
@@ -96,12 +123,7 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
         : account === 'gone@im.example'
           ? { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
           : undefined,
-    held: account => {
-      const element = { name: 'presence', ns: 'jabber:client', attrs: new Map(), children: ['the text of it'] }
-      const more = { since: 259_200_000, why: 'per-day', rank: 2, element } as const
-      const holds = ['juliet@im.example', 'away@im.example'].includes(account)
-      return holds ? [{ key: 'stranger@far.example', contact: 'stranger@far.example', ...more }] : []
-    },
+    quarantine: deskOf(),
     ...more,
   })
   t.teardown(async () => {
@@ -386,6 +408,118 @@ t.test('what may not be asked', async t => {
   }
 })
 
+t.test('requests that are held', async t => {
+  const { app } = await made(t)
+  const ask = async (query: string) => (await app.inject({ url: `/api/quarantine${query}`, headers: bearer })).json()
+  const one = { account: 'juliet@im.example', ...heldRow }
+  const other = { ...one, account: 'away@im.example', contact: 'other@far.example' }
+  const page = (requests: readonly object[], more: object = {}) => ({
+    ...{ mayDecide: true, total: requests.length, next: null, requests },
+    ...more,
+  })
+  for (const [query, wanted] of [
+    ['', page([one, other])],
+    ['?limit=1', page([one], { total: 2, next: 1 })],
+    ['?limit=1&after=1', page([other], { total: 2 })],
+    ['?after=7', page([], { total: 2 })],
+    ['?account=JULIET@im.example/balcony', page([one])],
+    ['?account=*@im.example&contact=o*r@*.example', page([other])],
+    ['?contact=*STRANGER*', page([one])],
+    ['?contact=stranger', page([])],
+    ['?account=juliet@im.example&contact=other@far.example', page([])],
+  ] as const)
+    t.same(await ask(query), wanted, query)
+  for (const query of ['?limit=0', '?limit=201', '?after=-1', '?who=me', `?contact=${'a'.repeat(2_048)}`])
+    t.match(await ask(query), { status: 400 }, query)
+  const silent = await made(t, { quarantine: deskOf({ withTexts: false, mayDecide: false }) })
+  const { text: _, ...textless } = one
+  const answer = (await silent.app.inject({ url: '/api/quarantine?limit=1', headers: bearer })).json()
+  t.strictSame(answer, page([textless], { mayDecide: false, total: 2, next: 1 }))
+  const without = await made(t, { quarantine: undefined })
+  const none = page([], { mayDecide: false })
+  t.same((await without.app.inject({ url: '/api/quarantine', headers: bearer })).json(), none)
+})
+
+t.test('what the operator decides about them', async t => {
+  const decided: string[] = []
+  const { app } = await made(t, { quarantine: deskOf({}, decided) })
+  const post = (decision: string, payload: unknown, headers: Readonly<Record<string, string>> = bearer) =>
+    app.inject({
+      ...{ method: 'POST', url: `/api/quarantine/${decision}` },
+      ...{ headers: { 'content-type': 'application/json', ...headers }, payload: JSON.stringify(payload) },
+    })
+  const exact = { account: 'Juliet@im.example/x', contact: 'New@far.example' }
+  for (const [payload, wanted] of [
+    [exact, ['recall juliet@im.example', 'deny new@far.example to juliet@im.example']],
+    [
+      { account: '*', contact: '*@far.example' },
+      ['deny stranger@far.example to juliet@im.example', 'deny other@far.example to away@im.example'],
+    ],
+    [
+      { account: 'away@im.example', contact: '*' },
+      ['recall away@im.example', 'deny other@far.example to away@im.example'],
+    ],
+    [{ account: '*', contact: '*@near.example' }, []],
+  ] as const) {
+    const response = await post('deny', payload)
+    const count = wanted.filter(line => line.startsWith('deny')).length
+    t.same(response.json(), { decision: 'deny', requests: count }, JSON.stringify(payload))
+    t.same(decided.splice(0), wanted)
+  }
+  t.same((await post('release', exact)).json(), { decision: 'release', requests: 1 })
+  t.same(decided.splice(0), ['recall juliet@im.example', 'release new@far.example to juliet@im.example'])
+
+  for (const [payload, parameter] of [
+    [[], 'body'],
+    [null, 'body'],
+    [{}, 'account'],
+    [{ account: 'juliet@im.example' }, 'contact'],
+    [{ account: 'a b@c', contact: '*' }, 'account'],
+    [{ account: '*', contact: 7 }, 'contact'],
+    [{ account: '*', contact: '' }, 'contact'],
+    [{ account: '*', contact: `*${'a'.repeat(2_048)}` }, 'contact'],
+    [{ account: '*', contact: '*', all: true }, 'all'],
+  ] as const)
+    t.match((await post('deny', payload)).json(), { status: 400, parameter }, JSON.stringify(payload))
+  t.equal((await post('forget', exact)).statusCode, 404)
+  t.equal((await post('deny', exact, {})).statusCode, 401)
+  t.equal(
+    (await post('deny', exact, { ...bearer, 'content-type': 'application/x-www-form-urlencoded' })).statusCode,
+    400,
+  )
+  t.equal((await post('deny', exact, { ...bearer, 'content-type': 'text/xml' })).statusCode, 415)
+  t.equal((await post('deny', { ...exact, contact: 'a'.repeat(20_000) })).statusCode, 413)
+  t.equal((await app.inject({ url: '/api/quarantine/deny', headers: bearer })).statusCode, 404, 'GET')
+
+  // A browser that is logged in may do it from the console's own page alone.
+  const cookie = String((await app.inject(enter(token))).headers['set-cookie']).split(';')[0] as string
+  const own = { cookie, host: 'gate.example:9464' }
+  for (const [headers, status] of [
+    [{ 'sec-fetch-site': 'same-origin' }, 200],
+    [{ origin: 'http://gate.example:9464' }, 200],
+    [{ origin: 'http://gate.example:9464', 'sec-fetch-site': 'same-site' }, 403],
+    [{ 'sec-fetch-site': 'cross-site' }, 403],
+    [{ 'sec-fetch-site': 'none' }, 403],
+    [{ origin: 'http://gate.example:9465' }, 403],
+    [{ origin: 'null' }, 403],
+    [{}, 403],
+  ] as const)
+    t.equal((await post('deny', exact, { ...own, ...headers })).statusCode, status, JSON.stringify(headers))
+  t.equal((await post('deny', exact, { ...bearer, 'sec-fetch-site': 'cross-site' })).statusCode, 403)
+
+  for (const [options, detail] of [
+    [{ quarantine: deskOf({ mayDecide: false }) }, /admin\.write/],
+    [{ quarantine: undefined }, /limits\.pendingRequests/],
+    [{ open: true }, /another site/],
+  ] as const) {
+    const other = await made(t, options)
+    const request = { method: 'POST', url: '/api/quarantine/deny', headers: bearer, payload: exact } as const
+    const response = await other.app.inject({ ...request, headers: { ...bearer, host: '127.0.0.1' } })
+    t.equal(response.statusCode, 403)
+    t.match(response.json(), { detail })
+  }
+})
+
 t.test('an account', async t => {
   const { app } = await made(t)
   const ask = (jid: string) => app.inject({ url: `/api/accounts/${jid}`, headers: bearer })
@@ -399,7 +533,8 @@ t.test('an account', async t => {
       { contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' },
       { contact: 'paris@im.example', since: null },
     ],
-    quarantine: [{ contact: 'stranger@far.example', since: '1970-01-04T00:00:00.000Z', why: 'per-day' }],
+    quarantine: [heldRow],
+    denied: [{ contact: 'bot@spam.example', since: '1970-01-05T00:00:00.000Z' }],
   }
   for (const jid of ['juliet@im.example', 'Juliet@IM.example', 'juliet%40im.example', 'juliet@im.example/balcony'])
     t.same((await ask(jid)).json(), wanted, jid)
@@ -407,7 +542,8 @@ t.test('an account', async t => {
     (await ask('away@im.example')).json(),
     {
       ...{ account: 'away@im.example', sessions: 0, roster: 'unseen', contacts: [], requests: [] },
-      quarantine: wanted.quarantine,
+      quarantine: [heldRow],
+      denied: [],
     },
     'of an account that only has held requests',
   )

@@ -1,9 +1,14 @@
 /** The page in a real browser, in front of a real gate, a real server, and real clients. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { defaultLimits } from '../../src/config/limits.ts'
 import { logIn, makeBrowser, makeStage, openPage, stranger, subscribe, token, victim } from './stage.ts'
 
-const [stage, browser] = await Promise.all([makeStage(t), makeBrowser(t)])
+const settings = {
+  admin: { token, write: true, address: '127.0.0.1', port: 0 },
+  limits: { ...defaultLimits, pendingRequests: { perLogin: 1, perDay: 50 } },
+}
+const [stage, browser] = await Promise.all([makeStage(t, settings), makeBrowser(t)])
 const { url, prosody } = stage
 const romeo = await stage.login('clients', 'romeo', 'orchard')
 const juliet = await stage.login('web', 'juliet', 'balcony')
@@ -119,6 +124,44 @@ t.test('an account, its sessions, and an explanation', async t => {
   t.match(faults.splice(0).join(), /400/)
 })
 
+t.test('requests that are held: one is released, one denied, then all that fit', async t => {
+  const strangers = ['a', 'b', 'c', 'd', 'e'].map(name => `${name}@flood.example`)
+  for (const from of [...strangers, '<b>f</b>@evil.example'.replaceAll('<', '&lt;')])
+    await prosody.inject(
+      juliet.jid,
+      `<presence from='${from}' to='${victim}' type='subscribe'><status>&lt;i>Hello&lt;/i> from ${from}</status></presence>`,
+    )
+  const held = page.getByRole('table', { name: /^Requests of strangers/ })
+  const request = (text: string) => held.getByRole('row').filter({ hasText: text })
+  await page.getByRole('link', { name: 'Held' }).click()
+  await page.getByText('5 in all').waitFor()
+  await request('<i>Hello</i> from b@flood.example').waitFor()
+  await page.getByRole('button', { name: 'Release b@flood.example' }).click()
+  await page.getByRole('status').getByText('1 released.').waitFor()
+  await juliet.element('the request', ({ attrs }) => attrs.get('from') === 'b@flood.example')
+  await page.getByRole('button', { name: 'Deny c@flood.example' }).click()
+  await page.getByRole('status').getByText('1 denied.').waitFor()
+  await page.getByText('3 in all').waitFor()
+  await page.getByLabel('Stranger').fill('*@flood.example')
+  await page.getByLabel('Stranger').press('Enter')
+  await page.getByText('2 in all').waitFor()
+  page.once('dialog', dialog => void dialog.dismiss())
+  await page.getByRole('button', { name: 'Deny all 2' }).click()
+  page.once('dialog', dialog => {
+    t.equal(dialog.message(), 'Deny 2 requests?')
+    void dialog.accept()
+  })
+  await page.getByRole('button', { name: 'Deny all 2' }).click()
+  await page.getByRole('status').getByText('2 denied.').waitFor()
+  await page.getByText('No request is held.').waitFor()
+  await page.getByLabel('Stranger').fill('')
+  await page.getByLabel('Stranger').press('Enter')
+  await request('<b>f</b>@evil.example').waitFor()
+  await request(victim).first().getByRole('link').first().click()
+  await page.getByText('e@flood.example').waitFor()
+  t.same(faults, [])
+})
+
 t.test('what a peer writes is text, and stays where it is', async t => {
   const evil = '<img src=x onerror=alert(1)>'
   const escaped = evil.replaceAll('<', '&lt;')
@@ -165,7 +208,7 @@ t.test('on a phone nothing is wider than it; in either colour its contrast is en
     await page.emulateMedia({ colorScheme })
     for (const width of [390, 1_440]) {
       await page.setViewportSize({ width, height: 844 })
-      for (const place of ['traffic', 'sessions', `account/${victim}`, 'explain']) {
+      for (const place of ['traffic', 'sessions', `account/${victim}`, 'quarantine', 'explain']) {
         const where = `${place}, ${colorScheme}, ${width}`
         await page.goto(`${url}/console#${place}`)
         if (place === 'explain') {
@@ -205,6 +248,7 @@ const marks: Readonly<Record<string, string>> = {
   traffic: stranger,
   sessions: 'balcony',
   [`account/${victim}`]: 'the contact sees the account',
+  quarantine: 'evil.example',
   explain: 'with nothing to say',
 }
 

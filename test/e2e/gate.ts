@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
 import WebSocket from 'ws'
 import { defaultLimits, type Limits } from '../../src/config/limits.ts'
-import type { Config, StoreConfig, Upstream } from '../../src/config/types.ts'
+import type { Admin, Config, StoreConfig, Upstream } from '../../src/config/types.ts'
 import type { Environment } from '../../src/gate.ts'
 import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import type { Watcher } from '../../src/relay/watcher.ts'
@@ -34,6 +34,7 @@ export interface GateOptions {
   readonly watchers?: readonly Watcher[]
   readonly senses?: Partial<Environment>
   readonly store?: StoreConfig
+  readonly admin?: Partial<Admin>
 }
 
 /** A certificate for localhost, in a folder of its own. */
@@ -53,9 +54,12 @@ export class Gate {
   readonly proxy: Running
   private readonly certificate: Certificate
 
-  private constructor(proxy: Running, certificate: Certificate) {
+  private readonly token: string | undefined
+
+  private constructor(proxy: Running, certificate: Certificate, token: string | undefined) {
     this.proxy = proxy
     this.certificate = certificate
+    this.token = token
   }
 
   static async start(
@@ -77,7 +81,7 @@ export class Gate {
           { ...websocket, name: 'ws', tls: undefined },
           { ...websocket, name: 'wss', tls: certificate },
         ],
-        admin: { token: undefined, ...at },
+        admin: { token: undefined, ...at, ...options.admin },
         upstreams: new Map([['main', { name: 'main', address, port, tls, ...options.upstream }]]),
         routes: [{ domain: 'localhost', upstream: 'main' }],
         rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
@@ -89,7 +93,7 @@ export class Gate {
       options.senses,
     )
     t.teardown(() => proxy.stop())
-    return new Gate(proxy, certificate)
+    return new Gate(proxy, certificate, options.admin?.token)
   }
 
   port(listener: WireName | 'plain'): number {
@@ -126,7 +130,9 @@ export class Gate {
   }
 
   async metrics(): Promise<Counts> {
-    const response = await fetch(`http://127.0.0.1:${this.proxy.admin?.port}/metrics`)
+    const { token } = this
+    const headers = { ...(token !== undefined && { authorization: `Bearer ${token}` }) }
+    const response = await fetch(`http://127.0.0.1:${this.proxy.admin?.port}/metrics`, { headers })
     return new Counts(await response.text())
   }
 

@@ -111,6 +111,7 @@ class House {
       heard: (account, told) => {
         for (const [{ name }, { news }] of this.accounts.heard(account, told).tell) said.push(`${name} is told ${news}`)
       },
+      decided: account => said.push(`${account} was decided about`),
       watcher: {
         recalled: outcome => said.push(`recalled: ${outcome}`),
         storeWaits: accounts => said.push(`waiting: ${accounts}`),

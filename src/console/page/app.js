@@ -1,12 +1,12 @@
 /** The console: what is shown where, and what keeps it up to date. */
 import { render } from '/console/lit-html/lit-html.js'
 import { listen } from './live.js'
-import { lookUpAccount, refreshOverview, refreshSessions } from './server.js'
+import { lookUpAccount, refreshOverview, refreshQuarantine, refreshSessions } from './server.js'
 import { changed, drawWith, state } from './store.js'
 import { frame } from './views/frame.js'
 
 const seconds = 1_000
-const places = ['traffic', 'sessions', 'account', 'explain']
+const places = ['traffic', 'sessions', 'account', 'quarantine', 'explain']
 
 /** The address says what is shown: it can be kept, sent, and gone back to. */
 function goToAddress() {
@@ -14,6 +14,7 @@ function goToAddress() {
   state.place = places.includes(place) ? place : 'traffic'
   document.title = `${state.place[0].toUpperCase()}${state.place.slice(1)} – Stanzagate console`
   if (state.place === 'sessions') void refreshSessions()
+  if (state.place === 'quarantine') void refreshQuarantine()
   if (state.place === 'account') {
     let account = ''
     try {
@@ -29,6 +30,7 @@ function goToAddress() {
 function refresh() {
   void refreshOverview()
   if (state.place === 'sessions') void refreshSessions()
+  if (state.place === 'quarantine') void refreshQuarantine()
 }
 
 addEventListener('hashchange', goToAddress)

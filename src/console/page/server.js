@@ -1,4 +1,5 @@
 /** What the page asks the gate. */
+import { count } from './format.js'
 import { changed, state } from './store.js'
 
 /** The answer, or throws an Error with the problem's words. */
@@ -37,6 +38,33 @@ export async function refreshSessions() {
   const query = new URLSearchParams({ limit: '50', after: String(sessions.pages.at(-1)) })
   for (const [name, value] of Object.entries(sessions.query)) if (value !== '') query.set(name, value)
   await answerInto(sessions, () => ask(`/api/sessions?${query}`))
+}
+
+export async function refreshQuarantine() {
+  if (document.hidden) return
+  const { quarantine } = state
+  const query = new URLSearchParams({ limit: '50', after: String(quarantine.pages.at(-1)) })
+  for (const [name, value] of Object.entries(quarantine.query)) if (value !== '') query.set(name, value)
+  await answerInto(quarantine, () => ask(`/api/quarantine?${query}`))
+}
+
+const past = { release: 'released', deny: 'denied' }
+
+/** `chosen`: an account and a stranger, or patterns of them. */
+export async function decide(decision, chosen) {
+  const { quarantine } = state
+  quarantine.isAsked = true
+  changed()
+  const headers = { 'content-type': 'application/json', accept: 'application/json' }
+  try {
+    const answer = await ask(`/api/quarantine/${decision}`, { method: 'POST', headers, body: JSON.stringify(chosen) })
+    quarantine.done = `${count(answer.requests)} ${past[decision]}.`
+    quarantine.pages = [0]
+  } catch (error) {
+    quarantine.done = `Nothing was ${past[decision]}: ${error.message}.`
+  }
+  quarantine.isAsked = false
+  await refreshQuarantine()
 }
 
 export async function lookUpAccount(jid) {

@@ -27,6 +27,15 @@ export const state = {
   open: new Set(),
 
   sessions: { query: { account: '', listener: '', wire: '' }, pages: [0], answer: undefined, flaw: undefined },
+  /** `done`: what was decided last, in words. */
+  quarantine: {
+    query: { account: '', contact: '' },
+    pages: [0],
+    answer: undefined,
+    flaw: undefined,
+    done: undefined,
+    isAsked: false,
+  },
   known: { answer: undefined, flaw: undefined, isAsked: false },
   explain: {
     form: {

@@ -42,13 +42,15 @@ const states = {
   both: 'both see each other',
 }
 
-function answer({ account: name, sessions, roster, contacts }) {
+function answer({ account: name, sessions, roster, contacts, quarantine, denied }) {
   return html`
     <dl class="known">
       <div><dt>Account</dt><dd>${jid(name)}</dd></div>
       <div><dt>Sessions</dt><dd><a href="#sessions" @click=${() => toSessions(name)}>${sessions}</a></dd></div>
       <div><dt>Roster</dt><dd>${rosters[roster]}</dd></div>
       <div><dt>Contacts</dt><dd>${contacts.length}</dd></div>
+      <div><dt>Requests held</dt><dd><a href="#quarantine" @click=${() => toQuarantine(name)}>${quarantine.length}</a></dd></div>
+      ${denied.length === 0 ? nothing : html`<div><dt>Denied</dt><dd>${denied.map(({ contact }) => html`${jid(contact)} `)}</dd></div>`}
     </dl>
     ${contacts.length === 0 ? html`<p class="empty">No contact is known.</p>` : table(contacts)}`
 }
@@ -73,6 +75,11 @@ function submit(event) {
   const hash = `#account/${encodeURIComponent(jid)}`
   if (location.hash === hash) void lookUpAccount(jid)
   else location.hash = hash
+}
+
+function toQuarantine(account) {
+  state.quarantine.query = { account, contact: '' }
+  state.quarantine.pages = [0]
 }
 
 function toSessions(account) {

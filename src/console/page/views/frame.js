@@ -4,6 +4,7 @@ import { count, duration } from '../format.js'
 import { changed, state } from '../store.js'
 import { account } from './account.js'
 import { explaining } from './explain.js'
+import { quarantine } from './quarantine.js'
 import { sessions } from './sessions.js'
 import { traffic } from './traffic.js'
 
@@ -11,6 +12,7 @@ const views = {
   traffic: ['Traffic', traffic],
   sessions: ['Sessions', sessions],
   account: ['Account', account],
+  quarantine: ['Held', quarantine],
   explain: ['Explain', explaining],
 }
 

@@ -36,7 +36,7 @@ import { type Clock, idleClock, systemClock } from './transport/clock.ts'
 import type { Connection } from './transport/connection.ts'
 import { tlsFaultOf } from './transport/tls.ts'
 import { trustOf } from './transport/trusted-networks.ts'
-import { Upstreams } from './upstream/upstreams.ts'
+import { type PoolView, Upstreams } from './upstream/upstreams.ts'
 
 /** The part of the configuration that is needed without listeners. */
 export interface GateConfig extends Pick<Config, 'upstreams' | 'routes' | 'rules' | 'limits' | 'audit' | 'store'> {}
@@ -96,17 +96,17 @@ export class Gate {
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
-    const upstreams = new Upstreams(config.upstreams)
+    const upstreams = new Upstreams(config.upstreams, {
+      clock,
+      changed: (...change) => this.log.memberChanged(...change),
+    })
     this.upstreams = upstreams
-    this.settings = new Settings(
-      config,
-      () => upstreams.names,
-      next => this.metrics.knows(this.settings.rules, domainsOf(next.routes)),
-    )
+    this.settings = new Settings(config, next => this.metrics.knows(this.settings.rules, domainsOf(next.routes)))
     const { rules } = this.settings
 
     this.metrics = new Metrics({ routes: domainsOf(routes), upstreams: upstreams.names, rules }, environment.time)
     this.metrics.counts(() => this.relays.states())
+    this.metrics.countsMembers(() => upstreams.views())
     this.metrics.countsRequests(() => this.accounts.waitingRequests())
     if (quarantine !== undefined) this.metrics.holds(() => quarantine)
     this.log = new Log(
@@ -224,6 +224,16 @@ export class Gate {
     this.audit?.reopen()
   }
 
+  /** Gives a function that puts these upstreams in the place of those before, and cannot fail. Throws when authorities cannot be read. */
+  prepareUpstreams(upstreams: GateConfig['upstreams']): () => void {
+    return this.upstreams.prepare(upstreams)
+  }
+
+  /** The upstreams with their members. */
+  pools(): Iterable<PoolView> {
+    return this.upstreams.views()
+  }
+
   /** From now on this upstream's certificate is checked against these authorities, given as PEM. */
   trust(upstream: string, ca: string): void {
     this.upstreams.trust(upstream, ca)
@@ -268,6 +278,7 @@ export class Gate {
     this.admission.stop()
     await this.relays.drain(this.limits.drain)
     this.overload.stop()
+    this.upstreams.stop()
     await this.storedQuarantine?.stop()
     await this.stored?.stop()
     await this.audit?.stop()

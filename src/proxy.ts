@@ -13,7 +13,7 @@ import { adminPlugin } from './admin/plugin.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reading } from './config/read.ts'
 import { Reload, type Reloadable, type ReloadResult } from './config/reload.ts'
-import type { CertificateFiles, Config, Listener, TcpListener, WebsocketListener } from './config/types.ts'
+import type { CertificateFiles, Config, Listener, TcpListener, Upstream, WebsocketListener } from './config/types.ts'
 import { Console } from './console/console.ts'
 import { consolePlugin } from './console/plugin.ts'
 import { type Environment, Gate } from './gate.ts'
@@ -110,16 +110,18 @@ class ListeningGate implements Proxy {
     this.loggers = loggersOf(this.log, config.log)
     this.console = config.admin && new Console(config, config.admin, environment.time)
     this.gate = new Gate(config, this.log, [...watchers, ...(this.console?.watchers ?? [])], environment, this.loggers)
-    this.upstreamWatch = config.admin?.readyNeedsUpstream === true ? new UpstreamWatch(probesOf(config)) : undefined
+    this.upstreamWatch =
+      config.admin?.readyNeedsUpstream === true
+        ? new UpstreamWatch(() => probesOf(this.configuration.config))
+        : undefined
     this.certificates = new Certificates(certificateWatcher(this.gate.metrics, this.log))
-    const parts = [...this.gate.parts, this.levels]
+    const parts = [this.upstreams, ...this.gate.parts, this.levels]
     const counted = this.gate.metrics.reloadedConfig.bind(this.gate.metrics)
     this.configuration = new Reload({ running: config, parts, read, log: this.log, counted })
   }
 
   async start(): Promise<void> {
-    for (const { name, tls } of this.config.upstreams.values())
-      if (tls.ca !== undefined) this.certificates.keepAuthorities(name, tls.ca, ca => this.gate.trust(name, ca))
+    for (const upstream of this.config.upstreams.values()) this.keepAuthorities(upstream)
     for (const listener of this.config.listeners) await this.listen(listener)
     const { admin } = this.config
     await this.upstreamWatch?.start()
@@ -157,6 +159,30 @@ class ListeningGate implements Proxy {
     const result = await this.configuration.run()
     if (this.console !== undefined) this.console.config = this.configuration.config
     return result
+  }
+
+  private readonly upstreams: Reloadable = {
+    changed: keys => keys.filter(key => key.startsWith('upstreams.')),
+    prepare: ({ upstreams }, flaw) => {
+      try {
+        const replace = this.gate.prepareUpstreams(upstreams)
+        const apply = () => {
+          replace()
+          this.certificates.dropAuthorities()
+          for (const upstream of upstreams.values()) this.keepAuthorities(upstream)
+        }
+        return { apply }
+      } catch (error) {
+        // The file was there a moment ago.
+        flaw('/upstreams', error instanceof Error ? error.message : String(error), 'put the file back')
+        return { apply: () => {} }
+      }
+    },
+  }
+
+  private keepAuthorities({ name, tls }: Upstream): void {
+    const { ca } = tls
+    if (ca !== undefined) this.certificates.keepAuthorities(name, ca, renewed => this.gate.trust(name, renewed))
   }
 
   private readonly levels: Reloadable = {
@@ -291,11 +317,15 @@ class ListeningGate implements Proxy {
   }
 }
 
-/** One connection attempt to each upstream, for the domain of its first route. */
+/** One connection attempt to each member of each upstream, for the domain of its first route. */
 export function probesOf({ upstreams, routes }: Pick<Config, 'upstreams' | 'routes'>): (() => Promise<Probe>)[] {
-  return [...upstreams.values()].map(upstream => {
+  return [...upstreams.values()].flatMap(upstream => {
     const domain = routes.find(route => route.upstream === upstream.name && route.domain !== '*')?.domain
-    return () => probe(upstream.name, targetOf(upstream), domain ?? upstream.address)
+    const { members = [upstream] } = upstream
+    return members.map(({ address, port }) => {
+      const target = { ...targetOf(upstream), address, port }
+      return () => probe(upstream.name, target, domain ?? address)
+    })
   })
 }
 

@@ -129,6 +129,32 @@ export const sessions: DashboardInfo = {
         alert: 'StanzagateUpstreamUnreachable',
       },
     ],
+    'Members of upstreams': [
+      {
+        title: 'Connections by member',
+        description: 'Connections of the gate to each server of each upstream.',
+        unit: 'short',
+        queries: { '{{upstream}} {{member}}': now('memberSessions', {}, ['upstream', 'member']) },
+      },
+      {
+        title: 'Members that are up',
+        description:
+          'Servers that get streams (1), and those that have failed and were ejected (0). These are asked again after a pause; then their share grows for half a minute.',
+        unit: 'short',
+        queries: { '{{instance}} {{upstream}} {{member}}': series('memberUp') },
+        alert: 'StanzagateMemberEjected',
+      },
+      {
+        title: 'Ejections and failovers',
+        description:
+          'Times that a member was ejected, and connection attempts that went to another member after one had failed.',
+        unit: 'short',
+        queries: {
+          '{{upstream}} {{member}} ejected': inRange('memberEjections', {}, ['upstream', 'member']),
+          '{{upstream}} failovers': inRange('failovers', {}, ['upstream']),
+        },
+      },
+    ],
     'The gate counts right': [
       {
         title: 'Sessions: opened - closed - active',

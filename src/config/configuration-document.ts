@@ -28,7 +28,7 @@ interface Row {
 }
 
 /** Sections that a reload takes while sessions exist; the others need a restart. */
-export const reloadedSections: readonly string[] = ['routes', 'rules', 'log']
+export const reloadedSections: readonly string[] = ['upstreams', 'routes', 'rules', 'log']
 
 const introduction = `# Configuration
 

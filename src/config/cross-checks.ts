@@ -47,8 +47,51 @@ function checkListener(source: Source, at: string, folder: string): void {
 }
 
 function checkUpstream(source: Source, at: string, folder: string): void {
-  refuseClearText(source, at)
+  const members = source.entries(`${at}/members`)
+  const hasMembers = source.place(`${at}/members`) !== undefined
+  const value = source.place(at)?.value
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
+  for (const name of ['address', 'port'] as const) {
+    const isThere = source.place(`${at}/${name}`) !== undefined
+    if (isThere === hasMembers && isMap) report(source, `${at}/${name}`, memberFlaws[name][Number(hasMembers)] as Flaw)
+  }
+  if (source.place(`${at}/balance`) !== undefined && !hasMembers)
+    report(source, `${at}/balance`, ['is there, and there are no members to choose from', 'add members, or remove it'])
+  const mode = `${at}/tls/mode`
+  for (const each of hasMembers ? members : [at]) refuseClearText(source, each, undefined, mode)
+  checkMembers(source, members)
   goodFile(source, `${at}/tls/ca`, folder, certificatesFlaw)
+}
+
+const beside = 'is there beside members, which have their own'
+const memberFlaws: Readonly<Record<'address' | 'port', readonly [without: Flaw, beside: Flaw]>> = {
+  address: [
+    ['is missing', 'add an IP address or a host name, without brackets and port, or members'],
+    [beside, 'remove it, or make it a member'],
+  ],
+  port: [
+    ['is missing', 'add a port number from 1 to 65535, or members'],
+    [beside, 'remove it, or make it a member'],
+  ],
+}
+
+function checkMembers(source: Source, members: readonly string[]): void {
+  const seen = new Set<string>()
+  for (const at of members) {
+    const address = source.text(`${at}/address`)
+    const port = source.place(`${at}/port`)?.value
+    if (address === undefined || port === undefined) continue
+    const name = `${foldAddress(address)} ${port}`
+    if (seen.has(name))
+      report(source, at, ['is the same server as another member', 'remove one of them, or give one a greater weight'])
+    seen.add(name)
+  }
+  const weights = members.map(at => source.place(`${at}/weight`)?.value)
+  if (members.length > 0 && weights.every(weight => weight === 0))
+    report(source, `${members[0]}/weight`, [
+      'is 0, as that of all members: nobody would be served',
+      'give one of them a weight',
+    ])
 }
 
 /** The path of a PEM file that has no flaw by itself; reports it if it has. */
@@ -67,11 +110,11 @@ function goodFile(
   return flaw === undefined ? file : undefined
 }
 
-function refuseClearText(source: Source, at: string, wayOut?: string): void {
-  if (source.text(`${at}/tls/mode`) !== 'none' || !isExposed(source, at)) return
+function refuseClearText(source: Source, at: string, wayOut?: string, mode = `${at}/tls/mode`): void {
+  if (source.text(mode) !== 'none' || !isExposed(source, at)) return
   const tls = 'set mode to starttls or direct'
   const remedy = wayOut === undefined ? `${tls}, or ${stay}` : `${tls}, ${stay}, or ${wayOut}`
-  report(source, `${at}/tls/mode`, [`'none' is for loopback alone, and ${clearText(source, at)}`, remedy])
+  report(source, mode, [`'none' is for loopback alone, and ${clearText(source, at)}`, remedy])
 }
 
 /** Whether the address can be reached from other machines. A faulty address is reported by itself. */
@@ -188,7 +231,8 @@ function checkPorts(source: Source): void {
   }
   reportTwins(source, ports, socketOf, 'at the same address is the port of', 'give each its own port or address')
   const own = ports.map(socketOf)
-  for (const at of source.entries('/upstreams').map(upstream => `${upstream}/port`)) {
+  const servers = source.entries('/upstreams').flatMap(at => [at, ...source.entries(`${at}/members`)])
+  for (const at of servers.map(server => `${server}/port`)) {
     const twin = socketOf(at) === undefined ? -1 : own.indexOf(socketOf(at))
     if (twin === -1) continue
     const message = `${source.shown(at)} at the same address is the gate's own ${keyOf(ports[twin] as string)}: it would dial itself`

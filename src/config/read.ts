@@ -106,9 +106,13 @@ function configOf(file: ConfigFile, folder: string, isFile: boolean): Config {
 
 function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | 'admin' | 'log'> {
   const { default: fallback = 'enforce', trustedDomains = [], foreignFrom, unknown, ...byName } = file.rules ?? {}
-  const upstreams = Object.entries(file.upstreams).map(([name, { address, port, tls, ...rest }]) => {
+  const upstreams = Object.entries(file.upstreams).map(([name, { tls, address, port, members, ...rest }]) => {
     const ca = tls.ca === undefined ? undefined : resolve(folder, tls.ca)
-    return [name, { name, address, port, tls: { mode: tls.mode, ca, servername: tls.servername }, ...rest }] as const
+    const all = members?.map(({ weight = 1, ...at }) => ({ ...at, weight }))
+    // The checks have seen to it that there is one of the two.
+    const first = all?.[0] ?? { address: address ?? '', port: port ?? 0 }
+    const at = { address: first.address, port: first.port, ...(all && { members: all }) }
+    return [name, { name, ...at, tls: { mode: tls.mode, ca, servername: tls.servername }, ...rest }] as const
   })
   return {
     upstreams: new Map(upstreams),

@@ -8,7 +8,7 @@ import { formats } from './formats.ts'
 import type { LimitsFile } from './limits.ts'
 import { type Annotated, explain } from './schema-errors.ts'
 import type { Source } from './source.ts'
-import type { CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from './types.ts'
+import type { Balance, CertificateFiles, LogConfig, Route, TcpListener, TrustedProxies, Upstream } from './types.ts'
 
 /** A file that has passed the schema. */
 export interface ConfigFile extends PluginFile {
@@ -66,8 +66,10 @@ interface WebsocketFile {
 }
 
 export interface UpstreamFile {
-  readonly address: string
-  readonly port: number
+  readonly address?: string
+  readonly port?: number
+  readonly members?: readonly { readonly address: string; readonly port: number; readonly weight?: number }[]
+  readonly balance?: Balance
   readonly proxyProtocol?: ProxyVersion
   readonly tls: { readonly mode: Upstream['tls']['mode']; readonly ca?: string; readonly servername?: string }
 }

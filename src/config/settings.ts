@@ -17,17 +17,15 @@ export class Settings {
   foreignFrom: ForeignFrom
   unverified: Unverified
   routeOf: ReturnType<typeof makeRoutes<Config['routes'][number]>>
-  private readonly upstreams: () => readonly string[]
   private readonly told: (settings: Chosen) => void
 
-  /** `upstreams`: those that routes may name. `told`: called after each change. */
-  constructor(config: Chosen, upstreams: () => readonly string[], told: (settings: Chosen) => void) {
+  /** `told`: called after each change. */
+  constructor(config: Chosen, told: (settings: Chosen) => void) {
     this.rules = activeRules(config.rules)
     this.trustedDomains = trusted(config)
     this.foreignFrom = config.rules.foreignFrom ?? 'override'
     this.unverified = config.rules.unknown ?? 'pass'
     this.routeOf = makeRoutes(config.routes)
-    this.upstreams = upstreams
     this.told = told
   }
 
@@ -53,12 +51,7 @@ export class Settings {
 
   private readonly ofRoutes: Reloadable = {
     changed: keys => keys.filter(key => key === 'routes'),
-    prepare: (next, flaw) => {
-      for (const [index, { upstream }] of next.routes.entries()) {
-        if (this.upstreams().includes(upstream)) continue
-        const message = `'${upstream}' is an upstream that the running gate does not have`
-        flaw(`/routes/${index}/upstream`, message, 'restart the gate, or name one that it has')
-      }
+    prepare: next => {
       const routeOf = makeRoutes(next.routes)
       const apply = () => {
         this.routeOf = routeOf

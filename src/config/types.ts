@@ -50,10 +50,27 @@ export interface WebsocketListener {
 
 export type Listener = TcpListener | WebsocketListener
 
-export interface Upstream {
-  readonly name: string
+/** One server of several that serve the same. */
+export interface Member {
   readonly address: string
   readonly port: number
+  /** Its share of new streams, beside those of the others; 0: it gets none. */
+  readonly weight: number
+}
+
+export const balances = ['least-sessions', 'round-robin', 'hash-account', 'hash-address'] as const
+/** How members get their streams. */
+export type Balance = (typeof balances)[number]
+
+export interface Upstream {
+  readonly name: string
+  /** With members, those of the first one. */
+  readonly address: string
+  readonly port: number
+  /** Left out: the only one is at `address` and `port`. */
+  readonly members?: readonly Member[] | undefined
+  /** Left out: `least-sessions`. */
+  readonly balance?: Balance | undefined
   /** It expects a PROXY header of this version with the client's address; left out: none. */
   readonly proxyProtocol?: 'v1' | 'v2' | undefined
   readonly tls: {

@@ -45,7 +45,8 @@ export class Console {
     const { access, liveEvents, reach, since, time } = this
     const { metrics } = gate
     const sessions = () => gate.sessions()
-    const source = { metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
+    const pools = () => gate.pools()
+    const source = { pools, metrics, reach, since, guarded: access.isGuarded, time, sessions, bound }
     const config = () => this.config
     return {
       ...{ access, liveEvents, log, sessions },

@@ -6,6 +6,8 @@ import type { SessionView } from '../relay/watcher.ts'
 import { modeIn, rulesOf as rulesIn } from '../rules/all-rules.ts'
 import type { Mode } from '../rules/mode.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
+import type { MemberView } from '../upstream/pool.ts'
+import type { PoolView } from '../upstream/upstreams.ts'
 import { version } from '../version.ts'
 import type { Reached, UpstreamReachability } from './upstream-reachability.ts'
 
@@ -34,6 +36,8 @@ export interface Overview {
     readonly port: number
     readonly tls: string
     readonly sessions: number
+    /** Where it is; several serve the same accounts. */
+    readonly members: readonly MemberView[]
   } & Reached)[]
   readonly rules: readonly {
     readonly rule: string
@@ -65,6 +69,7 @@ export interface OverviewSource {
   readonly guarded: boolean
   time(): number
   sessions(): Iterable<SessionView>
+  pools(): Iterable<PoolView>
   /** Where they listen. */
   bound(): readonly { readonly name: string; readonly address: string; readonly port: number }[]
 }
@@ -72,6 +77,7 @@ export interface OverviewSource {
 export async function overviewOf(source: OverviewSource): Promise<Overview> {
   const { config, since, guarded, reach } = source
   const streams = [...source.sessions()]
+  const pools = new Map([...source.pools()].map(({ upstream, members }) => [upstream, members]))
   const bound = streams.filter(({ phase }) => phase === 'bound')
   const countOf = (isOne: (session: SessionView) => boolean) => bound.filter(isOne).length
   return {
@@ -87,6 +93,7 @@ export async function overviewOf(source: OverviewSource): Promise<Overview> {
     routes: config.routes,
     upstreams: [...config.upstreams.values()].map(({ name, address, port, tls }) => ({
       ...{ name, address, port, tls: tls.mode, ...reach.of(name) },
+      members: pools.get(name) ?? [],
       sessions: countOf(session => session.upstream === name),
     })),
     rules: await rulesOf(source),

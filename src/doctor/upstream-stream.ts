@@ -9,7 +9,7 @@ import { child, type Element, element, elements, text } from '../xml/element.ts'
 import { type Deadline, Gone, ReceivedElements } from './received-elements.ts'
 import { conditionOf } from './stanzas.ts'
 
-type ConnectFailure = Parameters<Parameters<typeof dial>[4]>[0]
+type ConnectFailure = Parameters<Parameters<typeof dial>[3]>[0]
 
 const reasons: Readonly<Record<ConnectFailure, string>> = {
   refused: 'nothing listens there',
@@ -25,7 +25,7 @@ const reasons: Readonly<Record<ConnectFailure, string>> = {
 /** Resolves with a connection; throws `Gone` with the reason. */
 export function connection(target: Target, domain: string): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    dial(target, domain, clientOf(target), resolve, reason => reject(new Gone(reasons[reason])))
+    dial(target, { domain, client: clientOf(target) }, resolve, reason => reject(new Gone(reasons[reason])))
   })
 }
 

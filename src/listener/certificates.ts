@@ -37,7 +37,7 @@ interface WatchedFiles {
 
 export class Certificates {
   private readonly options: CertificatesOptions
-  private readonly kept: WatchedFiles[] = []
+  private kept: WatchedFiles[] = []
   private readonly part: () => void
   private looking = false
 
@@ -74,6 +74,11 @@ export class Certificates {
       return read.certificates
     })
     return first.cert
+  }
+
+  /** The authorities of all upstreams are looked after no longer. */
+  dropAuthorities(): void {
+    this.kept = this.kept.filter(({ holder }) => 'listener' in holder)
   }
 
   /** Checks all files once. Changed files are read when two checks in a row have found them alike, so that nobody is still writing them. */

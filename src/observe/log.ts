@@ -7,6 +7,7 @@ import type { About, Watcher } from '../relay/watcher.ts'
 import { isDecision } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { bareOf } from '../stanza/jid.ts'
+import { type MemberView, nameOf } from '../upstream/pool.ts'
 import { LineBuffer } from './line-buffer.ts'
 import { oneLine } from './one-line.ts'
 import { prettyLine, styleFor } from './terminal-log.ts'
@@ -186,6 +187,15 @@ export class Log implements Watcher {
     const count = this.seldom.due(`unreached ${upstream} ${reason}`)
     if (count === undefined) this.to.upstream.debug(fields, 'upstream not reached')
     else this.to.upstream.warn({ ...fields, count }, 'upstream not reached')
+  }
+
+  /** A member of an upstream has failed, or is back. */
+  memberChanged(upstream: string, member: MemberView): void {
+    const { state, sessions, ejections } = member
+    const fields = { upstream, member: nameOf(member), connections: sessions, ejections }
+    if (state === 'ejected')
+      this.to.upstream.warn(fields, 'a member of an upstream has failed: it gets no streams for now')
+    else this.to.upstream.info(fields, 'a member of an upstream is back')
   }
 
   /** TLS came first, and failed: there was no stream yet. `fault`: as `tlsFaultOf` has it. */

@@ -73,6 +73,7 @@ const carriedOut = modes.filter(mode => mode !== 'off')
 const route = { configured: '`routes[].domain`' }
 const listener = { configured: '`listeners[].name`' }
 const upstream = { configured: 'the keys of `upstreams`' }
+const member = { configured: '`address:port` of the upstream, or of one of its `members`' }
 
 export const metrics = {
   stanzas: {
@@ -343,6 +344,38 @@ export const metrics = {
     help: 'With rules.unknown: fetch, rosters that the gate has asked for itself. asked; answered; failed: answered with an error; push: a push that was kept from a client that has not asked for its roster.',
     labels: { event: rosterFetchEvents },
     example: 'sum by (event) (increase(stanzagate_roster_fetches_total[1h]))',
+  },
+  memberUp: {
+    name: 'stanzagate_upstream_member_up',
+    kind: 'gauge',
+    unit: '',
+    help: '1: this member of an upstream gets streams, as far as its weight says. 0: it has failed, was ejected, and is asked again after a pause. An upstream of one member is never ejected.',
+    labels: { upstream, member },
+    example: 'stanzagate_upstream_member_up == 0',
+  },
+  memberSessions: {
+    name: 'stanzagate_upstream_member_connections',
+    kind: 'gauge',
+    unit: 'connections',
+    help: 'Connections of the gate to this member of an upstream.',
+    labels: { upstream, member },
+    example: 'stanzagate_upstream_member_connections',
+  },
+  memberEjections: {
+    name: 'stanzagate_upstream_member_ejections_total',
+    kind: 'counter',
+    unit: 'ejections',
+    help: 'Times that this member of an upstream was ejected: it was not reached, or failed before a client saw anything of it.',
+    labels: { upstream, member },
+    example: 'increase(stanzagate_upstream_member_ejections_total[1h]) > 0',
+  },
+  failovers: {
+    name: 'stanzagate_upstream_failovers_total',
+    kind: 'counter',
+    unit: 'attempts',
+    help: 'Connection attempts that were made at another member after one had failed. The client notices nothing but the time.',
+    labels: { upstream },
+    example: 'rate(stanzagate_upstream_failovers_total[5m])',
   },
   heldRequests: {
     name: 'stanzagate_held_requests',

@@ -14,6 +14,8 @@ import type { KeptSessionEvent, RecallOutcome, StoreOperation } from '../store/l
 import type { StoreWatcher } from '../store/stored-accounts.ts'
 import type { Side } from '../stream/item.ts'
 import { isStep } from '../subscription/state.ts'
+import { type MemberView, nameOf } from '../upstream/pool.ts'
+import type { PoolView } from '../upstream/upstreams.ts'
 import { version } from '../version.ts'
 import type { AuditOutcome } from './audit-file.ts'
 import {
@@ -36,6 +38,19 @@ const buckets = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.
 const decisionBuckets = [60, 600, 3_600, 21_600, 86_400, 259_200, 604_800, 2_419_200]
 /** Seconds, from a look into memory to a store that may as well be down. */
 const storeBuckets = [0.000_1, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10]
+
+/** What is counted of a member, by metric. */
+const memberCounts: Partial<Record<MetricKey, (member: MemberView) => number>> = {
+  memberUp: ({ state }) => (state === 'ejected' ? 0 : 1),
+  memberSessions: ({ sessions }) => sessions,
+  memberEjections: ({ ejections }) => ejections,
+}
+
+function seriesOfMembers(pools: Iterable<PoolView>, countOf: (member: MemberView) => number): Series[] {
+  return [...pools].flatMap(({ upstream, members }) =>
+    members.map(member => ({ values: [upstream, nameOf(member)], count: countOf(member) })),
+  )
+}
 
 /** Requests that are held at present, and those that were forgotten since the beginning. */
 interface HeldRequestCounts {
@@ -62,6 +77,7 @@ export class Metrics implements Watcher, StoreWatcher {
   private readonly byteSeries: Series[] = []
   private clientStreams: () => Iterable<StreamState> = () => []
   private waitingRequests: () => Iterable<WaitingRequest> = () => []
+  private pools: () => Iterable<PoolView> = () => []
   private held: () => HeldRequestCounts = () => ({ size: 0, evicted: 0 })
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
@@ -111,6 +127,11 @@ export class Metrics implements Watcher, StoreWatcher {
   /** Whom to ask, at each scrape, for the clients' streams that there are. */
   counts(clientStreams: () => Iterable<StreamState>): void {
     this.clientStreams = clientStreams
+  }
+
+  /** Whom to ask, at each scrape, for the upstreams' members. */
+  countsMembers(pools: () => Iterable<PoolView>): void {
+    this.pools = pools
   }
 
   /** Whom to ask, at each scrape, for the requests that wait for an answer. */
@@ -332,6 +353,10 @@ export class Metrics implements Watcher, StoreWatcher {
     if (key === 'heldRequests') return () => [{ values: [], count: this.held().size }]
     if (key === 'evictedRequests') return () => [{ values: [], count: this.held().evicted }]
     if (key === 'clientStreams') return () => this.readStreams(tally)
+    const memberCount = memberCounts[key]
+    if (memberCount !== undefined) return () => seriesOfMembers(this.pools(), memberCount)
+    if (key === 'failovers')
+      return () => [...this.pools()].map(({ upstream, failovers }) => ({ values: [upstream], count: failovers }))
     return () => tally.series
   }
 

@@ -11,6 +11,7 @@
 import type { Accounts } from '../account/accounts.ts'
 import type { AccountNews } from '../account/news.ts'
 import type { Limits } from '../config/limits.ts'
+import type { Member } from '../config/types.ts'
 import type { Effect, SessionEvent } from '../session/event.ts'
 import { isPlain, type Judged } from '../session/judgement-report.ts'
 import type { ConnectFailure } from '../session/labels.ts'
@@ -18,11 +19,12 @@ import type { Report } from '../session/report.ts'
 import type { ResumableSessions } from '../session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
 import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import { bareOf, foldBare } from '../stanza/jid.ts'
 import { kindOf } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
 import { systemClock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
-import type { Upstreams } from '../upstream/upstreams.ts'
+import type { Retry, Upstreams } from '../upstream/upstreams.ts'
 import type { FlushQueue } from './flush-queue.ts'
 import { RelaySide } from './relay-side.ts'
 import type { About, SessionView, StreamState, Traffic, Watcher } from './watcher.ts'
@@ -33,7 +35,7 @@ export interface RelayContext {
   readonly resumableSessions: ResumableSessions<Relay>
   /** Has the sessions that other processes have kept; left out: there is none. */
   readonly keeper?: SessionKeeper | undefined
-  readonly upstreams: Pick<Upstreams, 'dial'>
+  readonly upstreams: Pick<Upstreams, 'dial' | 'failed' | 'holds'>
   readonly limits: Limits
   readonly watcher: Watcher
   readonly flushes: FlushQueue
@@ -58,6 +60,12 @@ export class Relay {
   /** What went wrong with TLS while the upstream was dialled. */
   private tlsFault: string | undefined
   private giveUp: (() => void) | undefined
+  /** Of the upstream: the server that the upstream's connection leads to. */
+  private member: Member | undefined
+  /** Connects to another member of the upstream, as long as this one has said nothing. */
+  private retry: Retry | undefined
+  /** What a member that has said nothing was sent: the next one is sent it too. */
+  private unheard: StreamItem[] = []
   private timer: NodeJS.Timeout | undefined
   private wanted: number | undefined
   /** Runs while the client's rate is used up; then it is read again. */
@@ -185,6 +193,7 @@ export class Relay {
       data: (bytes: Uint8Array) => {
         watcher.bytes?.(side, 'received', bytes.byteLength)
         if (side === 'client') this.traffic.bytesFromClient += bytes.byteLength
+        else this.retry = undefined
         const at = now()
         this.sides[side]?.push(bytes, at)
         this.pump(side, at)
@@ -208,6 +217,7 @@ export class Relay {
       },
       closed: () => {
         this.open[side] = false
+        if (side === 'upstream' && this.redial()) return
         this.readToTheEnd(side)
         this.sides[side]?.stop()
         this.receive({ event: 'closed', side })
@@ -333,7 +343,7 @@ export class Relay {
       case 'report':
         return this.watch(effect.report)
       case 'connect':
-        return this.connect(effect.upstream, effect.domain)
+        return this.connect(effect)
       case 'restart':
         return this.sides[effect.side]?.restart()
       case 'secure':
@@ -343,8 +353,10 @@ export class Relay {
       case 'negotiated':
         return this.negotiated()
       case 'close':
+        if (effect.side === 'upstream' && this.isRedialling) return this.giveUpRedial()
         return this.sides[effect.side]?.close()
       case 'abort':
+        if (effect.side === 'upstream' && this.isRedialling) return this.giveUpRedial()
         return this.sides[effect.side]?.connection.abort()
       case 'join-account':
         return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
@@ -355,12 +367,21 @@ export class Relay {
       case 'take-over':
         return this.context.resumableSessions.takeOver(effect.key, this)?.superseded()
       case 'suspend':
-        return this.context.resumableSessions.suspend(this, now())
+        return this.suspend()
       case 'withdraw-resumption':
         return this.context.resumableSessions.withdraw(this)
       case 'tell-account':
         return this.spread(this.context.accounts.tell(this, effect.news, this.context.time()))
     }
+  }
+
+  private suspend(): void {
+    const { resumableSessions, upstreams } = this.context
+    const { boundTo, upstream } = this.session
+    resumableSessions.suspend(this, now())
+    const account = boundTo === undefined ? undefined : foldBare(bareOf(boundTo))
+    const address = this.incoming.connection.addresses?.source.address
+    if (this.member !== undefined && upstream !== undefined) upstreams.holds(upstream, this.member, account, address)
   }
 
   private findResumable(key: string): void {
@@ -379,6 +400,7 @@ export class Relay {
 
   private send(to: Side, item: StreamItem): void {
     this.sides[to]?.write(item)
+    if (to === 'upstream' && this.retry !== undefined) this.unheard.push(item)
     const kind = item.item === 'element' ? kindOf(item.element) : undefined
     if (kind === undefined) return
     if (to === 'client') this.traffic.stanzasToClient++
@@ -406,22 +428,49 @@ export class Relay {
     this.idle = setTimeout(() => this.watchSilence(), Math.max(idle - client.silence, 1_000))
   }
 
-  private connect(upstream: string, domain: string): void {
+  private connect({ upstream, domain, account }: Extract<Effect, { effect: 'connect' }>): void {
     const { addresses: client, tls } = this.incoming.connection
-    const done = (connection: Connection) => {
+    const done = (connection: Connection, member: Member, retry: Retry | undefined) => {
+      const isFirst = this.member === undefined
       this.giveUp = undefined
-      this.sides.upstream = this.makeSide('upstream', connection)
-      this.receive({ event: 'connected' })
+      this.member = member
+      this.retry = retry
+      const end = this.makeSide('upstream', connection)
+      this.sides.upstream = end
+      if (isFirst) this.receive({ event: 'connected' })
+      else for (const item of this.unheard) end.write(item)
       this.begin('upstream', connection)
       this.flush()
     }
     const failed = (reason: ConnectFailure, detail?: string) => {
       this.giveUp = undefined
       this.tlsFault = detail
-      this.receive({ event: 'refused', reason })
+      // The session knows only of the first member, which was connected.
+      this.receive(this.member === undefined ? { event: 'refused', reason } : { event: 'closed', side: 'upstream' })
       this.flush()
     }
-    this.giveUp = this.context.upstreams.dial({ upstream, domain, client, tls }, done, failed)
+    this.giveUp = this.context.upstreams.dial({ upstream, domain, account, client, tls }, done, failed)
+  }
+
+  /** This member has hung up without a word, and no client has seen anything of it: another one is tried. Says whether there is one. */
+  private redial(): boolean {
+    const { retry, session } = this
+    this.retry = undefined
+    if (retry === undefined || this.broken || session.closing || session.over) return false
+    this.sides.upstream?.stop()
+    this.giveUp = retry()
+    return true
+  }
+
+  private get isRedialling(): boolean {
+    return this.giveUp !== undefined && this.member !== undefined
+  }
+
+  /** The session wants no upstream any more. */
+  private giveUpRedial(): void {
+    this.giveUp?.()
+    this.giveUp = undefined
+    this.receive({ event: 'closed', side: 'upstream' })
   }
 
   private spread({ tell, reports }: ReturnType<Accounts<Relay>['tell']>): void {
@@ -483,6 +532,9 @@ export class Relay {
       this.count(report)
       if (watcher.plain !== undefined && isPlain(report)) return watcher.plain(report, this.session.route)
     }
+    // It was reached, and was of no use.
+    if (report.report === 'connect-failed' && this.member !== undefined)
+      this.context.upstreams.failed(report.upstream, this.member)
     watcher.report(report, this.about)
   }
 

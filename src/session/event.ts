@@ -38,7 +38,13 @@ export type SessionEvent =
 
 /** What a session wants done. */
 export type Effect =
-  | { readonly effect: 'connect'; readonly upstream: string; readonly domain: string }
+  /** `account`: the bare JID that the client's stream header names; `undefined`: none. Nobody has verified it. */
+  | {
+      readonly effect: 'connect'
+      readonly upstream: string
+      readonly domain: string
+      readonly account: string | undefined
+    }
   | { readonly effect: 'send'; readonly to: Side; readonly item: StreamItem }
   /** A new stream begins on this side: the next byte read is its first. */
   | { readonly effect: 'restart'; readonly side: Side }

@@ -5,7 +5,7 @@
  */
 import { detachedString } from '../stanza/detached-string.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { compareDomain } from '../stanza/jid.ts'
+import { bareOf, compareDomain, foldBare } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import { rewriteFeatures } from '../stream/features.ts'
 import type { Header, Side } from '../stream/item.ts'
@@ -101,7 +101,9 @@ export class Negotiator implements Progress {
         this.upstream = upstream
         this.opening.upstreamPlain = starttls
         this.phase = 'connecting'
-        this.streams.out.push({ effect: 'connect', upstream, domain: this.domain })
+        const from = header.get('from')
+        const account = from === undefined ? undefined : foldBare(bareOf(from))
+        this.streams.out.push({ effect: 'connect', upstream, domain: this.domain, account })
       }
     }
   }

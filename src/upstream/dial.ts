@@ -31,21 +31,30 @@ export interface TlsAtMost {
   refused(): void
 }
 
-/** Milliseconds until a connection attempt, with its TLS handshake, is given up. */
+export interface DialOptions {
+  /** The XMPP domain. */
+  readonly domain: string
+  /** Whom a PROXY header names; `undefined`: not known. */
+  readonly client: Addresses | undefined
+  /** The highest TLS version; left out: none is set. */
+  readonly atMost?: TlsAtMost | undefined
+  /** Milliseconds until the attempt, with its TLS handshake, is given up. Left out: `connectTimeout`. */
+  readonly timeout?: number
+  /** Called when the connection that was made is gone. */
+  closed?(): void
+}
+
 const connectTimeout = 10_000
 
 /**
  * Makes one connection attempt; the function returned gives it up. Exactly one of the two callbacks is called, and none after
- * giving up. `client`: whom a PROXY header names. `detail`: the name of a TLS fault in OpenSSL or Node. `atMost`: the highest TLS
- * version; left out: none is set.
+ * giving up. `detail`: the name of a TLS fault in OpenSSL or Node.
  */
 export function dial(
   target: Target,
-  domain: string,
-  client: Addresses | undefined,
+  { domain, client, atMost, timeout = connectTimeout, closed }: DialOptions,
   done: (connection: Connection) => void,
   failed: (reason: ConnectFailure, detail?: string) => void,
-  atMost?: TlsAtMost,
 ): () => void {
   const { address: host, port } = target
   const lay = (below: Socket) => {
@@ -70,13 +79,14 @@ export function dial(
     socket.once('error', lost)
   })
   socket.once('error', lost)
-  const timer = setTimeout(() => settle('timeout'), connectTimeout)
+  const timer = setTimeout(() => settle('timeout'), timeout)
   let settled = false
   function settle(reason: ConnectFailure | undefined, error?: Error): void {
     if (settled) return
     settled = true
     clearTimeout(timer)
     if (reason === undefined) {
+      if (closed !== undefined) socket.once('close', closed)
       const securing = target.mode === 'none' ? undefined : ({ lay, event: 'secureConnect' } as const)
       return done(new TcpConnection(socket, securing, undefined, reads))
     }

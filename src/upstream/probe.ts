@@ -1,6 +1,7 @@
 /** Whether the upstreams can be reached. `check` and the start ask once; where `/readyz` depends on it, it is asked every five seconds. */
 import type { ConnectFailure } from '../session/labels.ts'
 import { dial, type Target } from './dial.ts'
+import { nameOf } from './pool.ts'
 
 /** What one attempt has shown. */
 export interface Probe {
@@ -15,12 +16,11 @@ export interface Probe {
 
 /** Connects and disconnects; nothing of XMPP is sent. `domain`: the name that a certificate must have where none is configured. */
 export function probe(upstream: string, target: Target, domain: string): Promise<Probe> {
-  const address = hostPort(target)
+  const address = nameOf(target)
   return new Promise(resolve => {
     dial(
       target,
-      domain,
-      undefined,
+      { domain, client: undefined },
       connection => {
         connection.abort()
         resolve({ upstream, address, failure: undefined, detail: undefined })
@@ -47,36 +47,32 @@ export function probeWords({ address, failure, detail }: Probe): string {
   return `${address} is not reached: ${words[failure]}${detail === undefined ? '' : ` (${detail})`}`
 }
 
-export function hostPort({ address, port }: Pick<Target, 'address' | 'port'>): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-}
-
 /** Milliseconds between two attempts. */
 const every = 5_000
 
-/** Asks each upstream every five seconds. The gate is ready while at least one of them is reached. */
+/** Asks each member of each upstream every five seconds. The gate is ready while at least one of them is reached. */
 export class UpstreamWatch {
-  private readonly probes: readonly (() => Promise<Probe>)[]
-  private readonly reached = new Map<number, boolean>()
+  private readonly probes: () => readonly (() => Promise<Probe>)[]
+  private isAnyReached = false
   private timer: NodeJS.Timeout | undefined
   private stopped = false
 
-  constructor(probes: readonly (() => Promise<Probe>)[]) {
+  /** `probes`: those of the configuration that is in use. */
+  constructor(probes: () => readonly (() => Promise<Probe>)[]) {
     this.probes = probes
   }
 
   /** Resolves when each was asked once. */
   async start(): Promise<void> {
-    await Promise.all(
-      this.probes.map(async (ask, index) => this.reached.set(index, (await ask()).failure === undefined)),
-    )
+    const asked = await Promise.all(this.probes().map(ask => ask()))
+    this.isAnyReached = asked.some(({ failure }) => failure === undefined)
     if (this.stopped) return
     this.timer = setTimeout(() => void this.start(), every)
     this.timer.unref()
   }
 
   get isOneReached(): boolean {
-    return [...this.reached.values()].includes(true)
+    return this.isAnyReached
   }
 
   stop(): void {

@@ -1,11 +1,14 @@
-/** The servers behind the gate, by their names in the configuration: where they are, and how they are dialled. */
+/** The servers behind the gate, by their names in the configuration: where they are, which of several is taken, and how they are dialled. */
 import { readFileSync } from 'node:fs'
-import type { Upstream } from '../config/types.ts'
+import type { Member, Upstream } from '../config/types.ts'
 import type { ConnectFailure } from '../session/labels.ts'
 import type { Addresses } from '../transport/address.ts'
+import { type Clock, systemClock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
+import { servesStreams } from './ask-member.ts'
 import { dial, type Target, type TlsAtMost } from './dial.ts'
-import { hostPort } from './probe.ts'
+import { type MemberView, nameOf, Pool } from './pool.ts'
+import { SessionMembers } from './session-members.ts'
 
 /** What a connection to an upstream is for. */
 export interface Dialled {
@@ -13,63 +16,200 @@ export interface Dialled {
   readonly upstream: string
   /** The XMPP domain. */
   readonly domain: string
+  /** The bare JID that the client's stream header has named; `undefined`: none. Nobody has verified it. */
+  readonly account?: string | undefined
   /** The client, for a PROXY header; `undefined`: not known. */
   readonly client: Addresses | undefined
   /** The version of the client's TLS; `undefined`: none, or not known. */
   readonly tls: string | undefined
 }
 
+/** What an upstream shows of itself. */
+export interface PoolView {
+  readonly upstream: string
+  readonly members: readonly MemberView[]
+  /** Connection attempts that were made at another member after one had failed. */
+  readonly failovers: number
+}
+
+interface Entry {
+  readonly target: Omit<Target, 'address' | 'port'>
+  readonly pool: Pool
+  /** Streams that were opened there, as the check of a member asks for its domain. */
+  domain: string
+  failovers: number
+}
+
+export interface UpstreamsOptions {
+  readonly clock?: Clock
+  /** A member of an upstream was ejected, or is back. */
+  changed?(upstream: string, member: MemberView): void
+}
+
+/** Goes on with the next member. Gives a function that gives up. */
+export type Retry = () => () => void
+
+/** Members that are tried for one client, and milliseconds for each but the last. */
+const attemptsAtMost = 3
+const attemptTimeout = 3_000
+
 export class Upstreams {
-  private readonly targets: Map<string, Target>
-  /** Names of those that have refused TLS 1.2. */
+  private readonly options: UpstreamsOptions
+  private readonly clock: Clock
+  private entries = new Map<string, Entry>()
+  private readonly sessionMembers = new SessionMembers()
+  /** Names of members that have refused TLS 1.2. */
   private readonly withoutTls12 = new Set<string>()
 
   /** Throws when a certificate file cannot be read. */
-  constructor(upstreams: ReadonlyMap<string, Upstream>) {
-    this.targets = new Map([...upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
+  constructor(upstreams: ReadonlyMap<string, Upstream>, options: UpstreamsOptions = {}) {
+    this.options = options
+    this.clock = options.clock ?? systemClock
+    this.prepare(upstreams)()
   }
 
   get names(): readonly string[] {
-    return [...this.targets.keys()]
+    return [...this.entries.keys()]
   }
 
-  /** `address:port`; `undefined`: there is no such upstream. */
+  *views(): Iterable<PoolView> {
+    for (const [upstream, { pool, failovers }] of this.entries) yield { upstream, members: pool.views, failovers }
+  }
+
+  /**
+   * Gives a function that puts these in the place of those before. Members that stay keep their health, and connections go on. Throws when a
+   * certificate file cannot be read; the function does not.
+   */
+  prepare(upstreams: ReadonlyMap<string, Upstream>): () => void {
+    const targets = new Map([...upstreams].map(([name, upstream]) => [name, targetOf(upstream)]))
+    return () => {
+      const before = this.entries
+      this.entries = new Map(
+        [...upstreams].map(([name, upstream]) => [name, this.entryOf(name, upstream, before, targets)]),
+      )
+      for (const [name, { pool }] of before) if (!upstreams.has(name)) pool.stop()
+    }
+  }
+
+  /** `address:port`, of several members one after the other; `undefined`: there is no such upstream. */
   addressOf(name: string): string | undefined {
-    const target = this.targets.get(name)
-    return target && hostPort(target)
+    return this.entries.get(name)?.pool.views.map(nameOf).join(', ')
   }
 
   /** The gate has to ask it for TLS (STARTTLS). */
   needsStarttls(name: string): boolean {
-    return this.targets.get(name)?.mode === 'starttls'
+    return this.entries.get(name)?.target.mode === 'starttls'
   }
 
   /** From now on its certificate is checked against these authorities, given as PEM. */
   trust(name: string, ca: string): void {
-    const target = this.targets.get(name)
-    if (target !== undefined) this.targets.set(name, { ...target, ca })
+    const entry = this.entries.get(name)
+    if (entry !== undefined) this.entries.set(name, { ...entry, target: { ...entry.target, ca } })
   }
 
-  /** See `dial`: exactly one of the two callbacks is called, unless the function returned is called before. */
+  /**
+   * Connects to a member, or to another one where that fails. Exactly one of the two callbacks is called, unless the function returned is called
+   * before. `detail`: see `dial`, of the last attempt. `retry`: the connection that was made was of no use; it goes on with the next member, and gives a
+   * function as this one. `undefined`: there is none.
+   */
   dial(
-    { upstream, domain, client, tls }: Dialled,
-    done: (connection: Connection) => void,
+    dialled: Dialled,
+    done: (connection: Connection, member: Member, retry: Retry | undefined) => void,
     failed: (reason: ConnectFailure, detail?: string) => void,
   ): () => void {
-    const target = this.targets.get(upstream)
-    if (target === undefined) throw new Error(`there is no upstream '${upstream}'`)
-    return dial(target, domain, client, done, failed, this.tlsAtMost(upstream, tls))
+    const entry = this.entries.get(dialled.upstream)
+    if (entry === undefined) throw new Error(`there is no upstream '${dialled.upstream}'`)
+    entry.domain = dialled.domain
+    const members = this.membersFor(dialled, entry.pool)
+    let cancel = () => {}
+    const attempt = (index: number) => {
+      const member = members[index]
+      if (member === undefined) return failed('refused')
+      const isLast = index === members.length - 1
+      const next = () => {
+        entry.pool.failed(member)
+        entry.failovers++
+        attempt(index + 1)
+        return giveUp
+      }
+      const lost = (reason: ConnectFailure, detail?: string) => {
+        if (!isLast) return void next()
+        entry.pool.failed(member)
+        failed(reason, detail)
+      }
+      const options = {
+        ...{ domain: dialled.domain, client: dialled.client, atMost: this.tlsAtMost(member, dialled.tls) },
+        ...(!isLast && { timeout: attemptTimeout }),
+        closed: () => entry.pool.ended(member),
+      }
+      const made = (connection: Connection) => {
+        entry.pool.began(member)
+        done(connection, member, isLast ? undefined : next)
+      }
+      cancel = dial({ ...entry.target, ...member }, options, made, lost)
+    }
+    const giveUp = () => cancel()
+    attempt(0)
+    return giveUp
   }
 
-  /** The client's version, unless the upstream has refused it before: a login matters more. */
-  private tlsAtMost(name: string, tls: string | undefined): TlsAtMost | undefined {
+  /** A connection to this member was of no use: it was lost, or what it said is no stream, before a client saw anything of it. */
+  failed(upstream: string, member: Member): void {
+    this.entries.get(upstream)?.pool.failed(member)
+  }
+
+  /** This member has a session that the client may resume. `account`: its bare JID; `address`: the client's. */
+  holds(upstream: string, member: Member, account: string | undefined, address: string | undefined): void {
+    if ((this.entries.get(upstream)?.pool.views.length ?? 0) > 1)
+      this.sessionMembers.holds(upstream, nameOf(member), [account, address])
+  }
+
+  stop(): void {
+    for (const { pool } of this.entries.values()) pool.stop()
+  }
+
+  private membersFor({ upstream, account, client }: Dialled, pool: Pool): readonly Member[] {
+    const address = client?.source.address
+    const preferred = this.sessionMembers.memberOf(upstream, [account, address])
+    return pool.order({ account: account ?? address ?? '', address: address ?? '' }, preferred).slice(0, attemptsAtMost)
+  }
+
+  private entryOf(
+    name: string,
+    { address, port, members = [{ address, port, weight: 1 }], balance = 'least-sessions' }: Upstream,
+    before: ReadonlyMap<string, Entry>,
+    targets: ReadonlyMap<string, Entry['target']>,
+  ): Entry {
+    const target = targets.get(name) as Entry['target']
+    const known = before.get(name)
+    known?.pool.become(members, balance)
+    const { failovers = 0, domain = address } = known ?? {}
+    const pool = known?.pool ?? new Pool(members, balance, this.poolOptions(name))
+    return { target, pool, failovers, domain }
+  }
+
+  private poolOptions(name: string) {
+    const { clock } = this
+    return {
+      clock,
+      ask: async (member: Member) => {
+        const entry = this.entries.get(name)
+        return entry !== undefined && servesStreams({ ...entry.target, ...member }, entry.domain, clock)
+      },
+      changed: (member: MemberView) => this.options.changed?.(name, member),
+    }
+  }
+
+  /** The client's version, unless the member has refused it before: a login matters more. */
+  private tlsAtMost(member: Member, tls: string | undefined): TlsAtMost | undefined {
+    const name = nameOf(member)
     // There is none newer than TLS 1.3.
     if (tls !== 'TLSv1.2' || this.withoutTls12.has(name)) return undefined
     return { version: tls, refused: () => this.withoutTls12.add(name) }
   }
 }
 
-/** Where an upstream is, ready to be dialled. Throws when its authorities cannot be read. */
+/** Where an upstream's first member is, ready to be dialled. Throws when its authorities cannot be read. */
 export function targetOf({ address, port, tls, proxyProtocol }: Upstream): Target {
   const ca = tls.ca === undefined ? undefined : readFileSync(tls.ca, 'utf8')
   return { address, port, mode: tls.mode, ca, servername: tls.servername, proxyProtocol }

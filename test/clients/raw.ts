@@ -40,6 +40,8 @@ export class RawClient {
   jid = ''
   private readonly framing
   private lang: string | undefined
+  /** Named by its stream headers (RFC 6120 section 4.7.1); left out: none. */
+  account?: string
 
   constructor(transport: Transport) {
     this.transport = transport
@@ -103,7 +105,8 @@ export class RawClient {
 
   /** The header in this wire's form; RFC 6120 or RFC 7395. */
   header(domain = 'localhost'): string {
-    const attributes = `to='${domain}' version='1.0' xml:lang='en'`
+    const from = this.account === undefined ? '' : `from='${this.account}' `
+    const attributes = `${from}to='${domain}' version='1.0' xml:lang='en'`
     if (this.transport.wire === 'websocket') return `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' ${attributes}/>`
     return `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='${streams}' ${attributes}>`
   }

@@ -98,6 +98,9 @@ const websocket = (rest: string, address = '127.0.0.1') => ({
 const upstream = (rest: string, address = '127.0.0.1') => ({
   upstream: `main: { address: '${address}', port: 15222, ${rest} }`,
 })
+const members = (list: string, rest = '') => ({
+  upstream: `main: { ${rest}members: [${list}], tls: { mode: none } }`,
+})
 const route = (domain: string) => ({ route: `{ domain: '${domain}', upstream: main }` })
 const trusted = (domain: string) => ({ rules: `{ trustedDomains: ['${domain}'] }` })
 
@@ -239,7 +242,7 @@ t.test('values that are refused', t => {
     [
       upstream('tls: { mode: none }, plaintext: allowed', '192.0.2.1'),
       `5: upstreams.main.tls.mode: ${refusedThere('192.0.2.1')}`,
-      '5: upstreams.main.plaintext: is not a known key; known are address, port, proxyProtocol, tls',
+      '5: upstreams.main.plaintext: is not a known key; known are address, port, members, balance, proxyProtocol, tls',
     ],
     // Proxies and host-meta
     [
@@ -389,6 +392,47 @@ t.test('values that are refused', t => {
     [
       { upstream: 'main: { address: 127.0.0.1, port: 0, tls: { mode: none } }' },
       '5: upstreams.main.port: 0 is not a port number from 1 to 65535; write for example 5222',
+    ],
+    [
+      { upstream: 'main: { tls: { mode: none } }' },
+      '5: upstreams.main.address: is missing; add an IP address or a host name, without brackets and port, or members',
+      '5: upstreams.main.port: is missing; add a port number from 1 to 65535, or members',
+    ],
+    [
+      members('{ address: 127.0.0.1, port: 5269 }', 'address: 127.0.0.1, port: 5269, '),
+      '5: upstreams.main.address: is there beside members, which have their own; remove it, or make it a member',
+      '5: upstreams.main.port: is there beside members, which have their own; remove it, or make it a member',
+    ],
+    [
+      members(''),
+      '5: upstreams.main.members: is empty; write a list with at least one server: maps with address and port',
+    ],
+    [
+      members('{ address: 127.0.0.1, weight: 1001 }, { address: 192.0.2.1, port: 5222, name: a }'),
+      '5: upstreams.main.members[0].port: is missing; add a port number from 1 to 65535',
+      '5: upstreams.main.members[0].weight: 1001 is not a whole number from 0 to 1000; write for example 1',
+      '5: upstreams.main.members[1].name: is not a known key; known are address, port, weight',
+      `5: upstreams.main.tls.mode: ${refusedThere('192.0.2.1')}`,
+    ],
+    [
+      members('{ address: 127.0.0.1, port: 5269 }, { address: 127.0.0.1, port: 5269, weight: 2 }'),
+      '5: upstreams.main.members[1]: is the same server as another member; remove one of them, or give one a greater weight',
+    ],
+    [
+      members('{ address: 127.0.0.1, port: 5269, weight: 0 }, { address: 127.0.0.1, port: 5270, weight: 0 }'),
+      '5: upstreams.main.members[0].weight: is 0, as that of all members: nobody would be served; give one of them a weight',
+    ],
+    [
+      members('{ address: 127.0.0.1, port: 5222 }'),
+      "5: upstreams.main.members[0].port: 5222 at the same address is the gate's own listeners[0].port: it would dial itself; name the port that the server listens on",
+    ],
+    [
+      upstream('tls: { mode: none }, balance: hash-account', '127.0.0.1'),
+      '5: upstreams.main.balance: is there, and there are no members to choose from; add members, or remove it',
+    ],
+    [
+      members('{ address: 127.0.0.1, port: 5269 }', 'balance: random, '),
+      "5: upstreams.main.balance: 'random' is not one of least-sessions, round-robin, hash-account, hash-address; write one of them",
     ],
     [{ upstream: '{}' }, '4: upstreams: is empty; write a map with at least one upstream, by name'],
     [
@@ -1177,11 +1221,7 @@ t.test('the schema tells every default and every meaning, and docs/configuration
 
 t.test('the sections that a reload takes are those that the documents name', t => {
   const config = read(fileWith({}))
-  const settings = new Settings(
-    config,
-    () => [...config.upstreams.keys()],
-    () => {},
-  )
+  const settings = new Settings(config, () => {})
   for (const [section, key] of Object.entries({ routes: 'routes', rules: 'rules.default', limits: 'limits.buffer' }))
     t.equal(
       settings.parts.some(part => part.changed([key]).length > 0),

@@ -100,13 +100,15 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
     routes: [{ domain: 'im.example', upstream: 'main' }],
     rules: settings,
   } as const
+  const member = { address: '127.0.0.1', port: 1, weight: 1, sessions: 0, state: 'up', ejections: 0 } as const
+  const pools = () => [{ upstream: 'main', members: [member], failovers: 0 }]
   const bound = () => [{ name: 'clients', address: '::', port: 5_222 }]
   const app = fastify()
   await app.register(consolePlugin, {
     ...{ access, liveEvents, sessions, rules: settings, log: app.log, refused: () => refused++, now: () => house.now },
     names: { listeners: ['clients', 'web'], routes: ['im.example'] },
     overview: () =>
-      overviewOf({ config, metrics, reach, since: 1_000, guarded: !open, time: () => 62_500, sessions, bound }),
+      overviewOf({ pools, config, metrics, reach, since: 1_000, guarded: !open, time: () => 62_500, sessions, bound }),
     known: account =>
       account === 'juliet@im.example'
         ? {

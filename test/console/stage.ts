@@ -1,6 +1,4 @@
 /** A gate with a console in front of a real Prosody, clients that give it something to show, and a real browser that looks. */
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { defaultLimits } from '../../src/config/limits.ts'
 import type { Config } from '../../src/config/types.ts'
@@ -8,6 +6,7 @@ import { type Proxy as Running, startProxy } from '../../src/proxy.ts'
 import { connectTcp, connectWebsocket, type RawClient } from '../clients/raw.ts'
 import { patience } from '../clients/within.ts'
 import { makeProsody } from '../e2e/gate.ts'
+import { makeLine } from '../servers/line.ts'
 import type { Prosody } from '../servers/prosody.ts'
 
 interface Teardowns {
@@ -57,53 +56,16 @@ export async function makeStage(t: Teardowns, settings: Partial<Config> = {}): P
   })
   t.teardown(() => proxy.stop())
   const portOf = (name: string) => proxy.listeners.find(bound => bound.name === name)?.port ?? 0
-  const line = await makeLine(t, proxy.admin?.port ?? 0)
+  const { port: line, ...ends } = await makeLine(t, proxy.admin?.port ?? 0)
   return {
     prosody,
     proxy,
-    ...line,
+    ...ends,
+    url: `http://127.0.0.1:${line}`,
     login: async (listener, user, resource) => {
       const url = `ws://127.0.0.1:${portOf('web')}/xmpp-websocket`
       const client = await (listener === 'web' ? connectWebsocket(url) : connectTcp(portOf('clients')))
       return client.login(user, resource)
-    },
-  }
-}
-
-async function makeLine(t: Teardowns, to: number): Promise<Pick<Stage, 'url' | 'cut' | 'mend'>> {
-  const sockets = new Set<Socket>()
-  let isCut = false
-  const server = createServer(socket => {
-    if (isCut) {
-      socket.destroy()
-      return
-    }
-    const other = connect(to, '127.0.0.1')
-    for (const [one, end] of [[socket, other] as const, [other, socket] as const]) {
-      sockets.add(one)
-      one.on('error', () => {}) // the other end is told by 'close'
-      one.on('close', () => {
-        sockets.delete(one)
-        end.destroy()
-      })
-      one.pipe(end)
-    }
-  })
-  const cut = () => {
-    isCut = true
-    for (const socket of sockets) socket.destroy()
-  }
-  t.teardown(() => {
-    cut()
-    server.close()
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    cut,
-    mend: () => {
-      isCut = false
     },
   }
 }

@@ -223,21 +223,40 @@ t.test('what needs a restart is named, each time, and the rest is taken', async 
   await gate.end(t)
 })
 
-t.test('routes lead only to upstreams that the running gate has', async t => {
+t.test('upstreams come, move and go, and sessions stay', async t => {
   const gate = await Command.start(t, {})
-  write(gate.folder, { routes: '[{ domain: localhost, upstream: next }]' })
+  const client = await connectTcp(gate.port)
+  await client.login('romeo', 'before')
+  const other = await makeProsody(t, { accounts: { nurse: 'secret' } })
   const file = join(gate.folder, 'gate.yaml')
-  const text = readFileSync(file, 'utf8').replace(
-    'upstreams: {',
-    `upstreams: { next: { address: 127.0.0.1, port: ${prosody.port}, tls: { mode: none } },`,
-  )
-  writeFileSync(file, text)
-  const answer = await gate.post(undefined)
-  t.equal(answer.status, 422)
-  t.match(await answer.json(), {
-    needsRestart: ['upstreams.next'],
-    problems: [{ file: 'gate.yaml', line: 5, key: 'routes[0].upstream', remedy: /restart/ }],
+  /** The upstreams of the file are these. */
+  const reloaded = async (upstreams: string, route = 'main') => {
+    write(gate.folder, { routes: `[{ domain: localhost, upstream: ${route} }]` })
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^upstreams:.*$/m, `upstreams: { ${upstreams} }`))
+    return (await gate.post(undefined)).json()
+  }
+  const at = (port: number) => `{ address: 127.0.0.1, port: ${port}, tls: { mode: none } }`
+  const logsIn = async (user: string) => {
+    const next = await connectTcp(gate.port)
+    await next.login(user, 'after')
+    next.transport.destroy()
+  }
+  const applied = { outcome: 'applied', needsRestart: [], problems: [] }
+  t.match(await reloaded(`main: ${at(other.port)}`), { ...applied, changed: ['upstreams.main'] })
+  await logsIn('nurse')
+  await bogus(client, 'a')
+  const members = `main: { members: [{ address: 127.0.0.1, port: ${prosody.port} }], tls: { mode: none } }`
+  t.match(await reloaded(members), { ...applied, changed: ['upstreams.main'] })
+  await logsIn('romeo')
+  t.match(await reloaded(`next: ${at(other.port)}`, 'next'), {
+    ...applied,
+    changed: ['upstreams.main', 'upstreams.next', 'routes'],
   })
+  await logsIn('nurse')
+  await bogus(client, 'b')
+  t.match(await reloaded(`next: ${at(0)}`, 'next'), { status: 422, problems: [{ key: 'upstreams.next.port' }] })
+  await logsIn('nurse')
+  client.transport.destroy()
   await gate.end(t)
 })
 

@@ -404,7 +404,7 @@ t.test('an upstream behind TLS is dialled with the header in front of it', async
   const target = { address: '127.0.0.1', port, ca, servername: 'localhost', mode: 'direct' } as const
   const asked = within('a client', once(server, 'secureConnection'))
   const connection = await new Promise<Connection>((resolve, reject) => {
-    dial({ ...target, proxyProtocol: 'v2' }, 'im.example', addresses, resolve, reject)
+    dial({ ...target, proxyProtocol: 'v2' }, { domain: 'im.example', client: addresses }, resolve, reject)
   })
   t.teardown(() => connection.abort())
   t.match(connection, { wire: 'tcp', addresses: undefined })
@@ -418,7 +418,7 @@ t.test('an upstream behind TLS is dialled with the header in front of it', async
     const toNobody = { ...target, servername, port: at, proxyProtocol: 'v1' } as const
     reasons.push(
       await new Promise<string>((resolve, reject) => {
-        dial(toNobody, 'im.example', addresses, () => reject(new Error('connected')), resolve)
+        dial(toNobody, { domain: 'im.example', client: addresses }, () => reject(new Error('connected')), resolve)
       }),
     )
   }

@@ -38,7 +38,9 @@ async function tried(minVersion: SecureVersion, version: SecureVersion | undefin
       resolve(`${protocol}`)
     }
     const atMost = version && { version, refused: () => (refused = ', refused') }
-    dial(target, 'localhost', undefined, done, (reason, detail) => resolve(`${reason}: ${detail}`), atMost)
+    dial(target, { domain: 'localhost', client: undefined, atMost }, done, (reason, detail) =>
+      resolve(`${reason}: ${detail}`),
+    )
   })
   server.close()
   return `${outcome}${refused}`

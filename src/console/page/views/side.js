@@ -49,12 +49,13 @@ const states = { up: 'up', down: 'down', unknown: 'not tried' }
 function upstreams({ upstreams: all, routes, listeners }) {
   return html`<ul class="facts">
     ${all.map(
-      ({ name, address, port, tls, state: is, lastError, sessions }) => html`<li>
+      ({ name, address, port, tls, state: is, lastError, sessions, members }) => html`<li>
         <p><b>${name}</b> <span class="reach ${is}">${states[is]}</span><span class="right">${count(sessions)} sessions</span></p>
-        <p class="dim">${address}:${port}, ${tls === 'none' ? 'no TLS' : tls}; ${routes
+        <p class="dim">${members.length > 1 ? `${members.length} servers` : `${address}:${port}`}, ${tls === 'none' ? 'no TLS' : tls}; ${routes
           .filter(({ upstream }) => upstream === name)
           .map(({ domain }) => domain)
           .join(', ')}</p>
+        ${members.length > 1 ? members.map(member) : nothing}
         ${lastError === null ? nothing : html`<p class=${is === 'up' ? 'dim' : 'flaw'}>${is === 'up' ? 'Up again; before that' : 'Last error'}: ${lastError.reason}, ${dateAndTime(lastError.time)}</p>`}
       </li>`,
     )}
@@ -67,6 +68,11 @@ function upstreams({ upstreams: all, routes, listeners }) {
       </li>`,
     )}
   </ul>`
+}
+
+function member({ address, port, weight, sessions, state: is }) {
+  const shown = is === 'up' ? (weight === 1 ? '' : `weight ${weight}`) : is
+  return html`<p class=${is === 'ejected' ? 'flaw' : 'dim'}>${address}:${port} ${shown}<span class="right">${count(sessions)}</span></p>`
 }
 
 const wireNames = { tcp: 'TCP', websocket: 'WebSocket' }

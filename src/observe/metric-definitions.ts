@@ -357,7 +357,7 @@ export const metrics = {
     name: 'stanzagate_upstream_member_connections',
     kind: 'gauge',
     unit: 'connections',
-    help: 'Connections of the gate to this member of an upstream.',
+    help: 'Connections of the gate to this member of an upstream, with those that are being made.',
     labels: { upstream, member },
     example: 'stanzagate_upstream_member_connections',
   },

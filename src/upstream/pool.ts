@@ -9,7 +9,7 @@ import type { Clock } from '../transport/clock.ts'
 
 /** What is shown of a member. */
 export interface MemberView extends Member {
-  /** Connections that the gate has to it. */
+  /** Connections that the gate has to it, with those that are being made. */
   readonly sessions: number
   /** `draining`: its weight is 0, and no new stream goes there. */
   readonly state: 'up' | 'ejected' | 'draining'

@@ -126,6 +126,9 @@ export class Upstreams {
       const member = members[index]
       if (member === undefined) return failed('refused')
       const isLast = index === members.length - 1
+      // Attempts count too: of a crowd that comes at once not all go to one member.
+      entry.pool.began(member)
+      const ended = () => entry.pool.ended(member)
       const next = () => {
         entry.pool.failed(member)
         entry.failovers++
@@ -133,6 +136,7 @@ export class Upstreams {
         return giveUp
       }
       const lost = (reason: ConnectFailure, detail?: string) => {
+        ended()
         if (!isLast) return void next()
         entry.pool.failed(member)
         failed(reason, detail)
@@ -140,13 +144,17 @@ export class Upstreams {
       const options = {
         ...{ domain: dialled.domain, client: dialled.client, atMost: this.tlsAtMost(member, dialled.tls) },
         ...(!isLast && { timeout: attemptTimeout }),
-        closed: () => entry.pool.ended(member),
+        closed: ended,
       }
       const made = (connection: Connection) => {
-        entry.pool.began(member)
+        cancel = () => {}
         done(connection, member, isLast ? undefined : next)
       }
-      cancel = dial({ ...entry.target, ...member }, options, made, lost)
+      const stop = dial({ ...entry.target, ...member }, options, made, lost)
+      cancel = () => {
+        stop()
+        ended()
+      }
     }
     const giveUp = () => cancel()
     attempt(0)

@@ -16,8 +16,8 @@ import { fastPath } from './xml/reader.ts'
 
 const help = `stanzagate ${version}: a stanza-validating proxy in front of an XMPP server
 
-  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read again (rules, trusted domains, routes and log
-                                   levels are taken, if all of FILE is good; the rest is named and needs a restart), certificates
+  stanzagate serve --config FILE   serve clients until SIGTERM or SIGINT; SIGHUP has FILE read again (rules, trusted domains, routes, upstreams
+                                   and log levels are taken, if all of FILE is good; the rest is named and needs a restart), certificates
                                    read and the audit's file opened again; no session ends
   stanzagate check --config FILE   read the configuration, name each error and each risk, start nothing
   stanzagate doctor --help         test how your server follows RFC 6121, and whether its settings suit the gate
@@ -40,8 +40,8 @@ const helps: Readonly<Record<string, string>> = {
 
 Warnings of the configuration, and upstreams that are not reached, are logged; the gate starts all the same.
 SIGTERM, SIGINT: streams end with system-shutdown (limits.drain), exit status 0; a second one ends the process at once.
-SIGHUP: FILE is read again (rules, trusted domains, routes and log levels are put to use, all or nothing; the log names what needs a
-restart), and so are certificates; the audit's file is opened again.
+SIGHUP: FILE is read again (rules, trusted domains, routes, upstreams and log levels are put to use, all or nothing; the log names what
+needs a restart), and so are certificates; the audit's file is opened again.
 Exit status: 0 done, 1 the gate could not be started, 2 the call or the configuration is wrong.
 `,
   check: `stanzagate check: read the configuration, name each error and each risk; start nothing

@@ -315,7 +315,11 @@ export class Gate {
       destinationOf: domain => {
         const route = settings.routeOf(domain)
         if (route === undefined) return undefined
-        const { upstream } = route
+        const { upstream, redirect, closed } = route
+        if (upstream === undefined) {
+          const refusal = redirect === undefined ? { text: closed ?? '' } : { host: redirect }
+          return { route: route.domain, upstream: '', starttls: false, refusal }
+        }
         const actsForOthers = route.authzid === 'any'
         return { route: route.domain, upstream, starttls: this.upstreams.needsStarttls(upstream), actsForOthers }
       },

@@ -248,12 +248,23 @@ function keyOf(at: string): string {
     .replaceAll('/', '.')
 }
 
+/** What may become of the clients of a route. */
+const ways = ['upstream', 'redirect', 'closed'] as const
+
 function checkRoutes(source: Source): void {
   const routes = source.entries('/routes')
   const upstreams = source.entries('/upstreams').map(lastOf)
   const domains = routes.map(at => `${at}/domain`)
   const fold = (domain: string) => (domain === '*' ? domain : foldDomain(domain))
   reportTwins(source, domains, at => fold(source.text(at) ?? ''), 'is routed by', 'keep one of the two')
+  for (const at of routes) {
+    const value = source.place(at)?.value
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue
+    const [first, second] = ways.filter(way => source.place(`${at}/${way}`) !== undefined)
+    if (first === undefined)
+      report(source, `${at}/upstream`, ['is missing', 'add the name of an upstream, or redirect, or closed'])
+    if (second !== undefined) report(source, `${at}/${second}`, [`is there beside ${first}`, 'keep one of the two'])
+  }
   for (const at of routes.map(at => `${at}/upstream`)) {
     const name = source.text(at)
     // Without upstreams, that is the problem.

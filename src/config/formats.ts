@@ -9,11 +9,19 @@ export const formats = {
   address: isAddress,
   'host-name': isHostName,
   domain: isDomain,
-  'route-domain': (text: string) => text === '*' || isDomain(text),
+  'route-domain': (text: string) => text === '*' || isDomain(text.replace(/^\*\./, '')),
+  'host-port': isHostPort,
   origin: isOrigin,
   cidr: isCidr,
   'websocket-url': isWebsocketUrl,
   'redis-url': isRedisUrl,
+}
+
+/** A host name or an IP address, an IPv6 address in brackets, with or without a port (RFC 6120 section 4.9.3.19). */
+function isHostPort(text: string): boolean {
+  const [, six, host = '', port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  if (port !== undefined && (Number(port) === 0 || Number(port) > 65_535)) return false
+  return six === undefined ? isIP(host) === 4 || isHostName(host) : isIP(six) === 6
 }
 
 /** True of 127.0.0.0/8, ::1 (in every spelling) and localhost. A name is not looked up. */

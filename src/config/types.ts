@@ -83,9 +83,14 @@ export interface Upstream {
 }
 
 export interface Route {
-  /** As configured: a domain, or `*` for any. */
+  /** As configured: a domain, `*.` and a domain for all below it, or `*` for any. */
   readonly domain: string
-  readonly upstream: string
+  /** `undefined`: nobody serves it; its clients are sent elsewhere, or turned away. */
+  readonly upstream?: string | undefined
+  /** Where its clients are sent: a host with or without a port. */
+  readonly redirect?: string | undefined
+  /** What its clients are told when they are turned away. */
+  readonly closed?: string | undefined
   /** `any`: credentials may name another account to act for. Left out: `own`. */
   readonly authzid?: 'own' | 'any' | undefined
 }

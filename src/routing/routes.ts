@@ -2,14 +2,13 @@
 import { domainSkeletonOf, foldDomain } from '../stanza/jid.ts'
 
 export interface RouteEntry {
-  /** A domain, or `*` for any. */
+  /** A domain, `*.` and a domain for all below it, or `*` for any. */
   readonly domain: string
-  readonly upstream: string
 }
 
 /**
  * Makes the look-up: the exact domain first, then the only one of which it may be another spelling (`straße.example` is `strasse.example`
- * to servers of IDNA 2003), then `*`; `undefined` when no route serves it.
+ * to servers of IDNA 2003), then the longest `*.` below which it is, then `*`; `undefined` when no route serves it.
  */
 export function makeRoutes<Entry extends RouteEntry>(entries: readonly Entry[]): (domain: string) => Entry | undefined {
   const exact = new Map(entries.map(entry => [foldDomain(entry.domain) ?? entry.domain, entry]))
@@ -19,9 +18,19 @@ export function makeRoutes<Entry extends RouteEntry>(entries: readonly Entry[]):
     if (skeleton !== undefined) similar.set(skeleton, similar.has(skeleton) ? undefined : entry)
   }
   const any = entries.find(entry => entry.domain === '*')
+  const below = new Map<string, Entry>()
+  for (const entry of entries)
+    if (entry.domain.startsWith('*.')) below.set(foldDomain(entry.domain.slice(2)) ?? entry.domain, entry)
+  const belowOf = (folded: string): Entry | undefined => {
+    for (let dot = folded.indexOf('.'); below.size > 0 && dot !== -1; dot = folded.indexOf('.', dot + 1)) {
+      const found = below.get(folded.slice(dot + 1))
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
   return domain => {
     const folded = foldDomain(domain)
     if (folded === undefined) return undefined
-    return exact.get(folded) ?? similar.get(domainSkeletonOf(domain) ?? '') ?? any
+    return exact.get(folded) ?? similar.get(domainSkeletonOf(domain) ?? '') ?? belowOf(folded) ?? any
   }
 }

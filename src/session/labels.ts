@@ -23,6 +23,7 @@ export const causes = [
   'upstream-error',
   'gate-error',
   'connect-failed',
+  'not-served',
   'shutdown',
   'superseded',
   'timeout',

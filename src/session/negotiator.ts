@@ -91,6 +91,11 @@ export class Negotiator implements Progress {
     switch (opened.opened) {
       case 'wrong':
         return this.streams.fail(opened.error, 'client-error', opened.text)
+      case 'refused': {
+        const { refusal } = opened
+        if ('host' in refusal) return this.streams.redirect(refusal.host)
+        return this.streams.fail('host-gone', 'not-served', refusal.text)
+      }
       case 'plain':
         this.phase = 'securing'
         return this.opening.offerStarttls()

@@ -15,6 +15,8 @@ export interface Destination {
   /** The route's domain as configured: the metrics' label. */
   readonly route: string
   readonly upstream: string
+  /** Its clients are not served, but sent to a host, or told why. Left out: they are served. */
+  readonly refusal?: { readonly host: string } | { readonly text: string }
   /** The upstream expects STARTTLS. */
   readonly starttls: boolean
   /** Credentials may name another account to act for (RFC 4616 section 2); it is the server that allows it then. Left out: they may not. */
@@ -29,6 +31,12 @@ export type Opened =
       readonly error: StreamError
       readonly text?: string
       readonly destination?: Destination
+    }
+  /** Nobody is served there. */
+  | {
+      readonly opened: 'refused'
+      readonly destination: Destination
+      readonly refusal: NonNullable<Destination['refusal']>
     }
   /** TLS comes first. */
   | { readonly opened: 'plain'; readonly destination: Destination }
@@ -78,7 +86,10 @@ export class Opening {
     if (!isVersionServed(header.get('version'))) return { opened: 'wrong', error: 'unsupported-version', destination }
     this.header = header
     if (!this.secured) return { opened: 'plain', destination }
-    return { opened: isAgain ? 'again' : 'first', destination }
+    // A session that is there goes on.
+    if (isAgain) return { opened: 'again', destination }
+    const { refusal } = destination
+    return refusal === undefined ? { opened: 'first', destination } : { opened: 'refused', destination, refusal }
   }
 
   /** The upstream's stream header, passed on once its transport has TLS. What is given is why it cannot be used; `undefined`: it can. */

@@ -142,6 +142,15 @@ export class Streams implements BoundOutput {
     this.close('upstream', cause)
   }
 
+  /** The client is told to go to another host. */
+  redirect(host: string): void {
+    if (!this.isOpen) return
+    if (!this.speaking.client) this.sayOwnHeader()
+    this.report({ report: 'stream-error', side: 'client', by: 'gate', condition: 'see-other-host' })
+    this.send('client', { item: 'error', condition: 'see-other-host', host })
+    this.close('upstream', 'not-served')
+  }
+
   /** A stream error to this side; the streams end by what follows. */
   error(to: Side, condition: StreamError, text?: string, application?: Element): void {
     this.report({ report: 'stream-error', side: to, by: 'gate', condition, ...(text !== undefined && { text }) })

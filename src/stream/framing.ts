@@ -270,7 +270,8 @@ function writeAlone(whole: Element): string {
 }
 
 function errorElement(error: Extract<StreamItem, { item: 'error' }>): Element {
-  const children = [element(error.condition, ns.streamErrors)]
+  const content = error.host === undefined ? [] : [error.host]
+  const children = [element(error.condition, ns.streamErrors, {}, content)]
   if (error.text !== undefined) children.push(element('text', ns.streamErrors, { 'xml:lang': 'en' }, [error.text]))
   if (error.application !== undefined) children.push(error.application)
   return element('error', ns.stream, {}, children)

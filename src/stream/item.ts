@@ -52,6 +52,8 @@ export type StreamItem =
       readonly item: 'error'
       readonly condition: StreamError
       readonly text?: string | undefined
+      /** With `see-other-host`: where to go (RFC 6120 section 4.9.3.19). */
+      readonly host?: string | undefined
       /** An application's own condition (RFC 6120 section 4.9.4). */
       readonly application?: Element | undefined
     }

@@ -105,7 +105,8 @@ const route = (domain: string) => ({ route: `{ domain: '${domain}', upstream: ma
 const trusted = (domain: string) => ({ rules: `{ trustedDomains: ['${domain}'] }` })
 
 const notAddress = 'is not an IP address or a host name, without brackets and port; write for example 127.0.0.1'
-const notDomain = "is not an XMPP domain, or '*' alone for any; write for example im.example"
+const notDomain =
+  "is not an XMPP domain, '*.' and a domain for those below it, or '*' alone for any; write for example im.example"
 const notGateway = 'is not an XMPP domain; write for example gateway.example'
 const notName = "is not a name of at most 64 ASCII letters, digits, '.', '_' and '-'; write for example main"
 const notPath = "is not a path of '/', letters, digits, '.', '_', '~' and '-'; write for example /xmpp-websocket"
@@ -444,6 +445,24 @@ t.test('values that are refused', t => {
     ],
     // Routes
     [
+      { route: '{ domain: a.example }' },
+      '7: routes[0].upstream: is missing; add the name of an upstream, or redirect, or closed',
+    ],
+    [
+      { route: "{ domain: a.example, upstream: main, closed: 'It is over.' }" },
+      '7: routes[0].closed: is there beside upstream; keep one of the two',
+    ],
+    [
+      { route: "{ domain: a.example, redirect: b.example, closed: 'It is over.' }" },
+      '7: routes[0].closed: is there beside redirect; keep one of the two',
+    ],
+    ...['b.example:0', 'b.example:65536', '::1', '[::1', '[::1]:x', 'b example', ''].map(
+      (host): [Parts, ...string[]] => [
+        { route: `{ domain: a.example, redirect: '${host}' }` },
+        `7: routes[0].redirect: '${host}' is not a host name or an IP address, with or without a port; write for example xmpp.example:5222`,
+      ],
+    ),
+    [
       { route: '{ domain: localhost, upstream: mian }' },
       "7: routes[0].upstream: 'mian' is not the name of an upstream; did you mean 'main'?",
     ],
@@ -452,7 +471,7 @@ t.test('values that are refused', t => {
       "7: routes[0].upstream: 'constructor' is not the name of an upstream; upstreams are main",
     ],
     ...[
-      '*.example',
+      '*.*.example',
       'a@im.example',
       'im.example/x',
       'im example',

@@ -34,6 +34,8 @@ export interface GateOptions {
   readonly watchers?: readonly Watcher[]
   readonly senses?: Partial<Environment>
   readonly store?: StoreConfig
+  /** Beside that of localhost. */
+  readonly routes?: Config['routes']
   readonly admin?: Partial<Admin>
 }
 
@@ -83,7 +85,7 @@ export class Gate {
         ],
         admin: { token: undefined, ...at, ...options.admin },
         upstreams: new Map([['main', { name: 'main', address, port, tls, ...options.upstream }]]),
-        routes: [{ domain: 'localhost', upstream: 'main' }],
+        routes: [{ domain: 'localhost', upstream: 'main' }, ...(options.routes ?? [])],
         rules: { default: 'enforce', modes: new Map(), trustedDomains: [], ...options.rules },
         limits: { ...defaultLimits, ...options.limits },
         ...(options.store && { store: options.store }),

@@ -238,7 +238,12 @@ class Theatre {
 }
 
 /** Reports that only count what other lines show. */
-const counts: ReadonlySet<Report['report']> = new Set(['decided', 'subscription', 'negotiation-failed'])
+const counts: ReadonlySet<Report['report']> = new Set([
+  'decided',
+  'subscription',
+  'negotiation-failed',
+  'stranger-request',
+])
 
 const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
 
@@ -351,6 +356,8 @@ function reportLine(report: Report): string {
       return `roster-fetch ${report.event}`
     case 'request-released':
       return 'request-released'
+    case 'stranger-request':
+      return `stranger-request ${report.class} ${report.outcome}`
   }
 }
 

@@ -206,6 +206,13 @@ export const health: DashboardInfo = {
           '{{instance}} forgotten': inRange('evictedRequests', {}, ['instance']),
         },
       },
+      {
+        title: 'Requests of strangers by class',
+        description:
+          'Classes as limits.pendingRequests.strangers names them. shown: delivered; held: waits for room; dropped: the class is set to drop; repeated: left out, it was shown already.',
+        unit: 'short',
+        queries: { '{{class}} {{outcome}}': `${inRange('strangerRequests', {}, ['class', 'outcome'])} > 0` },
+      },
     ],
     Store: [
       {

@@ -1,8 +1,11 @@
 /** The held requests of one account, by the stranger's key, in the order in which they are let through. */
 import type { Element } from '../xml/element.ts'
 
-/** Which limit was reached when the request came: that of the presence session, or that of the day. */
-export type WhyHeld = 'per-login' | 'per-day'
+/**
+ * Which limit was reached when the request came: that of the presence session, or that of the day. `no-roster`: it is to be dropped if it is a
+ * stranger's, and the roster that could say so has not been seen.
+ */
+export type WhyHeld = 'per-login' | 'per-day' | 'no-roster'
 
 /** Who comes first when there is room: the account's own domain, the domain of a contact in the roster, any other. */
 export type Rank = 0 | 1 | 2

@@ -3,6 +3,7 @@
  * or from the configuration, never from what a peer wrote.
  */
 
+import { requestOutcomes, strangerClasses } from '../account/labels.ts'
 import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
 import { requestAges } from '../account/waiting-requests.ts'
 import { reloadOutcomes } from '../config/labels.ts'
@@ -350,6 +351,14 @@ export const metrics = {
     help: 'Subscription requests of strangers that wait for room, of all accounts. See rule pending-requests.',
     labels: {},
     example: 'stanzagate_held_requests > 10000',
+  },
+  strangerRequests: {
+    name: 'stanzagate_stranger_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Subscription requests of strangers, by class (the keys of limits.pendingRequests.strangers). shown: it has gone to the client; held: it waits; dropped: its class is; repeated: left out, it was shown and is not answered. With limits.pendingRequests only.',
+    labels: { class: strangerClasses, outcome: requestOutcomes },
+    example: 'sum by (class, outcome) (increase(stanzagate_stranger_requests_total[1d]))',
   },
   releasedRequests: {
     name: 'stanzagate_held_requests_released_total',

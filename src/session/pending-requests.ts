@@ -4,21 +4,16 @@
  * from before and come first in rank.
  */
 import { keyOf } from '../account/contact-map.ts'
-import type { HeldRequest, Rank, WhyHeld } from '../account/held-requests.ts'
+import type { HeldRequest, WhyHeld } from '../account/held-requests.ts'
+import type { RequestOutcome, StrangerClass } from '../account/labels.ts'
 import type { Quarantine } from '../account/quarantine.ts'
-import { compareDomain } from '../stanza/jid.ts'
+import { type StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
 import { isAccountItself } from '../stanza/own-addresses.ts'
 import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
-
-/** What is known of the account's roster. */
-export interface KnownContacts {
-  /** The roster shows the contact, the user has asked to see it, or its domain is trusted. */
-  isNoStranger(contact: string): boolean
-  /** Some contact in the roster has this domain, which is folded. */
-  hasContactAt(domain: string): boolean
-}
+import type { Report } from './report.ts'
+import { type KnownContacts, Strangers } from './strangers.ts'
 
 /** As data that JSON can hold. */
 export interface PendingRequestsRecord {
@@ -36,8 +31,8 @@ const rememberedAtMost = 1_000
 export class PendingRequests {
   private readonly quarantine: Quarantine
   private readonly account: string
-  private readonly domain: string
   private readonly contacts: KnownContacts
+  private readonly strangers: Strangers
   /** Keys of strangers whose requests were shown in this presence session. */
   private readonly shown = new Set<string>()
   /** Those whose requests came in this presence session and are held. */
@@ -53,12 +48,15 @@ export class PendingRequests {
   /** Room that was kept is free. */
   private isRoomLeft = false
 
-  /** `account`: its bare JID. */
-  constructor(quarantine: Quarantine, account: string, contacts: KnownContacts) {
+  /** What has become of requests since `takeReports`; `undefined`: nothing. */
+  private reports: Report[] | undefined
+
+  /** `account`: its bare JID. `policy`: left out: every stranger's request is shown when there is room. */
+  constructor(quarantine: Quarantine, account: string, contacts: KnownContacts, policy = new StrangerPolicy({})) {
     this.quarantine = quarantine
     this.account = account
-    this.domain = domainOf(keyOf(account))
     this.contacts = contacts
+    this.strangers = new Strangers(policy, account, contacts)
   }
 
   get record(): PendingRequestsRecord {
@@ -74,15 +72,28 @@ export class PendingRequests {
   restore({ isAvailable, shown, held }: PendingRequestsRecord): void {
     this.isAvailable = isAvailable
     for (const { contact, why, element } of held) {
-      const request = { contact, why, rank: this.rankOf(contact), element: elementOfRecord(element) }
+      const request = { contact, why, rank: this.strangers.rankOf(contact), element: elementOfRecord(element) }
       if (this.quarantine.hold(this.account, request)) this.held.add(keyOf(contact))
     }
     for (const contact of shown) this.wasShown(contact)
   }
 
-  /** Whether a request of this contact has to wait, or was shown already. */
+  /** Whether a request of this contact has to wait, was shown already, or is not shown at all. */
   isHeld(contact: string): boolean {
-    return !this.contacts.isNoStranger(contact) && (this.isRepeated(contact) || this.whyHeld(contact) !== undefined)
+    if (this.contacts.isNoStranger(contact)) return false
+    const action = this.strangers.actionFor(contact)
+    if (action === 'accept') return false
+    return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact) !== undefined
+  }
+
+  get hasReports(): boolean {
+    return this.reports !== undefined
+  }
+
+  takeReports(): readonly Report[] {
+    const { reports = [] } = this
+    this.reports = undefined
+    return reports
   }
 
   /** A stanza of the client's has gone on. Says whether something may be released. */
@@ -106,6 +117,9 @@ export class PendingRequests {
     if (type === 'unsubscribe') return this.ended(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
+    const strangerClass = this.strangers.classOf(from)
+    this.tell(strangerClass, 'shown')
+    if (this.strangers.actionOf(strangerClass) === 'accept') return this.ended(from)
     this.wasShown(from)
     return this.held.size > 0
   }
@@ -113,16 +127,18 @@ export class PendingRequests {
   /** A request was left out by the rule. Says whether something may be released. */
   hold(stanza: Stanza): boolean {
     const contact = stanza.from
-    if (contact === undefined || this.isRepeated(contact)) return false
+    if (contact === undefined) return false
+    const strangerClass = this.strangers.classOf(contact)
+    const isDropped = this.strangers.actionOf(strangerClass) === 'drop'
+    const outcome = isDropped && this.strangers.mayDrop ? 'dropped' : this.isRepeated(contact) ? 'repeated' : 'held'
+    this.tell(strangerClass, outcome)
+    if (outcome === 'dropped') return this.ended(contact)
+    if (outcome === 'repeated') return false
     const key = keyOf(contact)
     this.came(key)
-    const why = this.whyHeld(contact) ?? 'per-login'
-    const isKept = this.quarantine.hold(this.account, {
-      contact,
-      why,
-      rank: this.rankOf(contact),
-      element: stanza.element,
-    })
+    const why = isDropped ? 'no-roster' : (this.whyHeld(contact) ?? 'per-login')
+    const rank = this.strangers.rankOf(contact)
+    const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
     return this.takeRoomLeft()
   }
@@ -132,19 +148,37 @@ export class PendingRequests {
     if (this.held.size === 0) return undefined
     const released = this.released()
     if (released === undefined) return undefined
-    if (this.contacts.isNoStranger(released.contact)) this.ended(released.contact)
+    if (this.passes(released)) this.ended(released.contact)
     else this.wasShown(released.contact)
     return released
   }
 
   private released(): HeldRequest | undefined {
     let first: HeldRequest | undefined
+    const dropped: string[] = []
     for (const request of this.quarantine.heldFor(this.account)) {
-      if (!this.held.has(request.key)) continue
-      if (this.contacts.isNoStranger(request.contact)) return request
-      first ??= request
+      const { key, contact } = request
+      if (!this.held.has(key)) continue
+      if (this.passes(request)) return request
+      if (this.actionOf(request) === 'drop') dropped.push(contact)
+      else first ??= request
     }
+    if (this.strangers.mayDrop) for (const contact of dropped) this.ended(contact)
     return first === undefined || this.whyHeld(first.contact) !== undefined ? undefined : first
+  }
+
+  /** Whether it needs no room. */
+  private passes(request: HeldRequest): boolean {
+    return this.contacts.isNoStranger(request.contact) || this.actionOf(request) === 'accept'
+  }
+
+  private actionOf({ contact }: HeldRequest): StrangerAction {
+    return this.strangers.actionFor(contact)
+  }
+
+  private tell(strangerClass: StrangerClass, outcome: RequestOutcome): void {
+    this.reports ??= []
+    this.reports.push({ report: 'stranger-request', class: strangerClass, outcome })
   }
 
   private appeared(type: string | undefined): void {
@@ -156,7 +190,7 @@ export class PendingRequests {
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
-    if (isFirst) this.quarantine.rerank(this.account, contact => this.rankOf(contact))
+    if (isFirst) this.quarantine.rerank(this.account, contact => this.strangers.rankOf(contact))
   }
 
   /** A roster push may show that a request was granted past the gate, or that a stranger is a contact now. */
@@ -235,7 +269,7 @@ export class PendingRequests {
     const { since } = this
     if (since === undefined) return 0
     const own = this.quarantine.heldOf(this.account, contact)
-    const rank = own?.rank ?? this.rankOf(contact)
+    const rank = own?.rank ?? this.strangers.rankOf(contact)
     let count = 0
     for (const request of this.quarantine.heldFor(this.account)) {
       if (request === own || request.rank > rank || count === atMost) break
@@ -266,14 +300,4 @@ export class PendingRequests {
     this.isRoomLeft = false
     return isLeft
   }
-
-  private rankOf(contact: string): Rank {
-    const domain = domainOf(keyOf(contact))
-    if (compareDomain(domain, this.domain) === 'same') return 0
-    return this.contacts.hasContactAt(domain) ? 1 : 2
-  }
-}
-
-function domainOf(key: string): string {
-  return key.slice(key.indexOf('@') + 1)
 }

@@ -1,0 +1,70 @@
+/** The strangers of one account as the operator's policy sees them: the class of each, and what becomes of its request. */
+import { keyOf } from '../account/contact-map.ts'
+import type { Rank } from '../account/held-requests.ts'
+import type { StrangerClass } from '../account/labels.ts'
+import type { StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
+import { compareDomain } from '../stanza/jid.ts'
+
+/** What is known of the account's roster. */
+export interface KnownContacts {
+  /** The roster shows the contact, the user has asked to see it, or its domain is trusted. */
+  isNoStranger(contact: string): boolean
+  /** Some contact in the roster has this domain, which is folded. */
+  hasContactAt(domain: string): boolean
+  /** The whole roster was seen: who is not in it is a stranger. Left out: it was. */
+  knowsRoster?(): boolean
+}
+
+export class Strangers {
+  private readonly policy: StrangerPolicy
+  private readonly domain: string
+  private readonly contacts: KnownContacts
+  /** No class is accepted or dropped. */
+  private readonly holdsAll: boolean
+
+  /** `account`: its bare JID. */
+  constructor(policy: StrangerPolicy, account: string, contacts: KnownContacts) {
+    this.policy = policy
+    this.holdsAll = policy.holdsAll
+    this.domain = domainOf(keyOf(account))
+    this.contacts = contacts
+  }
+
+  classOf(contact: string): StrangerClass {
+    const key = keyOf(contact)
+    const domain = domainOf(key)
+    if (this.policy.isListed(key, domain)) return 'listed'
+    if (this.isOwn(domain)) return 'ownDomain'
+    // A roster has a gateway as a contact whose JID is its domain.
+    if (key === domain || this.contacts.isNoStranger(domain)) return 'gateway'
+    return this.contacts.hasContactAt(domain) ? 'contactDomain' : 'other'
+  }
+
+  actionOf(strangerClass: StrangerClass): StrangerAction {
+    return this.policy.actionOf(strangerClass)
+  }
+
+  /** What becomes of this contact's request, as long as it is a stranger. */
+  actionFor(contact: string): StrangerAction {
+    return this.holdsAll ? 'hold' : this.policy.actionOf(this.classOf(contact))
+  }
+
+  /** Who is no stranger may be taken for one until the roster was seen: nothing is dropped before. */
+  get mayDrop(): boolean {
+    return this.contacts.knowsRoster?.() !== false
+  }
+
+  rankOf(contact: string): Rank {
+    const domain = domainOf(keyOf(contact))
+    if (this.isOwn(domain)) return 0
+    return this.contacts.hasContactAt(domain) ? 1 : 2
+  }
+
+  private isOwn(domain: string): boolean {
+    return compareDomain(domain, this.domain) === 'same'
+  }
+}
+
+function domainOf(key: string): string {
+  return key.slice(key.indexOf('@') + 1)
+}

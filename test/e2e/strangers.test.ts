@@ -1,0 +1,98 @@
+/** What becomes of strangers' requests by class, on real servers. */
+import t, { type Test } from 'tap'
+import type { PendingRequestLimits } from '../../src/config/pending-requests.ts'
+import type { RawClient } from '../clients/raw.ts'
+import { type Component, startComponent } from '../servers/component.ts'
+import { startEjabberd } from '../servers/ejabberd.ts'
+import { startProsody } from '../servers/prosody.ts'
+import { Gate, makeCertificate } from './gate.ts'
+
+const certificate = await makeCertificate(t)
+const users = ['romeo', 'juliet', 'nurse', 'friar', 'paris', 'tybalt', 'mercutio']
+const options = {
+  plain: true,
+  componentSecret: 'mellon',
+  accounts: Object.fromEntries(users.map(user => [user, 'secret'])),
+}
+
+for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: startEjabberd }))
+  t.test(name, async (t: Test) => {
+    const server = await start(options)
+    t.teardown(() => server.stop())
+    const component = await startComponent(server.ports.component ?? 0, 'mellon')
+    t.teardown(() => component.stop())
+    const clock = { now: Date.UTC(2026, 10, 28) }
+    const gateWith = (pendingRequests: Partial<PendingRequestLimits>) => {
+      const limits = { pendingRequests: { perLogin: 10, perDay: 50, ...pendingRequests } }
+      return Gate.start(t, certificate, server, { limits, senses: { time: () => clock.now } })
+    }
+
+    t.test('classes are accepted, held and dropped', async t => {
+      const gate = await gateWith({
+        perLogin: 1,
+        strangers: { listed: 'drop', ownDomain: 'accept', gateway: 'accept', other: 'hold' },
+        listed: ['mallory@stranger.localhost', 'paris@localhost'],
+      })
+      const juliet = await available(gate, 'juliet')
+      const paris = await available(gate, 'paris')
+      const nurse = await available(gate, 'nurse')
+      const ask = asker(component, 'juliet')
+      await ask('mallory@stranger.localhost', 'a@stranger.localhost', 'b@stranger.localhost', 'stranger.localhost')
+      for (const client of [paris, nurse]) {
+        client.send(`<presence xmlns='jabber:client' to='juliet@localhost' type='subscribe'/>`)
+        await client.settled()
+      }
+      await ask('c@stranger.localhost')
+      t.same(askedOf(await juliet.settled()), ['a@stranger.localhost', 'stranger.localhost', 'nurse@localhost'])
+      t.same(await heldOf(gate, 'juliet'), ['b@stranger.localhost per-login', 'c@stranger.localhost per-login'])
+      juliet.send(`<presence xmlns='jabber:client' to='a@stranger.localhost' type='unsubscribed'/>`)
+      t.same(askedOf(await juliet.settled()), ['b@stranger.localhost'])
+      const counts = await gate.metrics()
+      for (const [label, outcome, count] of [
+        ['listed', 'dropped', 2],
+        ['other', 'shown', 1],
+        ['other', 'held', 2],
+        ['gateway', 'shown', 1],
+        ['ownDomain', 'shown', 1],
+      ] as const)
+        t.equal(counts.sum('stranger_requests_total', { class: label, outcome }), count, `${label} ${outcome}`)
+      for (const client of [juliet, paris, nurse]) client.transport.destroy()
+    })
+  })
+
+async function available(gate: Gate, user: string): Promise<RawClient> {
+  const client = await gate.login('plain', user, 'balcony')
+  await client.roster()
+  await client.appear()
+  return client
+}
+
+/** Has strangers of the component ask for this account; resolves when the server has taken it. */
+function asker(component: Component, user: string): (...from: string[]) => Promise<void> {
+  return async (...from) => {
+    const ask = (each: string) => `<presence from='${each}' to='${user}@localhost' type='subscribe'/>`
+    component.send(from.map(ask).join(''))
+    await taken(component)
+  }
+}
+
+let pings = 0
+
+/** The server has read all that the component has sent. */
+async function taken(component: Component): Promise<void> {
+  const id = `ping-${++pings}`
+  const ping = `<ping xmlns='urn:xmpp:ping'/>`
+  component.send(`<iq type='get' id='${id}' from='bot@stranger.localhost' to='localhost'>${ping}</iq>`)
+  await component.until(`the answer to ${id}`, new RegExp(`<iq [^>]*id=['"]${id}['"]`))
+}
+
+/** Who has asked, of lines that a client has got. */
+function askedOf(lines: readonly string[]): string[] {
+  return lines.flatMap(line => /^presence\(from=([^ ]+) .*\btype=subscribe\b/.exec(line)?.[1] ?? [])
+}
+
+async function heldOf(gate: Gate, user: string): Promise<string[]> {
+  const response = await fetch(`http://127.0.0.1:${gate.proxy.admin?.port}/api/accounts/${user}@localhost`)
+  const { quarantine } = (await response.json()) as { quarantine: { contact: string; why: string }[] }
+  return quarantine.map(({ contact, why }) => `${contact} ${why}`)
+}

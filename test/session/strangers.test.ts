@@ -1,0 +1,146 @@
+/** Classes of strangers, and what becomes of the requests of each. */
+import t from 'tap'
+import type { StrangerClass } from '../../src/account/labels.ts'
+import { Quarantine } from '../../src/account/quarantine.ts'
+import { StrangerPolicy, type StrangerSettings } from '../../src/account/stranger-policy.ts'
+import { PendingRequests } from '../../src/session/pending-requests.ts'
+import { Strangers } from '../../src/session/strangers.ts'
+import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'
+import { element, type Node } from '../../src/xml/element.ts'
+import { recordOfElement } from '../../src/xml/element-record.ts'
+
+const romeo = 'romeo@im.example'
+
+function subscribe(from: string, children: readonly Node[] = []): Stanza {
+  return stanzaOf(element('presence', 'jabber:client', { type: 'subscribe', from }, children)) as Stanza
+}
+
+function made(settings: StrangerSettings, limits = { perLogin: 2, perDay: 100 }) {
+  const clock = { now: 1_000_000 }
+  const contacts = new Set<string>(['icq.example.org'])
+  const roster = { isKnown: true }
+  const quarantine = new Quarantine(limits, () => clock.now)
+  const policy = new StrangerPolicy(settings)
+  const known = {
+    isNoStranger: (contact: string) => contacts.has(contact),
+    hasContactAt: (domain: string) => domain === 'near.example' || domain === 'icq.example.org',
+    knowsRoster: () => roster.isKnown,
+  }
+  const session = () => {
+    const pending = new PendingRequests(quarantine, romeo, known, policy)
+    pending.sent(stanzaOf(element('presence', 'jabber:client', {})) as Stanza)
+    const released = (isDue: boolean) => {
+      const out: string[] = []
+      if (isDue) for (let one = pending.release(); one !== undefined; one = pending.release()) out.push(one.contact)
+      return out
+    }
+    /** What reaches the client when these requests come. */
+    const come = (...from: (string | Stanza)[]) =>
+      from.flatMap(each => {
+        const request = typeof each === 'string' ? subscribe(each) : each
+        const contact = request.from ?? ''
+        if (pending.isHeld(contact)) return released(pending.hold(request))
+        return [contact, ...released(pending.received(request))]
+      })
+    const say = (type: string, to: string) =>
+      released(pending.sent(stanzaOf(element('presence', 'jabber:client', { type, to })) as Stanza))
+    const told = () =>
+      pending.takeReports().map(each => {
+        return each.report === 'stranger-request' ? `${each.class} ${each.outcome}` : each.report
+      })
+    return { pending, come, say, told }
+  }
+  const held = () => [...quarantine.heldFor(romeo)].map(({ contact, why }) => `${contact} ${why}`)
+  return { clock, contacts, roster, quarantine, policy, known, session, held }
+}
+
+t.test('classes', t => {
+  const { policy, known } = made({ listed: ['Spam.example', 'mallory@near.example', 'bot@im.example'] })
+  const strangers = new Strangers(policy, romeo, known)
+  const table: readonly [string, StrangerClass][] = [
+    ['anybody@spam.example', 'listed'],
+    ['anybody@SPAM.example/pda', 'listed'],
+    ['spam.example', 'listed'],
+    ['anybody@sub.spam.example', 'other'],
+    ['Mallory@near.example', 'listed'],
+    ['bot@im.example', 'listed'],
+    ['juliet@im.example', 'ownDomain'],
+    ['juliet@IM.example.', 'ownDomain'],
+    ['im.example', 'ownDomain'],
+    ['nurse@near.example', 'contactDomain'],
+    ['near.example', 'gateway'],
+    ['far.example', 'gateway'],
+    ['far.example/registered', 'gateway'],
+    ['12345@icq.example.org', 'gateway'],
+    ['12345@icq.example.net', 'other'],
+    ['a@far.example', 'other'],
+    ['<no jid>', 'gateway'],
+  ]
+  for (const [contact, expected] of table) t.equal(strangers.classOf(contact), expected, contact)
+  t.end()
+})
+
+t.test('accepted: shown always, and counted against nothing', t => {
+  const { session, held } = made({ strangers: { ownDomain: 'accept' } }, { perLogin: 1, perDay: 1 })
+  const { come, told } = session()
+  t.same(come('a@im.example', 'b@im.example', 'a@im.example'), ['a@im.example', 'b@im.example', 'a@im.example'])
+  t.same(come('a@far.example', 'b@far.example', 'a@far.example', 'c@im.example'), ['a@far.example', 'c@im.example'])
+  t.same(held(), ['b@far.example per-login'])
+  t.same(told(), [
+    ...['ownDomain shown', 'ownDomain shown', 'ownDomain shown'],
+    ...['other shown', 'other held', 'other repeated', 'ownDomain shown'],
+  ])
+  t.end()
+})
+
+t.test('dropped: not shown and not kept, whatever room there is', t => {
+  const { session, held } = made({ strangers: { listed: 'drop', other: 'hold' }, listed: ['spam.example'] })
+  const { come, say, told } = session()
+  t.same(come('a@spam.example', 'a@far.example', 'b@spam.example', 'a@spam.example'), ['a@far.example'])
+  t.same(say('unsubscribed', 'a@far.example'), [])
+  t.same(held(), [])
+  t.same(told(), ['listed dropped', 'other shown', 'listed dropped', 'listed dropped'])
+  t.same(session().come('a@spam.example'), [], 'neither at the next login')
+  t.end()
+})
+
+t.test('a contact is never dropped; before the roster was seen nobody is', t => {
+  const { session, held, contacts, roster } = made({
+    strangers: { other: 'drop', listed: 'drop' },
+    listed: ['friend@far.example'],
+  })
+  roster.isKnown = false
+  contacts.add('friend@far.example')
+  const { come, say, told } = session()
+  t.same(come('friend@far.example', 'a@far.example', 'b@far.example'), ['friend@far.example'])
+  t.same(held(), ['a@far.example no-roster', 'b@far.example no-roster'])
+  t.same(told(), ['other held', 'other held'])
+  t.same(say('unsubscribed', 'friend@far.example'), [], 'what may have to be dropped is not shown')
+  roster.isKnown = true
+  contacts.add('b@far.example')
+  t.same(say('unsubscribed', 'c@far.example'), ['b@far.example'], 'a contact after all')
+  t.same(held(), [], 'the other one is dropped')
+  t.end()
+})
+
+t.test('what is held from before is shown or dropped as its class is set now', t => {
+  const { quarantine, session, held } = made(
+    { strangers: { ownDomain: 'accept', other: 'drop' } },
+    { perLogin: 1, perDay: 100 },
+  )
+  const record = {
+    isAvailable: true,
+    shown: ['nurse@near.example'],
+    held: ['a@far.example', 'b@near.example', 'c@im.example', 'd@im.example'].map(contact => ({
+      contact,
+      why: 'per-login' as const,
+      element: recordOfElement(subscribe(contact).element),
+    })),
+  }
+  const { pending, say } = session()
+  pending.restore(record)
+  t.equal(quarantine.size, 4)
+  t.same(say('subscribe', 'b@near.example'), ['c@im.example', 'd@im.example'])
+  t.same(held(), ['b@near.example per-login'])
+  t.end()
+})

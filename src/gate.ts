@@ -95,7 +95,7 @@ export class Gate {
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
-    this.strangers = pendingRequests && new StrangerPolicy(pendingRequests)
+    this.strangers = pendingRequests && new StrangerPolicy(pendingRequests, time)
     const upstreams = new Upstreams(config.upstreams)
     this.upstreams = upstreams
     this.settings = new Settings(

@@ -1,5 +1,6 @@
 /** What the operator has set for the subscription requests of strangers. The sessions of all accounts share it. */
 import { foldBare } from '../stanza/jid.ts'
+import { InvitationTokens } from './invitation-tokens.ts'
 import type { StrangerClass } from './labels.ts'
 
 /** `accept`: shown always, and counted against nothing. `hold`: shown when there is room. `drop`: left out, and not kept. */
@@ -14,10 +15,13 @@ export interface StrangerSettings {
 
 export class StrangerPolicy {
   private readonly actions: Readonly<Partial<Record<StrangerClass, StrangerAction>>>
+  readonly tokens: InvitationTokens
   /** Folded. */
   private readonly listed: ReadonlySet<string>
 
-  constructor(settings: StrangerSettings) {
+  /** `now`: milliseconds since 1970. */
+  constructor(settings: StrangerSettings, now: () => number) {
+    this.tokens = new InvitationTokens(now)
     this.actions = settings.strangers ?? {}
     this.listed = new Set((settings.listed ?? []).map(entry => foldBare(entry) ?? entry))
   }

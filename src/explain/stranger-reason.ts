@@ -5,11 +5,12 @@ import { Strangers } from '../session/strangers.ts'
 
 /** `account`, `contact`: bare JIDs. */
 export function strangerReason(settings: StrangerSettings, account: string, contact: string): string {
-  const policy = new StrangerPolicy(settings)
+  const policy = new StrangerPolicy(settings, () => 0)
   const nobody = { isNoStranger: () => false, hasContactAt: () => false }
-  const strangerClass = new Strangers(policy, account, nobody).classOf(contact)
+  const strangerClass = new Strangers(policy, account, nobody).classOf(contact, false)
   const action = policy.actionOf(strangerClass)
   const may = others[strangerClass] ?? ''
+  // Which invitations the account has made is not known here.
   return `A stranger with this address is of the class ${strangerClass}, for which limits.pendingRequests.strangers says ${action}${may}.`
 }
 

@@ -109,7 +109,8 @@ export class BoundSession implements ResumableSession {
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
-      isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
+      isRequestHeld:
+        pending === undefined ? believing.isRequestHeld : (contact, request) => pending.isHeld(contact, request),
     }
   }
 

@@ -11,6 +11,7 @@ import { type StrangerAction, StrangerPolicy } from '../account/stranger-policy.
 import { isAccountItself } from '../stanza/own-addresses.ts'
 import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import type { Stanza } from '../stanza/stanza.ts'
+import type { Element } from '../xml/element.ts'
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
 import type { Report } from './report.ts'
 import { type KnownContacts, Strangers } from './strangers.ts'
@@ -52,7 +53,12 @@ export class PendingRequests {
   private reports: Report[] | undefined
 
   /** `account`: its bare JID. `policy`: left out: every stranger's request is shown when there is room. */
-  constructor(quarantine: Quarantine, account: string, contacts: KnownContacts, policy = new StrangerPolicy({})) {
+  constructor(
+    quarantine: Quarantine,
+    account: string,
+    contacts: KnownContacts,
+    policy = new StrangerPolicy({}, quarantine.now),
+  ) {
     this.quarantine = quarantine
     this.account = account
     this.contacts = contacts
@@ -72,18 +78,21 @@ export class PendingRequests {
   restore({ isAvailable, shown, held }: PendingRequestsRecord): void {
     this.isAvailable = isAvailable
     for (const { contact, why, element } of held) {
-      const request = { contact, why, rank: this.strangers.rankOf(contact), element: elementOfRecord(element) }
+      const whole = elementOfRecord(element)
+      const rank = this.strangers.rankOf(contact, this.strangers.isInvited(whole))
+      const request = { contact, why, rank, element: whole }
       if (this.quarantine.hold(this.account, request)) this.held.add(keyOf(contact))
     }
     for (const contact of shown) this.wasShown(contact)
   }
 
   /** Whether a request of this contact has to wait, was shown already, or is not shown at all. */
-  isHeld(contact: string): boolean {
+  isHeld(contact: string, { element }: Stanza): boolean {
     if (this.contacts.isNoStranger(contact)) return false
-    const action = this.strangers.actionFor(contact)
+    const isInvited = this.isInvited(contact, element)
+    const action = this.strangers.actionFor(contact, isInvited)
     if (action === 'accept') return false
-    return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact) !== undefined
+    return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact, isInvited) !== undefined
   }
 
   get hasReports(): boolean {
@@ -100,7 +109,10 @@ export class PendingRequests {
   sent(stanza: Stanza): boolean {
     const { kind, type, to } = stanza
     if (kind === 'message') return false
-    if (kind === 'iq') return this.removed(stanza)
+    if (kind === 'iq') {
+      this.strangers.sent(stanza)
+      return this.removed(stanza)
+    }
     if (to === undefined) {
       this.appeared(type)
       return false
@@ -112,12 +124,15 @@ export class PendingRequests {
   /** A stanza of the server's has gone on. Says whether something may be released. */
   received(stanza: Stanza): boolean {
     const { kind, type, from } = stanza
-    if (kind === 'iq') return this.pushed(stanza)
+    if (kind === 'iq') {
+      this.strangers.received(stanza)
+      return this.pushed(stanza)
+    }
     if (kind !== 'presence' || from === undefined) return false
     if (type === 'unsubscribe') return this.ended(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
-    const strangerClass = this.strangers.classOf(from)
+    const strangerClass = this.strangers.classOf(from, this.isInvited(from, stanza.element))
     this.tell(strangerClass, 'shown')
     if (this.strangers.actionOf(strangerClass) === 'accept') return this.ended(from)
     this.wasShown(from)
@@ -128,7 +143,8 @@ export class PendingRequests {
   hold(stanza: Stanza): boolean {
     const contact = stanza.from
     if (contact === undefined) return false
-    const strangerClass = this.strangers.classOf(contact)
+    const isInvited = this.isInvited(contact, stanza.element)
+    const strangerClass = this.strangers.classOf(contact, isInvited)
     const isDropped = this.strangers.actionOf(strangerClass) === 'drop'
     const outcome = isDropped && this.strangers.mayDrop ? 'dropped' : this.isRepeated(contact) ? 'repeated' : 'held'
     this.tell(strangerClass, outcome)
@@ -136,8 +152,8 @@ export class PendingRequests {
     if (outcome === 'repeated') return false
     const key = keyOf(contact)
     this.came(key)
-    const why = isDropped ? 'no-roster' : (this.whyHeld(contact) ?? 'per-login')
-    const rank = this.strangers.rankOf(contact)
+    const why = isDropped ? 'no-roster' : (this.whyHeld(contact, isInvited) ?? 'per-login')
+    const rank = this.strangers.rankOf(contact, isInvited)
     const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
     return this.takeRoomLeft()
@@ -164,7 +180,8 @@ export class PendingRequests {
       else first ??= request
     }
     if (this.strangers.mayDrop) for (const contact of dropped) this.ended(contact)
-    return first === undefined || this.whyHeld(first.contact) !== undefined ? undefined : first
+    if (first === undefined || this.whyHeld(first.contact, first.rank === -1) !== undefined) return undefined
+    return first
   }
 
   /** Whether it needs no room. */
@@ -172,8 +189,13 @@ export class PendingRequests {
     return this.contacts.isNoStranger(request.contact) || this.actionOf(request) === 'accept'
   }
 
-  private actionOf({ contact }: HeldRequest): StrangerAction {
-    return this.strangers.actionFor(contact)
+  private actionOf({ contact, rank }: HeldRequest): StrangerAction {
+    return this.strangers.actionFor(contact, rank === -1)
+  }
+
+  /** Servers may deliver a request without its token later: one that has shown it stays invited. */
+  private isInvited(contact: string, request: Element): boolean {
+    return this.strangers.isInvited(request) || this.quarantine.heldOf(this.account, contact)?.rank === -1
   }
 
   private tell(strangerClass: StrangerClass, outcome: RequestOutcome): void {
@@ -190,7 +212,7 @@ export class PendingRequests {
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
-    if (isFirst) this.quarantine.rerank(this.account, contact => this.strangers.rankOf(contact))
+    if (isFirst) this.quarantine.rerank(this.account, contact => this.strangers.rankOf(contact, false))
   }
 
   /** A roster push may show that a request was granted past the gate, or that a stranger is a contact now. */
@@ -249,11 +271,11 @@ export class PendingRequests {
     return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
   }
 
-  private whyHeld(contact: string): WhyHeld | undefined {
+  private whyHeld(contact: string, isInvited: boolean): WhyHeld | undefined {
     const { perLogin } = this.quarantine.limits
     if (this.shown.size >= perLogin) this.forgetAnswered()
     const room = perLogin - this.shown.size
-    if (room <= 0 || this.ahead(contact, room) >= room) return 'per-login'
+    if (room <= 0 || this.ahead(contact, isInvited, room) >= room) return 'per-login'
     return this.quarantine.hasRoomToday(this.account, contact) ? undefined : 'per-day'
   }
 
@@ -264,12 +286,12 @@ export class PendingRequests {
   }
 
   /** Requests that are held from before, have not come yet and go first, up to `atMost`. */
-  private ahead(contact: string, atMost: number): number {
+  private ahead(contact: string, isInvited: boolean, atMost: number): number {
     this.lapse()
     const { since } = this
     if (since === undefined) return 0
     const own = this.quarantine.heldOf(this.account, contact)
-    const rank = own?.rank ?? this.strangers.rankOf(contact)
+    const rank = own?.rank ?? this.strangers.rankOf(contact, isInvited)
     let count = 0
     for (const request of this.quarantine.heldFor(this.account)) {
       if (request === own || request.rank > rank || count === atMost) break

@@ -4,6 +4,9 @@ import type { Rank } from '../account/held-requests.ts'
 import type { StrangerClass } from '../account/labels.ts'
 import type { StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
 import { compareDomain } from '../stanza/jid.ts'
+import type { Stanza } from '../stanza/stanza.ts'
+import type { Element } from '../xml/element.ts'
+import { Invitations, tokenOf } from './invitations.ts'
 
 /** What is known of the account's roster. */
 export interface KnownContacts {
@@ -17,7 +20,10 @@ export interface KnownContacts {
 
 export class Strangers {
   private readonly policy: StrangerPolicy
+  /** The account's. */
+  private readonly key: string
   private readonly domain: string
+  private readonly invitations: Invitations
   private readonly contacts: KnownContacts
   /** No class is accepted or dropped. */
   private readonly holdsAll: boolean
@@ -26,14 +32,18 @@ export class Strangers {
   constructor(policy: StrangerPolicy, account: string, contacts: KnownContacts) {
     this.policy = policy
     this.holdsAll = policy.holdsAll
-    this.domain = domainOf(keyOf(account))
+    this.key = keyOf(account)
+    this.domain = domainOf(this.key)
+    this.invitations = new Invitations(account)
     this.contacts = contacts
   }
 
-  classOf(contact: string): StrangerClass {
+  /** `isInvited`: the request shows the token of an invitation. */
+  classOf(contact: string, isInvited: boolean): StrangerClass {
     const key = keyOf(contact)
     const domain = domainOf(key)
     if (this.policy.isListed(key, domain)) return 'listed'
+    if (isInvited) return 'token'
     if (this.isOwn(domain)) return 'ownDomain'
     // A roster has a gateway as a contact whose JID is its domain.
     if (key === domain || this.contacts.isNoStranger(domain)) return 'gateway'
@@ -45,8 +55,8 @@ export class Strangers {
   }
 
   /** What becomes of this contact's request, as long as it is a stranger. */
-  actionFor(contact: string): StrangerAction {
-    return this.holdsAll ? 'hold' : this.policy.actionOf(this.classOf(contact))
+  actionFor(contact: string, isInvited: boolean): StrangerAction {
+    return this.holdsAll ? 'hold' : this.policy.actionOf(this.classOf(contact, isInvited))
   }
 
   /** Who is no stranger may be taken for one until the roster was seen: nothing is dropped before. */
@@ -54,10 +64,28 @@ export class Strangers {
     return this.contacts.knowsRoster?.() !== false
   }
 
-  rankOf(contact: string): Rank {
+  rankOf(contact: string, isInvited: boolean): Rank {
+    if (isInvited) return -1
     const domain = domainOf(keyOf(contact))
     if (this.isOwn(domain)) return 0
     return this.contacts.hasContactAt(domain) ? 1 : 2
+  }
+
+  /** Whether a request shows the token of an invitation that the account has made. */
+  isInvited(request: Element): boolean {
+    const token = tokenOf(request)
+    return token !== undefined && this.policy.tokens.has(this.key, token)
+  }
+
+  /** An IQ of the client's has gone on. */
+  sent(iq: Stanza): void {
+    this.invitations.sent(iq)
+  }
+
+  /** An IQ of the server's has gone on. */
+  received(iq: Stanza): void {
+    const made = this.invitations.received(iq)
+    if (made !== undefined) this.policy.tokens.add(this.key, made.token, made.expires)
   }
 
   private isOwn(domain: string): boolean {

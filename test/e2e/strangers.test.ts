@@ -1,21 +1,28 @@
 /** What becomes of strangers' requests by class, on real servers. */
 import t, { type Test } from 'tap'
 import type { PendingRequestLimits } from '../../src/config/pending-requests.ts'
+import { type Element, elements, text } from '../../src/xml/element.ts'
 import type { RawClient } from '../clients/raw.ts'
 import { type Component, startComponent } from '../servers/component.ts'
-import { startEjabberd } from '../servers/ejabberd.ts'
-import { startProsody } from '../servers/prosody.ts'
+import { type Ejabberd, startEjabberd } from '../servers/ejabberd.ts'
+import { type Prosody, startProsody } from '../servers/prosody.ts'
 import { Gate, makeCertificate } from './gate.ts'
 
 const certificate = await makeCertificate(t)
 const users = ['romeo', 'juliet', 'nurse', 'friar', 'paris', 'tybalt', 'mercutio']
 const options = {
   plain: true,
+  modules: ['invites', 'invites_adhoc'],
   componentSecret: 'mellon',
   accounts: Object.fromEntries(users.map(user => [user, 'secret'])),
 }
 
-for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: startEjabberd }))
+const servers: Readonly<Record<string, (given: typeof options) => Promise<Prosody | Ejabberd>>> = {
+  Prosody: startProsody,
+  ejabberd: ({ modules: _, ...rest }) => startEjabberd(rest),
+}
+
+for (const [name, start] of Object.entries(servers))
   t.test(name, async (t: Test) => {
     const server = await start(options)
     t.teardown(() => server.stop())
@@ -58,7 +65,53 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
         t.equal(counts.sum('stranger_requests_total', { class: label, outcome }), count, `${label} ${outcome}`)
       for (const client of [juliet, paris, nurse]) client.transport.destroy()
     })
+
+    t.test('who shows the token of an invitation comes first', async t => {
+      const gate = await gateWith({ perLogin: 1, perDay: 400 })
+      const romeo = await available(gate, 'romeo')
+      const invite = `<command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite' action='execute'/>`
+      romeo.send(`<iq xmlns='jabber:client' type='set' id='invite' to='localhost'>${invite}</iq>`)
+      const answer = await romeo.withId('invite')
+      // Debian's ejabberd has no invitations: it answers with an error, and what newer ones answer is put into its stream.
+      if (name === 'ejabberd') {
+        await server.inject('romeo@localhost/balcony', invitation('romeo@localhost'))
+        await romeo.element('the invitation', each => each.attrs.get('type') === 'result')
+      }
+      const token =
+        name === 'ejabberd' ? 'verona' : (/preauth=([^;&<"']+)/.exec(JSON.stringify(textsOf(answer)))?.[1] ?? '')
+      t.match(token, /^[\w-]+$/)
+
+      const showing = (contact: string, shown: string) =>
+        `<presence from='${contact}' to='romeo@localhost' type='subscribe'><preauth xmlns='urn:xmpp:pars:0' token='${shown}'/></presence>`
+      const ask = asker(component, 'romeo')
+      const strangers = Array.from({ length: 300 }, (_, i) => `bot${i}@stranger.localhost`)
+      await ask(...strangers.slice(0, 150))
+      component.send(showing('guesser@stranger.localhost', 'guess') + showing('invited@stranger.localhost', token))
+      await ask(...strangers.slice(150))
+      t.same(askedOf(await romeo.settled()), ['bot0@stranger.localhost'])
+      t.equal((await heldOf(gate, 'romeo'))[0], 'invited@stranger.localhost per-login')
+      romeo.send(`<presence xmlns='jabber:client' to='bot0@stranger.localhost' type='unsubscribed'/>`)
+      const [first, ...others] = (await romeo.settled()).filter(line => line.includes('type=subscribe'))
+      t.same(askedOf([first ?? '']), ['invited@stranger.localhost'])
+      t.same(others, [])
+      t.same((await heldOf(gate, 'romeo'))[0], 'bot1@stranger.localhost per-login', 'a wrong token is none')
+      t.equal((await gate.metrics()).sum('stranger_requests_total', { class: 'token', outcome: 'held' }), 1)
+      romeo.transport.destroy()
+    })
   })
+
+/** The result of the command as XEP-0401 has it. */
+function invitation(account: string): string {
+  const field = (name: string, value: string) => `<field var='${name}'><value>${value}</value></field>`
+  const fields = field('uri', `xmpp:${account}?roster;preauth=verona`) + field('expire', '2036-01-01T00:00:00Z')
+  const form = `<x xmlns='jabber:x:data' type='result'>${fields}</x>`
+  const command = `<command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite' sessionid='1' status='completed'>${form}</command>`
+  return `<iq xmlns='jabber:client' type='result' id='invite' from='localhost' to='${account}/balcony'>${command}</iq>`
+}
+
+function textsOf(whole: Element): string[] {
+  return [text(whole), ...elements(whole).flatMap(textsOf)]
+}
 
 async function available(gate: Gate, user: string): Promise<RawClient> {
   const client = await gate.login('plain', user, 'balcony')

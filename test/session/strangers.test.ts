@@ -20,7 +20,7 @@ function made(settings: StrangerSettings, limits = { perLogin: 2, perDay: 100 })
   const contacts = new Set<string>(['icq.example.org'])
   const roster = { isKnown: true }
   const quarantine = new Quarantine(limits, () => clock.now)
-  const policy = new StrangerPolicy(settings)
+  const policy = new StrangerPolicy(settings, () => clock.now)
   const known = {
     isNoStranger: (contact: string) => contacts.has(contact),
     hasContactAt: (domain: string) => domain === 'near.example' || domain === 'icq.example.org',
@@ -39,7 +39,7 @@ function made(settings: StrangerSettings, limits = { perLogin: 2, perDay: 100 })
       from.flatMap(each => {
         const request = typeof each === 'string' ? subscribe(each) : each
         const contact = request.from ?? ''
-        if (pending.isHeld(contact)) return released(pending.hold(request))
+        if (pending.isHeld(contact, request)) return released(pending.hold(request))
         return [contact, ...released(pending.received(request))]
       })
     const say = (type: string, to: string) =>
@@ -76,7 +76,7 @@ t.test('classes', t => {
     ['a@far.example', 'other'],
     ['<no jid>', 'gateway'],
   ]
-  for (const [contact, expected] of table) t.equal(strangers.classOf(contact), expected, contact)
+  for (const [contact, expected] of table) t.equal(strangers.classOf(contact, false), expected, contact)
   t.end()
 })
 
@@ -142,5 +142,37 @@ t.test('what is held from before is shown or dropped as its class is set now', t
   t.equal(quarantine.size, 4)
   t.same(say('subscribe', 'b@near.example'), ['c@im.example', 'd@im.example'])
   t.same(held(), ['b@near.example per-login'])
+  t.end()
+})
+
+t.test('who was invited comes first', t => {
+  const { session, held, policy, clock } = made({ strangers: { ownDomain: 'hold' } }, { perLogin: 1, perDay: 100 })
+  policy.tokens.add(romeo, 'abc', undefined)
+  const showing = (from: string, token: string) => subscribe(from, [element('preauth', 'urn:xmpp:pars:0', { token })])
+  const { come, say, told } = session()
+  t.same(come('a@far.example', 'b@im.example', showing('c@far.example', 'xyz'), showing('d@far.example', 'abc')), [
+    'a@far.example',
+  ])
+  t.same(held(), ['d@far.example per-login', 'b@im.example per-login', 'c@far.example per-login'])
+  t.same(come('d@far.example'), [], 'again, without the token, as some servers deliver it')
+  t.equal(held()[0], 'd@far.example per-login')
+  t.same(told(), ['other shown', 'ownDomain held', 'other held', 'token held', 'token held'])
+  t.same(say('unsubscribed', 'a@far.example'), ['d@far.example'])
+  clock.now += 8 * 86_400_000
+  t.same(come(showing('e@far.example', 'abc')), [])
+  t.equal(held().at(-1), 'e@far.example per-login', 'the token has expired')
+  t.end()
+})
+
+t.test('who was invited can be accepted, whatever the own class is', t => {
+  const { session, policy } = made({
+    strangers: { token: 'accept', other: 'drop', listed: 'drop' },
+    listed: ['spam.example'],
+  })
+  policy.tokens.add(romeo, 'abc', undefined)
+  const showing = (from: string) => subscribe(from, [element('preauth', 'urn:xmpp:pars:0', { token: 'abc' })])
+  const { come, told } = session()
+  t.same(come('a@far.example', showing('b@far.example'), showing('c@spam.example')), ['b@far.example'])
+  t.same(told(), ['other dropped', 'token shown', 'listed dropped'])
   t.end()
 })

@@ -3,9 +3,9 @@ import type { Element } from '../xml/element.ts'
 
 /**
  * Which limit was reached when the request came: that of the presence session, or that of the day. `no-roster`: it is to be dropped if it is a
- * stranger's, and the roster that could say so has not been seen.
+ * stranger's, and the roster that could say so has not been seen. `rate`: too many came within an hour of its sender or domain, or to the account.
  */
-export type WhyHeld = 'per-login' | 'per-day' | 'no-roster'
+export type WhyHeld = 'per-login' | 'per-day' | 'no-roster' | 'rate'
 
 /** Who comes first when there is room: who was invited, the account's own domain, the domain of a contact in the roster, any other. */
 export type Rank = -1 | 0 | 1 | 2

@@ -1,4 +1,4 @@
-/** How many subscription requests each account may still make: a token bucket for each, which an hour fills. */
+/** How many subscription requests each account, or whatever is counted, may still make: a token bucket for each, which an hour fills. */
 
 interface Bucket {
   /** Requests that may be made at `at`. */
@@ -25,7 +25,7 @@ export class RequestAllowance {
   /** Takes one request from the account's allowance; `false`: there is none left. `now`: milliseconds, from any beginning. */
   take(account: string, now: number): boolean {
     const bucket = this.buckets.get(account) ?? { left: this.perHour, at: now }
-    bucket.left = Math.min(this.perHour, bucket.left + ((now - bucket.at) * this.perHour) / hour)
+    bucket.left = this.leftIn(bucket, now)
     bucket.at = now
     this.buckets.delete(account)
     this.buckets.set(account, bucket)
@@ -34,5 +34,16 @@ export class RequestAllowance {
     if (bucket.left < 1) return false
     bucket.left -= 1
     return true
+  }
+
+  /** Whether `take` would be allowed to. */
+  has(account: string, now: number): boolean {
+    const bucket = this.buckets.get(account)
+    return bucket === undefined ? this.perHour >= 1 : this.leftIn(bucket, now) >= 1
+  }
+
+  private leftIn({ left, at }: Bucket, now: number): number {
+    // The time of day may be set back.
+    return Math.min(this.perHour, left + (Math.max(0, now - at) * this.perHour) / hour)
   }
 }

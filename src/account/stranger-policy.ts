@@ -2,6 +2,7 @@
 import { foldBare } from '../stanza/jid.ts'
 import { InvitationTokens } from './invitation-tokens.ts'
 import type { StrangerClass } from './labels.ts'
+import { RequestAllowance } from './request-allowance.ts'
 
 /** `accept`: shown always, and counted against nothing. `hold`: shown when there is room. `drop`: left out, and not kept. */
 export type StrangerAction = 'accept' | 'hold' | 'drop'
@@ -11,16 +12,44 @@ export interface StrangerSettings {
   readonly strangers?: Readonly<Partial<Record<StrangerClass, StrangerAction>>> | undefined
   /** Domains, each with all its accounts, and bare JIDs of the class `listed`. Left out: none. */
   readonly listed?: readonly string[] | undefined
+  /** Requests within an hour, of classes that are held; one that is left out: as many as there are. */
+  readonly perHour?: HourlyRequests | undefined
 }
+
+export interface HourlyRequests {
+  /** Of one bare JID, to all accounts of the gate. */
+  readonly sender?: number
+  /** Of one domain, to all accounts of the gate. */
+  readonly domain?: number
+  /** To one account. */
+  readonly recipient?: number
+}
+
+/** Who asks whom, by their keys. */
+export interface Asking {
+  readonly sender: string
+  /** The sender's. */
+  readonly domain: string
+  readonly recipient: string
+}
+
+const parties = ['sender', 'domain', 'recipient'] as const
 
 export class StrangerPolicy {
   private readonly actions: Readonly<Partial<Record<StrangerClass, StrangerAction>>>
+  private readonly now: () => number
+  private readonly allowances: [keyof Asking, RequestAllowance][] = []
   readonly tokens: InvitationTokens
   /** Folded. */
   private readonly listed: ReadonlySet<string>
 
   /** `now`: milliseconds since 1970. */
   constructor(settings: StrangerSettings, now: () => number) {
+    this.now = now
+    for (const party of parties) {
+      const perHour = settings.perHour?.[party]
+      if (perHour !== undefined) this.allowances.push([party, new RequestAllowance(perHour)])
+    }
     this.tokens = new InvitationTokens(now)
     this.actions = settings.strangers ?? {}
     this.listed = new Set((settings.listed ?? []).map(entry => foldBare(entry) ?? entry))
@@ -38,5 +67,20 @@ export class StrangerPolicy {
   /** `key`: a bare JID by `keyOf`; `domain`: its domain. */
   isListed(key: string, domain: string): boolean {
     return this.listed.size > 0 && (this.listed.has(domain) || this.listed.has(key))
+  }
+
+  /** Some number within an hour is limited. */
+  get limitsRate(): boolean {
+    return this.allowances.length > 0
+  }
+
+  /** So many are allowed within an hour that there is none left. It changes nothing. */
+  isOverRate(asking: Asking): boolean {
+    return this.allowances.some(([party, allowance]) => !allowance.has(asking[party], this.now()))
+  }
+
+  /** A request counts against all who take part in it. */
+  count(asking: Asking): void {
+    for (const [party, allowance] of this.allowances) allowance.take(asking[party], this.now())
   }
 }

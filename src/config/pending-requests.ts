@@ -20,6 +20,8 @@ export interface PendingRequestLimits {
   readonly strangers?: StrangerActions | undefined
   /** Domains and bare JIDs of the class `listed`. Left out: none. */
   readonly listed?: readonly string[] | undefined
+  /** Requests within an hour of one bare JID, of one domain, and to one account; one that is left out: as many as there are. */
+  readonly perHour?: { readonly sender?: number; readonly domain?: number; readonly recipient?: number } | undefined
 }
 
 export const defaultPendingRequests: PendingRequestLimits = { perLogin: 10, perDay: 50 }

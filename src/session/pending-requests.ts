@@ -132,9 +132,11 @@ export class PendingRequests {
     if (type === 'unsubscribe') return this.ended(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
-    const strangerClass = this.strangers.classOf(from, this.isInvited(from, stanza.element))
+    const isInvited = this.isInvited(from, stanza.element)
+    const strangerClass = this.strangers.classOf(from, isInvited)
     this.tell(strangerClass, 'shown')
     if (this.strangers.actionOf(strangerClass) === 'accept') return this.ended(from)
+    if (this.isRated(from, isInvited)) this.strangers.count(from)
     this.wasShown(from)
     return this.held.size > 0
   }
@@ -153,6 +155,9 @@ export class PendingRequests {
     const key = keyOf(contact)
     this.came(key)
     const why = isDropped ? 'no-roster' : (this.whyHeld(contact, isInvited) ?? 'per-login')
+    const isKnown = this.quarantine.heldOf(this.account, contact) !== undefined
+    const isCounted = why !== 'rate' && !isDropped && this.isRated(contact, isInvited) && !isKnown
+    if (isCounted) this.strangers.count(contact)
     const rank = this.strangers.rankOf(contact, isInvited)
     const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
@@ -164,8 +169,13 @@ export class PendingRequests {
     if (this.held.size === 0) return undefined
     const released = this.released()
     if (released === undefined) return undefined
-    if (this.passes(released)) this.ended(released.contact)
-    else this.wasShown(released.contact)
+    const { contact, rank } = released
+    if (this.passes(released)) {
+      this.ended(contact)
+      return released
+    }
+    if (this.isRated(contact, rank === -1)) this.strangers.count(contact)
+    this.wasShown(contact)
     return released
   }
 
@@ -177,7 +187,7 @@ export class PendingRequests {
       if (!this.held.has(key)) continue
       if (this.passes(request)) return request
       if (this.actionOf(request) === 'drop') dropped.push(contact)
-      else first ??= request
+      else if (first === undefined && !this.isOverRate(contact, request.rank === -1)) first = request
     }
     if (this.strangers.mayDrop) for (const contact of dropped) this.ended(contact)
     if (first === undefined || this.whyHeld(first.contact, first.rank === -1) !== undefined) return undefined
@@ -271,7 +281,27 @@ export class PendingRequests {
     return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
   }
 
+  /**
+   * Whether a request is counted: not what a server delivers again at the login, nor what was let through before. A user has invited those who
+   * show a token.
+   */
+  private isRated(contact: string, isInvited: boolean): boolean {
+    if (isInvited || this.mayBeDelivered || this.quarantine.isShown(this.account, contact)) return false
+    const why = this.quarantine.heldOf(this.account, contact)?.why
+    return why === undefined || why === 'rate'
+  }
+
+  private isOverRate(contact: string, isInvited: boolean): boolean {
+    return this.strangers.isOverRate(contact) && this.isRated(contact, isInvited)
+  }
+
+  /** The presence session is so young that the server may still deliver what it has kept. */
+  private get mayBeDelivered(): boolean {
+    return this.since !== undefined && this.quarantine.now() < this.since + deliveredWithin
+  }
+
   private whyHeld(contact: string, isInvited: boolean): WhyHeld | undefined {
+    if (this.isOverRate(contact, isInvited)) return 'rate'
     const { perLogin } = this.quarantine.limits
     if (this.shown.size >= perLogin) this.forgetAnswered()
     const room = perLogin - this.shown.size

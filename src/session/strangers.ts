@@ -2,7 +2,7 @@
 import { keyOf } from '../account/contact-map.ts'
 import type { Rank } from '../account/held-requests.ts'
 import type { StrangerClass } from '../account/labels.ts'
-import type { StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
+import type { Asking, StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
 import { compareDomain } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Element } from '../xml/element.ts'
@@ -69,6 +69,20 @@ export class Strangers {
     const domain = domainOf(keyOf(contact))
     if (this.isOwn(domain)) return 0
     return this.contacts.hasContactAt(domain) ? 1 : 2
+  }
+
+  /** So many requests of this contact or its domain, or to the account, have come within an hour that no more is shown. */
+  isOverRate(contact: string): boolean {
+    return this.policy.limitsRate && this.policy.isOverRate(this.askingOf(contact))
+  }
+
+  count(contact: string): void {
+    if (this.policy.limitsRate) this.policy.count(this.askingOf(contact))
+  }
+
+  private askingOf(contact: string): Asking {
+    const sender = keyOf(contact)
+    return { sender, domain: domainOf(sender), recipient: this.key }
   }
 
   /** Whether a request shows the token of an invitation that the account has made. */

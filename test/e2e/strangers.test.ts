@@ -98,6 +98,28 @@ for (const [name, start] of Object.entries(servers))
       t.equal((await gate.metrics()).sum('stranger_requests_total', { class: 'token', outcome: 'held' }), 1)
       romeo.transport.destroy()
     })
+
+    t.test('a flood from one domain is held, and an honest stranger of another one is shown', async t => {
+      const gate = await gateWith({ perHour: { domain: 3, recipient: 50 } })
+      const mercutio = await available(gate, 'mercutio')
+      const tybalt = await available(gate, 'tybalt')
+      clock.now += 60_000
+      const strangers = Array.from({ length: 300 }, (_, i) => `bot${i}@stranger.localhost`)
+      await asker(component, 'mercutio')(...strangers)
+      tybalt.send(`<presence xmlns='jabber:client' to='mercutio@localhost' type='subscribe'/>`)
+      await mercutio.element('the honest request', each => each.attrs.get('from') === 'tybalt@localhost')
+      t.same(askedOf(await mercutio.settled()), [])
+      const held = await heldOf(gate, 'mercutio')
+      t.same(
+        held,
+        strangers.slice(3).map(each => `${each} rate`),
+      )
+      // An hour later there is room for three more; an answer brings them.
+      clock.now += 3_600_000
+      mercutio.send(`<presence xmlns='jabber:client' to='tybalt@localhost' type='subscribed'/>`)
+      t.same(askedOf(await mercutio.settled()), strangers.slice(3, 6))
+      for (const client of [mercutio, tybalt]) client.transport.destroy()
+    })
   })
 
 /** The result of the command as XEP-0401 has it. */

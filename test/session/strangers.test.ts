@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { StrangerClass } from '../../src/account/labels.ts'
 import { Quarantine } from '../../src/account/quarantine.ts'
-import { StrangerPolicy, type StrangerSettings } from '../../src/account/stranger-policy.ts'
+import { type HourlyRequests, StrangerPolicy, type StrangerSettings } from '../../src/account/stranger-policy.ts'
 import { PendingRequests } from '../../src/session/pending-requests.ts'
 import { Strangers } from '../../src/session/strangers.ts'
 import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'
@@ -174,5 +174,94 @@ t.test('who was invited can be accepted, whatever the own class is', t => {
   const { come, told } = session()
   t.same(come('a@far.example', showing('b@far.example'), showing('c@spam.example')), ['b@far.example'])
   t.same(told(), ['other dropped', 'token shown', 'listed dropped'])
+  t.end()
+})
+
+const minute = 60_000
+
+t.test('more than may come within an hour are held', t => {
+  const bots = Array.from({ length: 6 }, (_, i) => `bot${i}@far.example`)
+  const table: readonly [what: string, perHour: HourlyRequests, come: readonly string[], shown: readonly string[]][] = [
+    ['of a domain', { domain: 2 }, [...bots, 'honest@near.example'], [...bots.slice(0, 2), 'honest@near.example']],
+    ['of a sender', { sender: 2 }, bots, bots],
+    ['to an account', { recipient: 3 }, [...bots, 'honest@near.example'], bots.slice(0, 3)],
+    [
+      'of a domain to an account: what is held counts against nobody',
+      { domain: 2, recipient: 3 },
+      [...bots, 'honest@near.example', 'second@near.example'],
+      [...bots.slice(0, 2), 'honest@near.example'],
+    ],
+  ]
+  for (const [what, perHour, from, shown] of table) {
+    const { session, held, clock } = made({ perHour }, { perLogin: 100, perDay: 100 })
+    const { come } = session()
+    clock.now += minute
+    t.same(come(...from), shown, what)
+    const rest = from.filter(each => !shown.includes(each))
+    t.same(new Set(held()), new Set(rest.map(each => `${each} rate`)), `${what}: held`)
+    t.same(come(...from), [], `${what}: again`)
+  }
+  t.end()
+})
+
+t.test('a sender that asks again and again', t => {
+  const { session, held, clock } = made({ perHour: { sender: 2 } }, { perLogin: 100, perDay: 100 })
+  const { come, say } = session()
+  clock.now += minute
+  const [bot, other] = ['bot@far.example', 'other@far.example']
+  for (const _ of [1, 2]) {
+    t.same(come(bot), [bot])
+    t.same(come(bot), [], 'repeated: not counted')
+    t.same(say('unsubscribed', bot), [])
+  }
+  t.same(come(bot), [])
+  t.same(held(), [`${bot} rate`])
+  t.same(come(bot, other), [other])
+  clock.now += 29 * minute
+  t.same(say('unsubscribed', other), [], 'not yet')
+  clock.now += minute
+  t.same(say('unsubscribed', other), [bot], 'half an hour later there is room for one')
+  t.same(say('unsubscribed', bot), [])
+  t.same(come(bot), [], 'it was counted when it was let through')
+  t.end()
+})
+
+t.test('what is not counted', t => {
+  const { session, held, clock, policy, contacts } = made(
+    { perHour: { domain: 1 }, strangers: { gateway: 'accept', listed: 'drop' }, listed: ['mallory@far.example'] },
+    { perLogin: 100, perDay: 100 },
+  )
+  const first = session()
+  t.same(first.come('a@far.example', 'b@far.example'), ['a@far.example', 'b@far.example'], 'what comes at the login')
+  clock.now += minute
+  contacts.add('friend@far.example')
+  policy.tokens.add(romeo, 'abc', undefined)
+  const invited = subscribe('c@far.example', [element('preauth', 'urn:xmpp:pars:0', { token: 'abc' })])
+  t.same(
+    first.come('friend@far.example', 'far.example', 'mallory@far.example', invited, 'd@far.example', 'e@far.example'),
+    ['friend@far.example', 'far.example', 'c@far.example', 'd@far.example'],
+    'contacts, accepted, dropped and invited ones',
+  )
+  t.same(held(), ['e@far.example rate'])
+  // Another session of the account gets the same requests.
+  const second = session()
+  clock.now += minute
+  t.same(second.come('d@far.example', 'e@far.example'), ['d@far.example'])
+  // At the next login the server delivers what waits.
+  t.same(session().come('e@far.example', 'a@far.example'), ['e@far.example', 'a@far.example'])
+  t.end()
+})
+
+t.test('a request that waits for room is counted once', t => {
+  const { session, held, clock } = made({ perHour: { domain: 2 } }, { perLogin: 1, perDay: 100 })
+  const { come, say } = session()
+  clock.now += minute
+  t.same(come('a@far.example', 'b@far.example', 'c@far.example'), ['a@far.example'])
+  t.same(held(), ['b@far.example per-login', 'c@far.example rate'])
+  t.same(say('unsubscribed', 'a@far.example'), ['b@far.example'])
+  t.same(say('unsubscribed', 'b@far.example'), [], 'c is over the rate')
+  t.same(come('d@near.example'), ['d@near.example'])
+  clock.now += 60 * minute
+  t.same(say('unsubscribed', 'd@near.example'), ['c@far.example'])
   t.end()
 })

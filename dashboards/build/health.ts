@@ -211,7 +211,10 @@ export const health: DashboardInfo = {
         description:
           'Classes as limits.pendingRequests.strangers names them. shown: delivered; held: waits for room; dropped: the class is set to drop; repeated: left out, it was shown already.',
         unit: 'short',
-        queries: { '{{class}} {{outcome}}': `${inRange('strangerRequests', {}, ['class', 'outcome'])} > 0` },
+        queries: {
+          '{{class}} {{outcome}}': `${inRange('strangerRequests', {}, ['class', 'outcome'])} > 0`,
+          'denied at the server': `${inRange('deniedRequests')} > 0`,
+        },
       },
     ],
     Store: [

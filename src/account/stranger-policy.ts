@@ -14,6 +14,10 @@ export interface StrangerSettings {
   readonly listed?: readonly string[] | undefined
   /** Requests within an hour, of classes that are held; one that is left out: as many as there are. */
   readonly perHour?: HourlyRequests | undefined
+  /** Text of a message to users for whom requests are held; `{count}` stands for their number. Left out: there is none. */
+  readonly headline?: string | undefined
+  /** Requests that are dropped are denied at the server. Left out: they stay there. */
+  readonly denyDropped?: boolean | undefined
 }
 
 export interface HourlyRequests {
@@ -33,12 +37,20 @@ export interface Asking {
   readonly recipient: string
 }
 
+const day = 86_400_000
+const minute = 60_000
+/** Denials in the name of one account. The server delivers the others again at a later login. */
+const deniedPerMinute = 30
 const parties = ['sender', 'domain', 'recipient'] as const
 
 export class StrangerPolicy {
   private readonly actions: Readonly<Partial<Record<StrangerClass, StrangerAction>>>
   private readonly now: () => number
   private readonly allowances: [keyof Asking, RequestAllowance][] = []
+  private readonly headline: string | undefined
+  private readonly headlines = new RequestAllowance(1, undefined, day)
+  private readonly denies: boolean
+  private readonly denials = new RequestAllowance(deniedPerMinute, undefined, minute)
   readonly tokens: InvitationTokens
   /** Folded. */
   private readonly listed: ReadonlySet<string>
@@ -46,6 +58,8 @@ export class StrangerPolicy {
   /** `now`: milliseconds since 1970. */
   constructor(settings: StrangerSettings, now: () => number) {
     this.now = now
+    this.headline = settings.headline
+    this.denies = settings.denyDropped === true
     for (const party of parties) {
       const perHour = settings.perHour?.[party]
       if (perHour !== undefined) this.allowances.push([party, new RequestAllowance(perHour)])
@@ -82,5 +96,21 @@ export class StrangerPolicy {
   /** A request counts against all who take part in it. */
   count(asking: Asking): void {
     for (const [party, allowance] of this.allowances) allowance.take(asking[party], this.now())
+  }
+
+  /** The user of this account, which is given by its key, may be told that requests are held. It changes nothing. */
+  mayTell(account: string): boolean {
+    return this.headline !== undefined && this.headlines.has(account, this.now())
+  }
+
+  /** The text that tells it, once a day; `undefined`: it was told already, or is not to be. */
+  headlineFor(account: string, count: number): string | undefined {
+    if (this.headline === undefined || !this.headlines.take(account, this.now())) return undefined
+    return this.headline.replaceAll('{count}', String(count))
+  }
+
+  /** Takes one denial from what may be said in the name of this account. */
+  mayDeny(account: string): boolean {
+    return this.denies && this.denials.take(account, this.now())
   }
 }

@@ -22,6 +22,10 @@ export interface PendingRequestLimits {
   readonly listed?: readonly string[] | undefined
   /** Requests within an hour of one bare JID, of one domain, and to one account; one that is left out: as many as there are. */
   readonly perHour?: { readonly sender?: number; readonly domain?: number; readonly recipient?: number } | undefined
+  /** Text of a message to users for whom requests are held, once a day; `{count}` stands for their number. Left out: there is none. */
+  readonly headline?: string | undefined
+  /** Requests that are dropped are denied at the server, in the user's name. Left out: they stay there. */
+  readonly denyDropped?: boolean | undefined
 }
 
 export const defaultPendingRequests: PendingRequestLimits = { perLogin: 10, perDay: 50 }

@@ -125,6 +125,7 @@ export function* initialOfCertificate(listener: string): Iterable<Initial> {
 export function* initialOfStrangers(): Iterable<Initial> {
   const { class: classes, outcome: outcomes } = metrics.strangerRequests.labels
   for (const each of classes) for (const outcome of outcomes) yield ['strangerRequests', each, outcome]
+  yield ['deniedRequests']
 }
 
 function* ofSubscriptions(route: string): Iterable<Initial> {

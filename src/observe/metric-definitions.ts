@@ -360,6 +360,14 @@ export const metrics = {
     labels: { class: strangerClasses, outcome: requestOutcomes },
     example: 'sum by (class, outcome) (increase(stanzagate_stranger_requests_total[1d]))',
   },
+  deniedRequests: {
+    name: 'stanzagate_stranger_requests_denied_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: "Requests of strangers that were dropped and denied at the server, in the user's name. See limits.pendingRequests.denyDropped.",
+    labels: {},
+    example: 'increase(stanzagate_stranger_requests_denied_total[1d])',
+  },
   releasedRequests: {
     name: 'stanzagate_held_requests_released_total',
     kind: 'counter',

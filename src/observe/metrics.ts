@@ -223,6 +223,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('rosterFetches', [report.event])
       case 'stranger-request':
         return this.add('strangerRequests', [report.class, report.outcome])
+      case 'request-denied':
+        return this.add('deniedRequests', [])
       case 'request-released':
         return this.add('releasedRequests', [route])
       case 'resumption':

@@ -25,6 +25,7 @@ import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import { type SessionRecord, sessionFormat } from './session-record.ts'
 import { type Repeated, StanzaCounts } from './stanza-counts.ts'
+import { type Notice, stanzaOfNotice } from './stranger-notices.ts'
 
 /** Read for each stanza, because a reload may change them while sessions exist. */
 export interface BoundOptions {
@@ -223,12 +224,25 @@ export class BoundSession implements ResumableSession {
 
   private passedBy(pending: PendingRequests, from: Side, stanza: Stanza, output: BoundOutput): void {
     if (pending[from === 'client' ? 'sent' : 'received'](stanza)) this.release(output)
-    if (pending.hasReports) for (const report of pending.takeReports()) output.report(report)
+    if (pending.hasNotices) this.say(pending.takeNotices(true), output)
   }
 
   private setAside(pending: PendingRequests, stanza: Stanza, output: BoundOutput): void {
     if (pending.hold(stanza)) this.release(output)
-    for (const report of pending.takeReports()) output.report(report)
+    this.say(pending.takeNotices(false), output)
+  }
+
+  private say(notices: readonly Notice[], output: BoundOutput): void {
+    for (const each of notices) {
+      if (each.notice === 'report') {
+        output.report(each.report)
+        continue
+      }
+      const { to, element, report } = stanzaOfNotice(each, this.domain, this.jid)
+      this.counts?.added(to, element)
+      output.report(report)
+      output.sendElement(to, element)
+    }
   }
 
   /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */

@@ -13,7 +13,7 @@ import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Element } from '../xml/element.ts'
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
-import type { Report } from './report.ts'
+import type { Notice } from './stranger-notices.ts'
 import { type KnownContacts, Strangers } from './strangers.ts'
 
 /** As data that JSON can hold. */
@@ -49,8 +49,10 @@ export class PendingRequests {
   /** Room that was kept is free. */
   private isRoomLeft = false
 
-  /** What has become of requests since `takeReports`; `undefined`: nothing. */
-  private reports: Report[] | undefined
+  /** What is to be said since `takeNotices`; `undefined`: nothing. */
+  private notices: Notice[] | undefined
+  /** A request was held, and the user may be told. */
+  private isHeadlineDue = false
 
   /** `account`: its bare JID. `policy`: left out: every stranger's request is shown when there is room. */
   constructor(
@@ -95,14 +97,19 @@ export class PendingRequests {
     return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact, isInvited) !== undefined
   }
 
-  get hasReports(): boolean {
-    return this.reports !== undefined
+  get hasNotices(): boolean {
+    return this.notices !== undefined || this.isHeadlineDue
   }
 
-  takeReports(): readonly Report[] {
-    const { reports = [] } = this
-    this.reports = undefined
-    return reports
+  /** `isNext`: the stanza was none that is held: how many there are is told after the last of them. */
+  takeNotices(isNext: boolean): readonly Notice[] {
+    const { notices = [] } = this
+    this.notices = undefined
+    if (!isNext || !this.isHeadlineDue) return notices
+    this.isHeadlineDue = false
+    const count = [...this.quarantine.heldFor(this.account)].length
+    const body = count === 0 ? undefined : this.strangers.headline(count)
+    return body === undefined ? notices : [...notices, { notice: 'headline', body }]
   }
 
   /** A stanza of the client's has gone on. Says whether something may be released. */
@@ -150,7 +157,7 @@ export class PendingRequests {
     const isDropped = this.strangers.actionOf(strangerClass) === 'drop'
     const outcome = isDropped && this.strangers.mayDrop ? 'dropped' : this.isRepeated(contact) ? 'repeated' : 'held'
     this.tell(strangerClass, outcome)
-    if (outcome === 'dropped') return this.ended(contact)
+    if (outcome === 'dropped') return this.dropped(contact)
     if (outcome === 'repeated') return false
     const key = keyOf(contact)
     this.came(key)
@@ -161,6 +168,7 @@ export class PendingRequests {
     const rank = this.strangers.rankOf(contact, isInvited)
     const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
+    if (isKept && this.strangers.mayTellUser) this.isHeadlineDue = true
     return this.takeRoomLeft()
   }
 
@@ -189,7 +197,7 @@ export class PendingRequests {
       if (this.actionOf(request) === 'drop') dropped.push(contact)
       else if (first === undefined && !this.isOverRate(contact, request.rank === -1)) first = request
     }
-    if (this.strangers.mayDrop) for (const contact of dropped) this.ended(contact)
+    if (this.strangers.mayDrop) for (const contact of dropped) this.dropped(contact)
     if (first === undefined || this.whyHeld(first.contact, first.rank === -1) !== undefined) return undefined
     return first
   }
@@ -209,8 +217,17 @@ export class PendingRequests {
   }
 
   private tell(strangerClass: StrangerClass, outcome: RequestOutcome): void {
-    this.reports ??= []
-    this.reports.push({ report: 'stranger-request', class: strangerClass, outcome })
+    this.note({ notice: 'report', report: { report: 'stranger-request', class: strangerClass, outcome } })
+  }
+
+  private note(notice: Notice): void {
+    this.notices ??= []
+    this.notices.push(notice)
+  }
+
+  private dropped(contact: string): boolean {
+    if (this.strangers.mayDeny()) this.note({ notice: 'denial', contact })
+    return this.ended(contact)
   }
 
   private appeared(type: string | undefined): void {

@@ -51,6 +51,10 @@ export type Report =
   | { readonly report: 'roster-fetch'; readonly event: RosterFetchEvent }
   /** What became of the subscription request of a stranger, as the rule pending-requests has it. */
   | { readonly report: 'stranger-request'; readonly class: StrangerClass; readonly outcome: RequestOutcome }
+  /** A request that was dropped was denied at the server, in the account's name. Bare JIDs. */
+  | { readonly report: 'request-denied'; readonly account: string; readonly contact: string }
+  /** The user was told that requests are held. */
+  | { readonly report: 'headline' }
   /** A request that was held has gone to the client. */
   | { readonly report: 'request-released' }
   /** A first-level element that is no stanza was answered or left out by the gate. */

@@ -80,6 +80,20 @@ export class Strangers {
     if (this.policy.limitsRate) this.policy.count(this.askingOf(contact))
   }
 
+  get mayTellUser(): boolean {
+    return this.policy.mayTell(this.key)
+  }
+
+  /** `count`: requests that are held. `undefined`: the user was told today, or is not to be told. */
+  headline(count: number): string | undefined {
+    return this.policy.headlineFor(this.key, count)
+  }
+
+  /** Takes one denial from what may be said in the account's name. */
+  mayDeny(): boolean {
+    return this.policy.mayDeny(this.key)
+  }
+
   private askingOf(contact: string): Asking {
     const sender = keyOf(contact)
     return { sender, domain: domainOf(sender), recipient: this.key }

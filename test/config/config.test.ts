@@ -1100,7 +1100,7 @@ t.test('limits', t => {
     [
       '{ pendingRequests: { perLogin: 0, perWeek: 5 } }',
       '9: limits.pendingRequests.perLogin: 0 is not a whole number of requests from 1 to 200; write for example 10',
-      '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay, strangers, listed, perHour',
+      '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay, strangers, listed, perHour, headline, denyDropped',
     ],
   ]
   for (const [limits, ...expected] of bad) {

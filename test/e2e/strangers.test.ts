@@ -9,7 +9,7 @@ import { type Prosody, startProsody } from '../servers/prosody.ts'
 import { Gate, makeCertificate } from './gate.ts'
 
 const certificate = await makeCertificate(t)
-const users = ['romeo', 'juliet', 'nurse', 'friar', 'paris', 'tybalt', 'mercutio']
+const users = ['romeo', 'juliet', 'nurse', 'friar', 'paris', 'tybalt', 'mercutio', 'benvolio']
 const options = {
   plain: true,
   modules: ['invites', 'invites_adhoc'],
@@ -120,6 +120,72 @@ for (const [name, start] of Object.entries(servers))
       t.same(askedOf(await mercutio.settled()), strangers.slice(3, 6))
       for (const client of [mercutio, tybalt]) client.transport.destroy()
     })
+
+    t.test('the user is told once a day', async t => {
+      const gate = await gateWith({ perLogin: 1, headline: '{count} contact requests wait' })
+      const bodies: string[] = []
+      const begun = async () => {
+        const client = await gate.login('plain', 'friar', 'balcony')
+        const push = client.inbox.push.bind(client.inbox)
+        client.inbox.push = item => {
+          if (item.item === 'element' && item.element.attrs.get('type') === 'headline') {
+            t.same([item.element.attrs.get('from'), item.element.attrs.get('to')], ['localhost', client.jid])
+            bodies.push(...textsOf(item.element).filter(each => each !== ''))
+          }
+          push(item)
+        }
+        await client.appear()
+        return client
+      }
+      const end = async (client: RawClient) => {
+        await client.settled()
+        await client.settled()
+        client.send(client.endTag)
+        await client.toTheEnd()
+      }
+      const ask = asker(component, 'friar')
+      const friar = await begun()
+      await ask('a@stranger.localhost', 'b@stranger.localhost', 'c@stranger.localhost')
+      await friar.settled()
+      await ask('d@stranger.localhost')
+      await end(friar)
+      t.same(bodies, ['2 contact requests wait'])
+      await end(await begun())
+      t.same(bodies, ['2 contact requests wait'], 'not at the next login')
+      clock.now += 86_400_000
+      await end(await begun())
+      t.equal(bodies.length, 2, 'on another day')
+    })
+
+    t.test('what is dropped is denied at the server, and the stranger learns nothing else', async t => {
+      const gate = await gateWith({ strangers: { listed: 'drop' }, listed: ['stranger.localhost'], denyDropped: true })
+      let benvolio = await available(gate, 'benvolio')
+      await taken(component)
+      const strangers = Array.from({ length: 40 }, (_, i) => `spam${i}@stranger.localhost`)
+      component.send(strangers.map(each => subscribe(each, 'benvolio')).join(''))
+      await gate.counted('all requests', counts => counts.sum('stranger_requests_total', { outcome: 'dropped' }) === 40)
+      const dropped = async () => (await gate.metrics()).sum('stranger_requests_total', { outcome: 'dropped' })
+      const denied = async () => (await gate.metrics()).sum('stranger_requests_denied_total')
+      t.same(await benvolio.settled(), [], 'the client sees nothing of it')
+      t.same([await dropped(), await denied()], [40, 30])
+      const heard = await taken(component)
+      t.equal(heard.match(/<presence [^>]*type=['"]unsubscribed['"]/g)?.length, 30)
+      // Prosody acknowledges each request with an unavailable presence, whether there is a gate or not.
+      const others = heard
+        .match(/<presence [^>]*>/g)
+        ?.filter(each => !/type=['"](unsubscribed|unavailable)['"]/.test(each))
+      t.same(others, [], 'no presence of the user')
+      // The server has forgotten those that were denied: it delivers the others at the next login.
+      clock.now += 60_000
+      benvolio = await relogin(benvolio, gate)
+      t.same(await benvolio.settled(), [])
+      t.same([await dropped(), await denied()], [50, 40])
+      clock.now += 60_000
+      benvolio = await relogin(benvolio, gate)
+      t.same(await benvolio.settled(), [])
+      t.same([await dropped(), await denied()], [50, 40])
+      benvolio.transport.destroy()
+    })
   })
 
 /** The result of the command as XEP-0401 has it. */
@@ -142,23 +208,33 @@ async function available(gate: Gate, user: string): Promise<RawClient> {
   return client
 }
 
+/** The stream ends in good order, and another one begins with the resource. */
+async function relogin(client: RawClient, gate: Gate): Promise<RawClient> {
+  client.send(client.endTag)
+  await client.toTheEnd()
+  return available(gate, client.jid.slice(0, client.jid.indexOf('@')))
+}
+
 /** Has strangers of the component ask for this account; resolves when the server has taken it. */
 function asker(component: Component, user: string): (...from: string[]) => Promise<void> {
   return async (...from) => {
-    const ask = (each: string) => `<presence from='${each}' to='${user}@localhost' type='subscribe'/>`
-    component.send(from.map(ask).join(''))
+    component.send(from.map(each => subscribe(each, user)).join(''))
     await taken(component)
   }
 }
 
+function subscribe(from: string, user: string): string {
+  return `<presence from='${from}' to='${user}@localhost' type='subscribe'/>`
+}
+
 let pings = 0
 
-/** The server has read all that the component has sent. */
-async function taken(component: Component): Promise<void> {
+/** The server has read all that the component has sent. Gives what the component has got until then. */
+async function taken(component: Component): Promise<string> {
   const id = `ping-${++pings}`
   const ping = `<ping xmlns='urn:xmpp:ping'/>`
   component.send(`<iq type='get' id='${id}' from='bot@stranger.localhost' to='localhost'>${ping}</iq>`)
-  await component.until(`the answer to ${id}`, new RegExp(`<iq [^>]*id=['"]${id}['"]`))
+  return component.until(`the answer to ${id}`, new RegExp(`^([^]*?)<iq [^>]*id=['"]${id}['"]`))
 }
 
 /** Who has asked, of lines that a client has got. */

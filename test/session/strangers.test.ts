@@ -4,10 +4,14 @@ import type { StrangerClass } from '../../src/account/labels.ts'
 import { Quarantine } from '../../src/account/quarantine.ts'
 import { type HourlyRequests, StrangerPolicy, type StrangerSettings } from '../../src/account/stranger-policy.ts'
 import { PendingRequests } from '../../src/session/pending-requests.ts'
+import { stanzaOfNotice } from '../../src/session/stranger-notices.ts'
 import { Strangers } from '../../src/session/strangers.ts'
 import { type Stanza, stanzaOf } from '../../src/stanza/stanza.ts'
+import { tcpFraming } from '../../src/stream/framing.ts'
+import { upstreamLimits } from '../../src/stream/limits.ts'
 import { element, type Node } from '../../src/xml/element.ts'
 import { recordOfElement } from '../../src/xml/element-record.ts'
+import { boundWithRoster, play, type Stage, wires } from '../playbook.ts'
 
 const romeo = 'romeo@im.example'
 
@@ -44,9 +48,12 @@ function made(settings: StrangerSettings, limits = { perLogin: 2, perDay: 100 })
       })
     const say = (type: string, to: string) =>
       released(pending.sent(stanzaOf(element('presence', 'jabber:client', { type, to })) as Stanza))
-    const told = () =>
-      pending.takeReports().map(each => {
-        return each.report === 'stranger-request' ? `${each.class} ${each.outcome}` : each.report
+    const told = (isNext = false) =>
+      pending.takeNotices(isNext).map(each => {
+        if (each.notice === 'headline') return `headline ${each.body}`
+        if (each.notice === 'denial') return `denies ${each.contact}`
+        const { report } = each
+        return report.report === 'stranger-request' ? `${report.class} ${report.outcome}` : report.report
       })
     return { pending, come, say, told }
   }
@@ -265,3 +272,126 @@ t.test('a request that waits for room is counted once', t => {
   t.same(say('unsubscribed', 'd@near.example'), ['c@far.example'])
   t.end()
 })
+
+t.test('the headline: once a day, with the number of those that are held', t => {
+  const { session, clock, quarantine } = made({ headline: '{count} wait, {count}!' }, { perLogin: 1, perDay: 100 })
+  const first = session()
+  first.come('a@far.example')
+  t.same(first.told(true), ['other shown'], 'nothing is held')
+  first.come('b@far.example', 'c@far.example')
+  t.equal(first.pending.hasNotices, true)
+  t.same(first.told(), ['other held', 'other held'], 'more may follow')
+  t.equal(first.pending.hasNotices, true)
+  t.same(first.told(true), ['headline 2 wait, 2!'])
+  t.equal(first.pending.hasNotices, false)
+  first.come('d@far.example')
+  t.same(first.told(true), ['other held'], 'today it was told')
+  const second = session()
+  second.come('b@far.example', 'c@far.example')
+  t.same(second.told(true), ['other shown', 'other held'], 'to the account')
+  clock.now += 86_400_000
+  first.come('b@far.example')
+  for (const contact of ['b', 'c', 'd']) quarantine.ended(romeo, `${contact}@far.example`)
+  t.same(first.told(true), ['other held'], 'they are held no longer')
+  first.come('e@far.example')
+  t.same(first.told(true), ['other held', 'headline 1 wait, 1!'])
+  t.end()
+})
+
+t.test('no headline, and no denial, unless they are set', t => {
+  const { session } = made({ strangers: { other: 'drop' } }, { perLogin: 1, perDay: 100 })
+  const { come, told } = session()
+  come('a@far.example', 'b@near.example', 'c@near.example')
+  t.same(told(true), ['other dropped', 'contactDomain shown', 'contactDomain held'])
+  t.end()
+})
+
+t.test('who is dropped is denied, so many a minute', t => {
+  const { session, clock, roster } = made({ strangers: { other: 'drop' }, denyDropped: true })
+  roster.isKnown = false
+  const { come, say, told } = session()
+  come('a@far.example', 'b@near.example')
+  t.same(told(), ['other held', 'contactDomain shown'], 'nobody, before the roster was seen')
+  roster.isKnown = true
+  say('unsubscribed', 'b@near.example')
+  t.same(told(), ['denies a@far.example'])
+  const denials = (from: number, to: number) => {
+    for (let i = from; i < to; i++) come(`bot${i}@far.example/x`)
+    return told().filter(each => each.startsWith('denies'))
+  }
+  t.same(
+    denials(0, 40),
+    Array.from({ length: 29 }, (_, i) => `denies bot${i}@far.example/x`),
+  )
+  clock.now += 4_000
+  t.equal(denials(40, 80).length, 2)
+  clock.now += 60_000
+  t.equal(denials(80, 120).length, 30)
+  t.end()
+})
+
+t.test('what is said is a stanza of its own', t => {
+  const written = (notice: Parameters<typeof stanzaOfNotice>[0]) => {
+    const { to, element: whole } = stanzaOfNotice(notice, 'im.example', 'romeo@im.example/orchard')
+    return `${to}: ${tcpFraming('upstream', upstreamLimits).write({ item: 'element', element: whole })}`
+  }
+  t.equal(
+    written({ notice: 'headline', body: '3 < 4 wait' }),
+    'client: <message type="headline" from="im.example" to="romeo@im.example/orchard"><body>3 &lt; 4 wait</body></message>',
+  )
+  t.equal(
+    written({ notice: 'denial', contact: 'bot@far.example/x' }),
+    'upstream: <presence type="unsubscribed" to="bot@far.example" from="romeo@im.example"/>',
+  )
+  t.end()
+})
+
+const sm = `xmlns='urn:xmpp:sm:3'`
+const subscribes = (from: string) => `<presence from='${from}' type='subscribe'/>`
+const stage: Stage = {
+  pendingRequests: {
+    perLogin: 1,
+    perDay: 50,
+    strangers: { gateway: 'drop' },
+    denyDropped: true,
+    headline: '{count} wait',
+  },
+}
+for (const wire of wires)
+  t.test(`${wire}: stream management counts what the gate says itself`, async t =>
+    play(
+      t,
+      wire,
+      `${boundWithRoster(wire)}
+      client: <enable ${sm}/>
+      -> upstream ~ <enable
+      upstream: <enabled ${sm}/>
+      -> client ~ <enabled
+      client: <presence/>
+      -> judged forward by none
+      -> upstream ~ <presence
+      upstream: ${subscribes('a@far.example')}
+      -> judged forward by none
+      -> client ~ from="a@far.example"
+      upstream: ${subscribes('b@far.example')}
+      -> judged drop by pending-requests
+      upstream: ${subscribes('far.example')}
+      -> judged drop by pending-requests
+      -> request-denied far.example
+      -> upstream: <presence type="unsubscribed" to="far.example" from="romeo@im.example"/>
+      upstream: <message from='juliet@im.example' id='m'/>
+      -> judged forward by none
+      -> client ~ id="m"
+      -> headline
+      -> client: <message type="headline" from="im.example" to="romeo@im.example/orchard"><body>1 wait</body></message>
+      upstream: <message from='juliet@im.example' id='n'/>
+      -> judged forward by none
+      -> client ~ id="n"
+      # The server has sent five stanzas; the client has got four. The client has sent one; the server has got two.
+      client: <a ${sm} h='4'/>
+      -> upstream ~ h="5"
+      upstream: <a ${sm} h='2'/>
+      -> client ~ h="1"`,
+      stage,
+    ),
+  )

@@ -3,6 +3,7 @@
  * here makes a request one of a stranger without a token.
  */
 import { createHash } from 'node:crypto'
+import { detachedString } from '../stanza/detached-string.ts'
 
 export interface TokenBounds {
   /** Tokens of one account. */
@@ -30,7 +31,7 @@ export class InvitationTokens {
   add(account: string, token: string, expires: number | undefined): void {
     const tokens = this.accounts.get(account) ?? new Map<string, number>()
     this.accounts.delete(account)
-    this.accounts.set(account, tokens)
+    this.accounts.set(detachedString(account), tokens)
     const hash = hashOf(account, token)
     tokens.delete(hash)
     tokens.set(hash, expires ?? this.now() + lifetime)

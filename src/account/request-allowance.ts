@@ -1,4 +1,5 @@
 /** How many subscription requests, or whatever is counted, each account may still make: a token bucket for each, which a period fills. */
+import { detachedString } from '../stanza/detached-string.ts'
 
 interface Bucket {
   /** Requests that may be made at `at`. */
@@ -31,7 +32,7 @@ export class RequestAllowance {
     bucket.left = this.leftIn(bucket, now)
     bucket.at = now
     this.buckets.delete(account)
-    this.buckets.set(account, bucket)
+    this.buckets.set(detachedString(account), bucket)
     if (this.buckets.size > this.atMost)
       for (const oldest of this.buckets.keys()) if (this.buckets.delete(oldest)) break
     if (bucket.left < 1) return false

@@ -224,12 +224,12 @@ export class BoundSession implements ResumableSession {
 
   private passedBy(pending: PendingRequests, from: Side, stanza: Stanza, output: BoundOutput): void {
     if (pending[from === 'client' ? 'sent' : 'received'](stanza)) this.release(output)
-    if (pending.hasNotices) this.say(pending.takeNotices(true), output)
+    if (pending.notices.hasAny) this.say(pending.notices.take(true), output)
   }
 
   private setAside(pending: PendingRequests, stanza: Stanza, output: BoundOutput): void {
     if (pending.hold(stanza)) this.release(output)
-    this.say(pending.takeNotices(false), output)
+    this.say(pending.notices.take(false), output)
   }
 
   private say(notices: readonly Notice[], output: BoundOutput): void {

@@ -61,16 +61,12 @@ export class Invitations {
 
 /** The value of a form's field, which may stand in an item. */
 function fieldOf(form: Element, name: string): string | undefined {
-  for (const part of elements(form)) {
-    if (part.ns !== ns.dataForms) continue
-    if (part.name === 'field' && part.attrs.get('var') === name) {
-      const value = child(part, 'value', ns.dataForms)
-      if (value !== undefined) return text(value)
-    }
-    const inItem = part.name === 'item' ? fieldOf(part, name) : undefined
-    if (inItem !== undefined) return inItem
-  }
-  return undefined
+  const parts = elements(form).flatMap(part => (part.name === 'item' ? elements(part) : [part]))
+  const isWanted = (part: Element) =>
+    part.ns === ns.dataForms && part.name === 'field' && part.attrs.get('var') === name
+  const field = parts.find(isWanted)
+  const value = field && child(field, 'value', ns.dataForms)
+  return value && text(value)
 }
 
 /** The token in a URI (RFC 5122) that invites to this account. */

@@ -5,7 +5,6 @@
  */
 import { keyOf } from '../account/contact-map.ts'
 import type { HeldRequest, WhyHeld } from '../account/held-requests.ts'
-import type { RequestOutcome, StrangerClass } from '../account/labels.ts'
 import type { Quarantine } from '../account/quarantine.ts'
 import { type StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
 import { isAccountItself } from '../stanza/own-addresses.ts'
@@ -13,7 +12,7 @@ import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Element } from '../xml/element.ts'
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
-import type { Notice } from './stranger-notices.ts'
+import { StrangerNotices } from './stranger-notices.ts'
 import { type KnownContacts, Strangers } from './strangers.ts'
 
 /** As data that JSON can hold. */
@@ -49,10 +48,7 @@ export class PendingRequests {
   /** Room that was kept is free. */
   private isRoomLeft = false
 
-  /** What is to be said since `takeNotices`; `undefined`: nothing. */
-  private notices: Notice[] | undefined
-  /** A request was held, and the user may be told. */
-  private isHeadlineDue = false
+  readonly notices: StrangerNotices
 
   /** `account`: its bare JID. `policy`: left out: every stranger's request is shown when there is room. */
   constructor(
@@ -65,6 +61,7 @@ export class PendingRequests {
     this.account = account
     this.contacts = contacts
     this.strangers = new Strangers(policy, account, contacts)
+    this.notices = new StrangerNotices(this.strangers, () => [...quarantine.heldFor(account)].length)
   }
 
   get record(): PendingRequestsRecord {
@@ -97,21 +94,6 @@ export class PendingRequests {
     return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact, isInvited) !== undefined
   }
 
-  get hasNotices(): boolean {
-    return this.notices !== undefined || this.isHeadlineDue
-  }
-
-  /** `isNext`: the stanza was none that is held: how many there are is told after the last of them. */
-  takeNotices(isNext: boolean): readonly Notice[] {
-    const { notices = [] } = this
-    this.notices = undefined
-    if (!isNext || !this.isHeadlineDue) return notices
-    this.isHeadlineDue = false
-    const count = [...this.quarantine.heldFor(this.account)].length
-    const body = count === 0 ? undefined : this.strangers.headline(count)
-    return body === undefined ? notices : [...notices, { notice: 'headline', body }]
-  }
-
   /** A stanza of the client's has gone on. Says whether something may be released. */
   sent(stanza: Stanza): boolean {
     const { kind, type, to } = stanza
@@ -141,7 +123,7 @@ export class PendingRequests {
     if (this.contacts.isNoStranger(from)) return false
     const isInvited = this.isInvited(from, stanza.element)
     const strangerClass = this.strangers.classOf(from, isInvited)
-    this.tell(strangerClass, 'shown')
+    this.notices.came(strangerClass, 'shown')
     if (this.strangers.actionOf(strangerClass) === 'accept') return this.ended(from)
     if (this.isRated(from, isInvited)) this.strangers.count(from)
     this.wasShown(from)
@@ -156,7 +138,7 @@ export class PendingRequests {
     const strangerClass = this.strangers.classOf(contact, isInvited)
     const isDropped = this.strangers.actionOf(strangerClass) === 'drop'
     const outcome = isDropped && this.strangers.mayDrop ? 'dropped' : this.isRepeated(contact) ? 'repeated' : 'held'
-    this.tell(strangerClass, outcome)
+    this.notices.came(strangerClass, outcome)
     if (outcome === 'dropped') return this.dropped(contact)
     if (outcome === 'repeated') return false
     const key = keyOf(contact)
@@ -168,7 +150,7 @@ export class PendingRequests {
     const rank = this.strangers.rankOf(contact, isInvited)
     const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
-    if (isKept && this.strangers.mayTellUser) this.isHeadlineDue = true
+    if (isKept) this.notices.held()
     return this.takeRoomLeft()
   }
 
@@ -216,17 +198,8 @@ export class PendingRequests {
     return this.strangers.isInvited(request) || this.quarantine.heldOf(this.account, contact)?.rank === -1
   }
 
-  private tell(strangerClass: StrangerClass, outcome: RequestOutcome): void {
-    this.note({ notice: 'report', report: { report: 'stranger-request', class: strangerClass, outcome } })
-  }
-
-  private note(notice: Notice): void {
-    this.notices ??= []
-    this.notices.push(notice)
-  }
-
   private dropped(contact: string): boolean {
-    if (this.strangers.mayDeny()) this.note({ notice: 'denial', contact })
+    this.notices.dropped(contact)
     return this.ended(contact)
   }
 

@@ -49,7 +49,7 @@ function made(settings: StrangerSettings, limits = { perLogin: 2, perDay: 100 })
     const say = (type: string, to: string) =>
       released(pending.sent(stanzaOf(element('presence', 'jabber:client', { type, to })) as Stanza))
     const told = (isNext = false) =>
-      pending.takeNotices(isNext).map(each => {
+      pending.notices.take(isNext).map(each => {
         if (each.notice === 'headline') return `headline ${each.body}`
         if (each.notice === 'denial') return `denies ${each.contact}`
         const { report } = each
@@ -279,11 +279,11 @@ t.test('the headline: once a day, with the number of those that are held', t => 
   first.come('a@far.example')
   t.same(first.told(true), ['other shown'], 'nothing is held')
   first.come('b@far.example', 'c@far.example')
-  t.equal(first.pending.hasNotices, true)
+  t.equal(first.pending.notices.hasAny, true)
   t.same(first.told(), ['other held', 'other held'], 'more may follow')
-  t.equal(first.pending.hasNotices, true)
+  t.equal(first.pending.notices.hasAny, true)
   t.same(first.told(true), ['headline 2 wait, 2!'])
-  t.equal(first.pending.hasNotices, false)
+  t.equal(first.pending.notices.hasAny, false)
   first.come('d@far.example')
   t.same(first.told(true), ['other held'], 'today it was told')
   const second = session()

@@ -15,12 +15,20 @@ import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/ele
 import { StrangerNotices } from './stranger-notices.ts'
 import { type KnownContacts, Strangers } from './strangers.ts'
 
+interface HeldRecord {
+  readonly contact: string
+  readonly why: WhyHeld
+  readonly element: ElementRecord
+  /** It has shown the token of an invitation. Left out: it has not. */
+  readonly isInvited?: true
+}
+
 /** As data that JSON can hold. */
 export interface PendingRequestsRecord {
   readonly isAvailable: boolean
   /** Keys of strangers. */
   readonly shown: readonly string[]
-  readonly held: readonly { readonly contact: string; readonly why: WhyHeld; readonly element: ElementRecord }[]
+  readonly held: readonly HeldRecord[]
 }
 
 /** Milliseconds from the first presence in which a server delivers what is unanswered. */
@@ -69,17 +77,19 @@ export class PendingRequests {
     return {
       isAvailable: this.isAvailable,
       shown: [...this.shown],
-      held: held.map(({ contact, why, element }) => ({ contact, why, element: recordOfElement(element) })),
+      held: held.map(({ contact, why, element, rank }) => {
+        const record = { contact, why, element: recordOfElement(element) }
+        return rank === -1 ? { ...record, isInvited: true } : record
+      }),
     }
   }
 
   /** Takes in what another process has kept of this session. Throws when it is no record. */
   restore({ isAvailable, shown, held }: PendingRequestsRecord): void {
     this.isAvailable = isAvailable
-    for (const { contact, why, element } of held) {
-      const whole = elementOfRecord(element)
-      const rank = this.strangers.rankOf(contact, this.strangers.isInvited(whole))
-      const request = { contact, why, rank, element: whole }
+    for (const { contact, why, element, isInvited = false } of held) {
+      const rank = this.strangers.rankOf(contact, isInvited)
+      const request = { contact, why, rank, element: elementOfRecord(element) }
       if (this.quarantine.hold(this.account, request)) this.held.add(keyOf(contact))
     }
     for (const contact of shown) this.wasShown(contact)

@@ -159,7 +159,10 @@ for (const [name, start] of Object.entries(servers))
 
     t.test('what is dropped is denied at the server, and the stranger learns nothing else', async t => {
       const gate = await gateWith({ strangers: { listed: 'drop' }, listed: ['stranger.localhost'], denyDropped: true })
-      let benvolio = await available(gate, 'benvolio')
+      let benvolio = await gate.login('plain', 'benvolio', 'balcony')
+      benvolio.send(`<enable xmlns='urn:xmpp:sm:3'/>`)
+      await benvolio.named('enabled')
+      await benvolio.appear()
       await taken(component)
       const strangers = Array.from({ length: 40 }, (_, i) => `spam${i}@stranger.localhost`)
       component.send(strangers.map(each => subscribe(each, 'benvolio')).join(''))
@@ -168,6 +171,9 @@ for (const [name, start] of Object.entries(servers))
       const denied = async () => (await gate.metrics()).sum('stranger_requests_denied_total')
       t.same(await benvolio.settled(), [], 'the client sees nothing of it')
       t.same([await dropped(), await denied()], [40, 30])
+      // A roster get, a presence and a ping: the server has got thirty more.
+      benvolio.send(`<r xmlns='urn:xmpp:sm:3'/>`)
+      t.equal((await benvolio.named('a')).attrs.get('h'), '3')
       const heard = await taken(component)
       t.equal(heard.match(/<presence [^>]*type=['"]unsubscribed['"]/g)?.length, 30)
       // Prosody acknowledges each request with an unavailable presence, whether there is a gate or not.

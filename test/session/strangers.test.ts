@@ -156,13 +156,16 @@ t.test('who was invited comes first', t => {
   const { session, held, policy, clock } = made({ strangers: { ownDomain: 'hold' } }, { perLogin: 1, perDay: 100 })
   policy.tokens.add(romeo, 'abc', undefined)
   const showing = (from: string, token: string) => subscribe(from, [element('preauth', 'urn:xmpp:pars:0', { token })])
-  const { come, say, told } = session()
+  const { pending, come, say, told } = session()
   t.same(come('a@far.example', 'b@im.example', showing('c@far.example', 'xyz'), showing('d@far.example', 'abc')), [
     'a@far.example',
   ])
   t.same(held(), ['d@far.example per-login', 'b@im.example per-login', 'c@far.example per-login'])
   t.same(come('d@far.example'), [], 'again, without the token, as some servers deliver it')
   t.equal(held()[0], 'd@far.example per-login')
+  const elsewhere = made({}, { perLogin: 1, perDay: 100 })
+  elsewhere.session().pending.restore(JSON.parse(JSON.stringify(pending.record)))
+  t.same(elsewhere.held(), held(), 'also in another process')
   t.same(told(), ['other shown', 'ownDomain held', 'other held', 'token held', 'token held'])
   t.same(say('unsubscribed', 'a@far.example'), ['d@far.example'])
   clock.now += 8 * 86_400_000

@@ -6,6 +6,7 @@ import { Accounts, type AccountView } from './account/accounts.ts'
 import type { HeldRequest } from './account/held-requests.ts'
 import { Quarantine } from './account/quarantine.ts'
 import { RequestAllowance } from './account/request-allowance.ts'
+import { StrangerPolicy } from './account/stranger-policy.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
 import { Settings } from './config/settings.ts'
@@ -77,6 +78,7 @@ export class Gate {
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
+  private readonly strangers: StrangerPolicy | undefined
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -96,6 +98,7 @@ export class Gate {
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
+    this.strangers = pendingRequests && new StrangerPolicy(pendingRequests, time)
     const upstreams = new Upstreams(config.upstreams, {
       clock,
       changed: (...change) => this.log.memberChanged(...change),
@@ -290,7 +293,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, quarantine, clock } = this
+    const { settings, limits, accounts, requests, quarantine, strangers, clock } = this
     return {
       starttls,
       get rules() {
@@ -311,6 +314,7 @@ export class Gate {
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
       mayRequest: account => requests?.take(account, clock.now()) ?? true,
       quarantine,
+      strangers,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)

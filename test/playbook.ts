@@ -20,6 +20,7 @@ import type { Test } from 'tap'
 import { Accounts } from '../src/account/accounts.ts'
 import type { AccountNews } from '../src/account/news.ts'
 import { Quarantine, type RequestLimits } from '../src/account/quarantine.ts'
+import { StrangerPolicy, type StrangerSettings } from '../src/account/stranger-policy.ts'
 import { defaultLimits } from '../src/config/limits.ts'
 import { activeRules } from '../src/rules/all-rules.ts'
 import type { ForeignFrom, Mode, Unverified } from '../src/rules/mode.ts'
@@ -42,8 +43,8 @@ export interface Stage {
   readonly trustedDomains?: readonly string[]
   readonly foreignFrom?: ForeignFrom
   readonly unverified?: Unverified
-  /** Requests of strangers that an account is shown. */
-  readonly pendingRequests?: RequestLimits
+  /** What becomes of requests of strangers. */
+  readonly pendingRequests?: RequestLimits & StrangerSettings
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -238,7 +239,12 @@ class Theatre {
 }
 
 /** Reports that only count what other lines show. */
-const counts: ReadonlySet<Report['report']> = new Set(['decided', 'subscription', 'negotiation-failed'])
+const counts: ReadonlySet<Report['report']> = new Set([
+  'decided',
+  'subscription',
+  'negotiation-failed',
+  'stranger-request',
+])
 
 const declared = /^(<(?:message|presence|iq|stream:\w+)) xmlns(?:="jabber:client"|:stream="[^"]*")/
 
@@ -262,6 +268,7 @@ function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOpt
     loginFailures: defaultLimits.loginFailures,
     isCrowded: () => stage.crowded ?? false,
     quarantine,
+    strangers: stage.pendingRequests && new StrangerPolicy(stage.pendingRequests, () => 0),
     newStreamId: () => `gate-${++ids}`,
     destinationOf: domain => {
       const route = foldDomain(domain)
@@ -351,6 +358,12 @@ function reportLine(report: Report): string {
       return `roster-fetch ${report.event}`
     case 'request-released':
       return 'request-released'
+    case 'request-denied':
+      return `request-denied ${report.contact}`
+    case 'headline':
+      return 'headline'
+    case 'stranger-request':
+      return `stranger-request ${report.class} ${report.outcome}`
   }
 }
 

@@ -207,6 +207,16 @@ export const health: DashboardInfo = {
           '{{instance}} {{decision}} by the operator': inRange('operatorDecisions', {}, ['instance', 'decision']),
         },
       },
+      {
+        title: 'Requests of strangers by class',
+        description:
+          'Classes as limits.pendingRequests.strangers names them. shown: delivered; held: waits for room; dropped: the class is set to drop; repeated: left out, it was shown already.',
+        unit: 'short',
+        queries: {
+          '{{class}} {{outcome}}': `${inRange('strangerRequests', {}, ['class', 'outcome'])} > 0`,
+          'denied at the server': `${inRange('deniedRequests')} > 0`,
+        },
+      },
     ],
     Store: [
       {

@@ -99,6 +99,11 @@ export class RosterWatch implements RosterView {
     return !this.own.complete && this.kept?.items.has(keyOf(contact)) === true
   }
 
+  /** The whole roster was seen. */
+  get isComplete(): boolean {
+    return this.own.complete || this.followed?.complete === true
+  }
+
   /** Whether some contact in the roster has this domain, which is folded. */
   hasContactAt(domain: string): boolean {
     return this.own.hasContactAt(domain) || this.followed?.hasContactAt(domain) === true

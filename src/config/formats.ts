@@ -1,7 +1,7 @@
 /** The schema's `format` checks. Each checks one text; none uses the network. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { foldDomain } from '../stanza/jid.ts'
+import { foldBare, foldDomain } from '../stanza/jid.ts'
 import { isCidr } from '../transport/trusted-networks.ts'
 
 /** By the name that the schema calls it. */
@@ -11,6 +11,7 @@ export const formats = {
   domain: isDomain,
   'route-domain': (text: string) => text === '*' || isDomain(text.replace(/^\*\./, '')),
   'host-port': isHostPort,
+  'bare-jid': isBareJid,
   origin: isOrigin,
   cidr: isCidr,
   'websocket-url': isWebsocketUrl,
@@ -53,6 +54,11 @@ function isRedisUrl(text: string): boolean {
     return false
   }
   return hostname !== '' && /^(\/\d{0,3})?$/.test(pathname) && search === '' && hash === ''
+}
+
+/** A bare JID, or a domain. */
+function isBareJid(text: string): boolean {
+  return !text.includes('/') && foldBare(text) !== undefined
 }
 
 function isAddress(text: string): boolean {

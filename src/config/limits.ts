@@ -6,14 +6,7 @@
 import { clientLimits, clientLimitsFor, strangerLimits, upstreamLimits } from '../stream/limits.ts'
 import type { Pace } from '../transport/token-bucket.ts'
 import type { XmlLimits } from '../xml/limits.ts'
-
-/** Requests of strangers that one account is shown. */
-export interface RequestLimits {
-  /** Unanswered ones in one presence session. */
-  readonly perLogin: number
-  /** For the first time within 24 hours. */
-  readonly perDay: number
-}
+import { defaultPendingRequests, type PendingRequestLimits } from './pending-requests.ts'
 
 export interface Limits {
   /** Of one element of a client that has not authenticated. */
@@ -28,8 +21,8 @@ export interface Limits {
   readonly resources: number
   /** Subscription requests that an account may send within an hour; left out: as many as it likes. */
   readonly requestsPerHour?: number | undefined
-  /** How many requests of strangers an account is shown; left out: all. */
-  readonly pendingRequests?: RequestLimits | undefined
+  /** What becomes of the subscription requests of strangers; left out: all are shown. */
+  readonly pendingRequests?: PendingRequestLimits | undefined
   readonly rate: Rate
   /** Fragments of one WebSocket message. */
   readonly fragments: number
@@ -133,9 +126,6 @@ export const defaultLimits: Limits = {
   drain: { notReady: 0, spread: 0, deadline: 5_000, resumable: true },
 }
 
-/** Of `limits.pendingRequests`, where it is there and says nothing else. */
-const pendingRequests: RequestLimits = { perLogin: 10, perDay: 50 }
-
 /** The `limits:` of a file that the schema has nothing against. */
 export interface LimitsFile {
   readonly beforeLogin?: Partial<XmlLimits>
@@ -145,7 +135,7 @@ export interface LimitsFile {
   readonly loginFailures?: number
   readonly resources?: number
   readonly requestsPerHour?: number
-  readonly pendingRequests?: Partial<RequestLimits>
+  readonly pendingRequests?: Partial<PendingRequestLimits>
   readonly rate?: {
     readonly beforeLogin?: number
     readonly beforeLoginBurst?: number
@@ -188,7 +178,9 @@ export function limitsOf(file: LimitsFile = {}): Limits {
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,
     resources: file.resources ?? defaultLimits.resources,
     ...(file.requestsPerHour !== undefined && { requestsPerHour: file.requestsPerHour }),
-    ...(file.pendingRequests !== undefined && { pendingRequests: { ...pendingRequests, ...file.pendingRequests } }),
+    ...(file.pendingRequests !== undefined && {
+      pendingRequests: { ...defaultPendingRequests, ...file.pendingRequests },
+    }),
     rate: {
       beforeLogin: paceOf(rate.beforeLogin, file.rate?.beforeLogin, file.rate?.beforeLoginBurst),
       stanzas: paceOf(rate.stanzas, file.rate?.stanzas, file.rate?.stanzaBurst),

@@ -39,6 +39,7 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
   }
   const blind = unverifiedFlaw(source)
   if (blind !== undefined) warn('/rules/roster-version-held', blind)
+  for (const [key, flaw] of idleFlaws(source)) warn(`${pending}/${key}`, flaw)
   if ((source.text('/admin/token')?.length ?? enough) < enough) {
     const remedy = 'take one that nobody can guess (openssl rand -hex 32)'
     warn('/admin/token', [`has fewer than ${enough} characters`, remedy])
@@ -68,6 +69,25 @@ function unverifiedFlaw(source: Source): Flaw | undefined {
   if (modeOf('roster-version-held') !== 'off' || asking.length === 0) return undefined
   const why = `is off, so a client that knows its roster's version gets no roster, and ${asking.join(' and ')} can verify nothing`
   return [why, 'set it to observe, repair or enforce: it refuses nothing']
+}
+
+const pending = '/limits/pendingRequests'
+const classes = ['listed', 'token', 'ownDomain', 'gateway', 'contactDomain', 'other'] as const
+
+/** Keys of `limits.pendingRequests` that change nothing. */
+function idleFlaws(source: Source): [key: string, flaw: Flaw][] {
+  const actionOf = (name: string) => source.text(`${pending}/strangers/${name}`)
+  const found: [string, Flaw][] = []
+  if (source.entries(`${pending}/listed`).length > 0 && actionOf('listed') === undefined) {
+    const remedy = 'set limits.pendingRequests.strangers.listed to drop, accept or hold'
+    found.push(['listed', ['names strangers, and nothing says what becomes of them: they are held', remedy]])
+  }
+  const isDenying = source.place(`${pending}/denyDropped`)?.value === true
+  if (isDenying && !classes.some(name => actionOf(name) === 'drop')) {
+    const remedy = 'set a class in limits.pendingRequests.strangers to drop, or leave it out'
+    found.push(['denyDropped', ['is true, and no class of strangers is dropped', remedy]])
+  }
+  return found
 }
 
 /**

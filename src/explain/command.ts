@@ -154,7 +154,7 @@ function explainFile(file: string, values: Values): Explanation {
   const jid = accountOf(values.account, stanza, from)
   return explainStanza({
     ...{ stanza, from, jid, state, asked: values.asked, versions: values['roster-version'] },
-    ...(config === undefined ? {} : { rules: config.rules }),
+    ...(config === undefined ? {} : { rules: config.rules, strangers: config.limits?.pendingRequests }),
   })
 }
 

@@ -3,6 +3,7 @@
  * a page can show. Everything here is a function of its arguments. It asks the rules themselves and knows none of them by name.
  */
 
+import type { StrangerSettings } from '../account/stranger-policy.ts'
 import { defaultLimits } from '../config/limits.ts'
 import type { RulesConfig } from '../config/types.ts'
 import { type AuditSide, auditSides } from '../observe/audit.ts'
@@ -25,6 +26,7 @@ import { element } from '../xml/element.ts'
 import { reasonsOf } from './reasons.ts'
 import { rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
 import type { Step } from './step.ts'
+import { strangerReason } from './stranger-reason.ts'
 
 /** What is not known, or does not apply, is null. */
 export interface Explanation {
@@ -64,6 +66,8 @@ export interface Question {
   readonly state: StateName
   /** Default: every rule enforces, nobody is trusted. */
   readonly rules?: RulesConfig
+  /** What the configuration says of strangers' requests; left out: nothing is known of it. */
+  readonly strangers?: StrangerSettings | undefined
   /** Whom the client has asked under the stanza's id, of an IQ result or error. */
   readonly asked?: readonly string[]
   /** Roster versions whose contents the gate knows. */
@@ -86,7 +90,7 @@ export interface Recorded {
 const enforced: RulesConfig = { default: 'enforce', modes: new Map(), trustedDomains: [] }
 
 export function explainStanza(question: Question): Explanation {
-  const { stanza, from, jid, state, rules: settings = enforced } = question
+  const { stanza, from, jid, state, rules: settings = enforced, strangers } = question
   const routine = new Set<Rule>()
   const { verdict, decisions } = judgementIn(state, question, rule => routine.add(rule))
   const said = decisions.map(ruleOutcomeOf)
@@ -103,11 +107,14 @@ export function explainStanza(question: Question): Explanation {
   })
   const { passesIn, server } = statesOf(question, stanza)
   const summary = summaryOf(verdict.verdict, said)
+  const isStranger = from === 'upstream' && contact !== null && (state === 'none' || state === 'unknown')
+  const stranger =
+    strangers === undefined || !isStranger ? undefined : strangerReason(strangers, bareOf(jid), bareOf(contact))
   return {
     ...{ from: auditSides[from], kind: stanza.kind, type, account: bareOf(jid), contact, state },
     ...summary,
     isRewritten: summary.isRewritten || (verdict.verdict === 'forward' && routine.size > 0),
-    why: reasonsOf({ stanza, from, verdict: verdict.verdict, path: closed(path), state }),
+    why: reasonsOf({ stanza, from, verdict: verdict.verdict, path: closed(path), state, stranger }),
     path: closed(path),
     passesIn,
     server,

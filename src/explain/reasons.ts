@@ -13,6 +13,8 @@ export interface ReasonsInput {
   readonly verdict: RuleOutcome['verdict']
   readonly path: readonly Step[]
   readonly state: StateName | null
+  /** What is configured for a stranger with this address; `undefined`: it is not known. */
+  readonly stranger?: string | undefined
 }
 
 const infinitives: Readonly<Record<RuleOutcome['verdict'], string>> = {
@@ -23,7 +25,7 @@ const infinitives: Readonly<Record<RuleOutcome['verdict'], string>> = {
 }
 
 /** Sentences; the rules' own words are in them. Never none. */
-export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput): string[] {
+export function reasonsOf({ stanza, from, verdict, path, state, stranger }: ReasonsInput): string[] {
   const out: string[] = []
   for (const step of path) {
     const right = `${step.about} (${step.clause})`
@@ -45,7 +47,7 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
     )
   if (out.length > 0) return out
   if (from === 'upstream' && stanza.kind === 'presence' && stanza.type === 'subscribe')
-    return ['No rule has anything against it.', pendingUnknown]
+    return ['No rule has anything against it.', pendingUnknown, ...(stranger === undefined ? [] : [stranger])]
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
 
@@ -60,7 +62,7 @@ function effectOf(step: Step): string {
       return `The stream ends with ${errorWords(step)}.`
     default:
       return step.rule === pendingRequests.name
-        ? 'It is held until there is room for it, or left out if it was shown or is held already; the server delivers it again at each login.'
+        ? 'It is held until there is room for it, or left out if it was shown or is held already, or if its class of strangers is dropped (limits.pendingRequests.strangers); the server delivers it again at each login.'
         : 'It is not passed on, and nobody is told.'
   }
 }

@@ -8,6 +8,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { AuditConfig } from '../config/types.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
+import { pendingRequests } from '../rules/pending-requests.ts'
 import { decidingOf, isDecision, isSubscription, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
@@ -25,7 +26,8 @@ export interface AuditRecord {
   readonly id: string | null
   readonly account: string | null
   readonly contact: string | null
-  readonly from: AuditSide
+  /** `gate`: the gate itself has sent it in the account's name. */
+  readonly from: AuditSide | 'gate'
   readonly kind: Judged['kind']
   readonly type: string
   /** What was known of the contact's subscription before. */
@@ -60,6 +62,7 @@ export function hashedJid(key: string, jid: string): string {
 const longest = 2_047
 /** Milliseconds between two lines of the log about lines that were lost. */
 const quiet = 60_000
+const noOutcomes: readonly RuleOutcome[] = []
 /** Milliseconds that what still waits may take when the gate stops. */
 const lastWords = 2_000
 
@@ -92,10 +95,19 @@ export class Audit implements Watcher {
   }
 
   report(report: Report, about: About): void {
+    if (report.report === 'request-denied') return this.denied(report, about)
     if (report.report !== 'judged') return
     if (!isDecision(report) && !(this.options.config.all && isSubscription(report))) return
     const time = (this.options.time ?? Date.now)()
     this.file.add(oneLine(JSON.stringify(recordOf(report, about, time, this.name))))
+  }
+
+  private denied({ account, contact }: Extract<Report, { report: 'request-denied' }>, about: About): void {
+    const said = { kind: 'presence', type: 'unsubscribed', verdict: 'forward', said: noOutcomes } as const
+    const time = (this.options.time ?? Date.now)()
+    const record = recordOf({ report: 'judged', from: 'client', account, contact, ...said }, about, time, this.name)
+    const { name: rule, clause } = pendingRequests
+    this.file.add(oneLine(JSON.stringify({ ...record, id: null, from: 'gate', rule, clause } satisfies AuditRecord)))
   }
 
   /** The file is opened again, wherever its path leads now. */

@@ -122,6 +122,13 @@ export function* initialOfCertificate(listener: string): Iterable<Initial> {
   for (const outcome of metrics.reloads.labels.outcome) yield ['reloads', listener, outcome]
 }
 
+/** What can happen to the requests of strangers, where they are held. */
+export function* initialOfStrangers(): Iterable<Initial> {
+  const { class: classes, outcome: outcomes } = metrics.strangerRequests.labels
+  for (const each of classes) for (const outcome of outcomes) yield ['strangerRequests', each, outcome]
+  yield ['deniedRequests']
+}
+
 function* ofSubscriptions(route: string): Iterable<Initial> {
   for (const type of subscriptionTypes)
     for (const from of sides) yield ['stanzas', 'presence', type, from, 'forward', 'none', 'enforce', route]

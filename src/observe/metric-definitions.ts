@@ -4,6 +4,7 @@
  */
 
 import { decisions } from '../account/account-requests.ts'
+import { requestOutcomes, strangerClasses } from '../account/labels.ts'
 import { type SubscriptionEventName, subscriptionEventNames } from '../account/subscription-history.ts'
 import { requestAges } from '../account/waiting-requests.ts'
 import { reloadOutcomes } from '../config/labels.ts'
@@ -384,6 +385,22 @@ export const metrics = {
     help: 'Subscription requests of strangers that wait for room, of all accounts. See rule pending-requests.',
     labels: {},
     example: 'stanzagate_held_requests > 10000',
+  },
+  strangerRequests: {
+    name: 'stanzagate_stranger_requests_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: 'Subscription requests of strangers, by class (the keys of limits.pendingRequests.strangers). shown: it has gone to the client; held: it waits; dropped: its class is; repeated: left out, it was shown and is not answered. With limits.pendingRequests only.',
+    labels: { class: strangerClasses, outcome: requestOutcomes },
+    example: 'sum by (class, outcome) (increase(stanzagate_stranger_requests_total[1d]))',
+  },
+  deniedRequests: {
+    name: 'stanzagate_stranger_requests_denied_total',
+    kind: 'counter',
+    unit: 'requests',
+    help: "Requests of strangers that were dropped and denied at the server, in the user's name. See limits.pendingRequests.denyDropped.",
+    labels: {},
+    example: 'increase(stanzagate_stranger_requests_denied_total[1d])',
   },
   releasedRequests: {
     name: 'stanzagate_held_requests_released_total',

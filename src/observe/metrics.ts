@@ -24,6 +24,7 @@ import {
   initialOfCertificate,
   initialOfFront,
   initialOfListener,
+  initialOfStrangers,
   initialSeries,
   withInitialSeries,
 } from './initial-series.ts'
@@ -142,6 +143,7 @@ export class Metrics implements Watcher, StoreWatcher {
   /** Whom to ask, at each scrape, for the requests that are held. */
   holds(held: () => HeldRequestCounts): void {
     this.held = held
+    this.begin(initialOfStrangers())
   }
 
   /** At this listener TLS did not come about before there was a stream. */
@@ -246,6 +248,10 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('nonzas', [report.from, report.verdict])
       case 'roster-fetch':
         return this.add('rosterFetches', [report.event])
+      case 'stranger-request':
+        return this.add('strangerRequests', [report.class, report.outcome])
+      case 'request-denied':
+        return this.add('deniedRequests', [])
       case 'request-released':
         return this.add('releasedRequests', [route])
       case 'resumption':

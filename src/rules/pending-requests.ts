@@ -12,7 +12,7 @@ export const pendingRequests: Rule = {
   judge: (stanza, facts) => {
     if (facts.from !== 'upstream' || stanza.kind !== 'presence' || stanza.type !== 'subscribe') return undefined
     const { from } = stanza
-    if (from === undefined || facts.trusts(from) || !facts.isRequestHeld(from)) return undefined
+    if (from === undefined || facts.trusts(from) || !facts.isRequestHeld(from, stanza)) return undefined
     return { verdict: 'drop' }
   },
 }

@@ -50,7 +50,7 @@ export interface Facts {
   /** Takes one request from what the account may ask for within an hour; `false`: there is none left. */
   mayRequest(): boolean
   /** Whether an inbound `subscribe` of this contact has to wait: it is no contact yet, and enough requests were shown. It changes nothing. */
-  isRequestHeld(contact: string): boolean
+  isRequestHeld(contact: string, request: Stanza): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
   readonly roster: RosterView

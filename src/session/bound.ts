@@ -7,6 +7,7 @@
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import type { Quarantine } from '../account/quarantine.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
+import type { StrangerPolicy } from '../account/stranger-policy.ts'
 import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
@@ -24,6 +25,7 @@ import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import { type SessionRecord, sessionFormat } from './session-record.ts'
 import { type Repeated, StanzaCounts } from './stanza-counts.ts'
+import { type Notice, stanzaOfNotice } from './stranger-notices.ts'
 
 /** Read for each stanza, because a reload may change them while sessions exist. */
 export interface BoundOptions {
@@ -38,6 +40,8 @@ export interface BoundOptions {
   mayRequest?(account: string): boolean
   /** Where requests of strangers wait; left out: none has to. */
   readonly quarantine?: Quarantine | undefined
+  /** What becomes of strangers' requests by class; left out: all wait there. */
+  readonly strangers?: StrangerPolicy | undefined
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
 }
@@ -92,15 +96,22 @@ export class BoundSession implements ResumableSession {
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     const pending =
       options.quarantine &&
-      new PendingRequests(options.quarantine, this.bare, {
-        isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
-        hasContactAt: name => this.watch.hasContactAt(name),
-      })
+      new PendingRequests(
+        options.quarantine,
+        this.bare,
+        {
+          isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
+          hasContactAt: name => this.watch.hasContactAt(name),
+          knowsRoster: () => this.watch.isComplete,
+        },
+        options.strangers,
+      )
     this.pending = pending
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
-      isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
+      isRequestHeld:
+        pending === undefined ? believing.isRequestHeld : (contact, request) => pending.isHeld(contact, request),
     }
   }
 
@@ -174,14 +185,15 @@ export class BoundSession implements ResumableSession {
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
         output.sendElement(other[from], verdict.stanza.element)
-        if (this.pending?.[from === 'client' ? 'sent' : 'received'](verdict.stanza) === true) this.release(output)
+        if (this.pending !== undefined) this.passedBy(this.pending, from, verdict.stanza, output)
         return
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
       case 'drop':
         this.spread(watch.refused(from, stanza), output)
         this.leaveOut(from, stanza, said, output)
-        if (said.at(-1)?.rule === pendingRequests.name && this.pending?.hold(stanza) === true) this.release(output)
+        if (said.at(-1)?.rule === pendingRequests.name && this.pending !== undefined)
+          this.setAside(this.pending, stanza, output)
         return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
@@ -209,6 +221,29 @@ export class BoundSession implements ResumableSession {
     if (answer === undefined) return
     this.counts?.added('upstream', answer)
     output.sendElement('upstream', answer)
+  }
+
+  private passedBy(pending: PendingRequests, from: Side, stanza: Stanza, output: BoundOutput): void {
+    if (pending[from === 'client' ? 'sent' : 'received'](stanza)) this.release(output)
+    if (pending.notices.hasAny) this.say(pending.notices.take(true), output)
+  }
+
+  private setAside(pending: PendingRequests, stanza: Stanza, output: BoundOutput): void {
+    if (pending.hold(stanza)) this.release(output)
+    this.say(pending.notices.take(false), output)
+  }
+
+  private say(notices: readonly Notice[], output: BoundOutput): void {
+    for (const each of notices) {
+      if (each.notice === 'report') {
+        output.report(each.report)
+        continue
+      }
+      const { to, element, report } = stanzaOfNotice(each, this.domain, this.jid)
+      this.counts?.added(to, element)
+      output.report(report)
+      output.sendElement(to, element)
+    }
   }
 
   /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */

@@ -5,20 +5,23 @@
  */
 import type { Decision } from '../account/account-requests.ts'
 import { keyOf } from '../account/contact-map.ts'
-import type { HeldRequest, Rank, WhyHeld } from '../account/held-requests.ts'
+import type { HeldRequest, WhyHeld } from '../account/held-requests.ts'
 import type { Quarantine } from '../account/quarantine.ts'
-import { compareDomain } from '../stanza/jid.ts'
+import { type StrangerAction, StrangerPolicy } from '../account/stranger-policy.ts'
 import { isAccountItself } from '../stanza/own-addresses.ts'
 import { rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import type { Stanza } from '../stanza/stanza.ts'
+import type { Element } from '../xml/element.ts'
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
+import { StrangerNotices } from './stranger-notices.ts'
+import { type KnownContacts, Strangers } from './strangers.ts'
 
-/** What is known of the account's roster. */
-export interface KnownContacts {
-  /** The roster shows the contact, the user has asked to see it, or its domain is trusted. */
-  isNoStranger(contact: string): boolean
-  /** Some contact in the roster has this domain, which is folded. */
-  hasContactAt(domain: string): boolean
+interface HeldRecord {
+  readonly contact: string
+  readonly why: WhyHeld
+  readonly element: ElementRecord
+  /** It has shown the token of an invitation. Left out: it has not. */
+  readonly isInvited?: true
 }
 
 /** As data that JSON can hold. */
@@ -26,7 +29,7 @@ export interface PendingRequestsRecord {
   readonly isAvailable: boolean
   /** Keys of strangers. */
   readonly shown: readonly string[]
-  readonly held: readonly { readonly contact: string; readonly why: WhyHeld; readonly element: ElementRecord }[]
+  readonly held: readonly HeldRecord[]
 }
 
 /** Milliseconds from the first presence in which a server delivers what is unanswered. */
@@ -37,8 +40,8 @@ const rememberedAtMost = 1_000
 export class PendingRequests {
   private readonly quarantine: Quarantine
   private readonly account: string
-  private readonly domain: string
   private readonly contacts: KnownContacts
+  private readonly strangers: Strangers
   /** Keys of strangers whose requests were shown in this presence session. */
   private readonly shown = new Set<string>()
   /** Those whose requests came in this presence session and are held. */
@@ -54,12 +57,20 @@ export class PendingRequests {
   /** Room that was kept is free. */
   private isRoomLeft = false
 
-  /** `account`: its bare JID. */
-  constructor(quarantine: Quarantine, account: string, contacts: KnownContacts) {
+  readonly notices: StrangerNotices
+
+  /** `account`: its bare JID. `policy`: left out: every stranger's request is shown when there is room. */
+  constructor(
+    quarantine: Quarantine,
+    account: string,
+    contacts: KnownContacts,
+    policy = new StrangerPolicy({}, quarantine.now),
+  ) {
     this.quarantine = quarantine
     this.account = account
-    this.domain = domainOf(keyOf(account))
     this.contacts = contacts
+    this.strangers = new Strangers(policy, account, contacts)
+    this.notices = new StrangerNotices(this.strangers, () => [...quarantine.heldFor(account)].length)
     quarantine.began(account)
   }
 
@@ -68,33 +79,43 @@ export class PendingRequests {
     return {
       isAvailable: this.isAvailable,
       shown: [...this.shown],
-      held: held.map(({ contact, why, element }) => ({ contact, why, element: recordOfElement(element) })),
+      held: held.map(({ contact, why, element, rank }) => {
+        const record = { contact, why, element: recordOfElement(element) }
+        return rank === -1 ? { ...record, isInvited: true } : record
+      }),
     }
   }
 
   /** Takes in what another process has kept of this session. Throws when it is no record. */
   restore({ isAvailable, shown, held }: PendingRequestsRecord): void {
     this.isAvailable = isAvailable
-    for (const { contact, why, element } of held) {
-      const request = { contact, why, rank: this.rankOf(contact), element: elementOfRecord(element) }
+    for (const { contact, why, element, isInvited = false } of held) {
+      const rank = this.strangers.rankOf(contact, isInvited)
+      const request = { contact, why, rank, element: elementOfRecord(element) }
       if (this.quarantine.hold(this.account, request)) this.held.add(keyOf(contact))
     }
     for (const contact of shown) this.wasShown(contact)
   }
 
-  /** Whether a request of this contact has to wait, was shown already, or is denied by the operator. */
-  isHeld(contact: string): boolean {
+  /** Whether a request of this contact has to wait, was shown already, or is not shown at all. What the operator has decided counts most. */
+  isHeld(contact: string, { element }: Stanza): boolean {
     if (this.contacts.isNoStranger(contact)) return false
     const decision = this.decisionOn(contact)
-    if (decision === 'deny' || this.isRepeated(contact)) return true
-    return decision !== 'release' && this.whyHeld(contact) !== undefined
+    if (decision !== undefined) return decision === 'deny' || this.isRepeated(contact)
+    const isInvited = this.isInvited(contact, element)
+    const action = this.strangers.actionFor(contact, isInvited)
+    if (action === 'accept') return false
+    return action === 'drop' || this.isRepeated(contact) || this.whyHeld(contact, isInvited) !== undefined
   }
 
   /** A stanza of the client's has gone on. Says whether something may be released. */
   sent(stanza: Stanza): boolean {
     const { kind, type, to } = stanza
     if (kind === 'message') return false
-    if (kind === 'iq') return this.removed(stanza)
+    if (kind === 'iq') {
+      this.strangers.sent(stanza)
+      return this.removed(stanza)
+    }
     if (to === undefined) {
       this.appeared(type)
       return false
@@ -106,11 +127,20 @@ export class PendingRequests {
   /** A stanza of the server's has gone on. Says whether something may be released. */
   received(stanza: Stanza): boolean {
     const { kind, type, from } = stanza
-    if (kind === 'iq') return this.pushed(stanza)
+    if (kind === 'iq') {
+      this.strangers.received(stanza)
+      return this.pushed(stanza)
+    }
     if (kind !== 'presence' || from === undefined) return false
     if (type === 'unsubscribe') return this.ended(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
+    const isInvited = this.isInvited(from, stanza.element)
+    const strangerClass = this.strangers.classOf(from, isInvited)
+    this.notices.came(strangerClass, 'shown')
+    const isAccepted = this.decisionOn(from) === undefined && this.strangers.actionOf(strangerClass) === 'accept'
+    if (isAccepted) return this.ended(from)
+    if (this.isRated(from, isInvited)) this.strangers.count(from)
     this.wasShown(from)
     return this.held.size > 0
   }
@@ -118,18 +148,25 @@ export class PendingRequests {
   /** A request was left out by the rule. Says whether something may be released. */
   hold(stanza: Stanza): boolean {
     const contact = stanza.from
-    if (contact === undefined || this.isRepeated(contact)) return false
+    if (contact === undefined) return false
+    const isInvited = this.isInvited(contact, stanza.element)
+    const strangerClass = this.strangers.classOf(contact, isInvited)
+    const isDropped = this.strangers.actionOf(strangerClass) === 'drop'
+    const isOver = this.decisionOn(contact) === 'deny' || (isDropped && this.strangers.mayDrop)
+    const outcome = isOver ? 'dropped' : this.isRepeated(contact) ? 'repeated' : 'held'
+    this.notices.came(strangerClass, outcome)
+    if (outcome === 'dropped') return this.dropped(contact)
+    if (outcome === 'repeated') return false
     const key = keyOf(contact)
     this.came(key)
-    if (this.decisionOn(contact) === 'deny') return this.takeRoomLeft()
-    const why = this.whyHeld(contact) ?? 'per-login'
-    const isKept = this.quarantine.hold(this.account, {
-      contact,
-      why,
-      rank: this.rankOf(contact),
-      element: stanza.element,
-    })
+    const why = isDropped ? 'no-roster' : (this.whyHeld(contact, isInvited) ?? 'per-login')
+    const isKnown = this.quarantine.heldOf(this.account, contact) !== undefined
+    const isCounted = why !== 'rate' && !isDropped && this.isRated(contact, isInvited) && !isKnown
+    if (isCounted) this.strangers.count(contact)
+    const rank = this.strangers.rankOf(contact, isInvited)
+    const isKept = this.quarantine.hold(this.account, { contact, why, rank, element: stanza.element })
     if (isKept && this.held.size < rememberedAtMost) this.held.add(key)
+    if (isKept) this.notices.held()
     return this.takeRoomLeft()
   }
 
@@ -138,20 +175,49 @@ export class PendingRequests {
     if (this.held.size === 0) return undefined
     const released = this.released()
     if (released === undefined) return undefined
-    if (this.contacts.isNoStranger(released.contact)) this.ended(released.contact)
-    else this.wasShown(released.contact)
+    const { contact, rank } = released
+    if (this.passes(released) && this.decisionOn(contact) === undefined) {
+      this.ended(contact)
+      return released
+    }
+    if (this.isRated(contact, rank === -1)) this.strangers.count(contact)
+    this.wasShown(contact)
     return released
   }
 
   private released(): HeldRequest | undefined {
     let first: HeldRequest | undefined
+    const dropped: string[] = []
     for (const request of this.quarantine.heldFor(this.account)) {
-      if (!this.held.has(request.key)) continue
-      if (this.contacts.isNoStranger(request.contact)) return request
-      if (this.decisionOn(request.contact) === 'release') return request
-      first ??= request
+      const { key, contact } = request
+      if (!this.held.has(key)) continue
+      if (this.passes(request)) return request
+      if (this.actionOf(request) === 'drop') dropped.push(contact)
+      else if (first === undefined && !this.isOverRate(contact, request.rank === -1)) first = request
     }
-    return first === undefined || this.whyHeld(first.contact) !== undefined ? undefined : first
+    if (this.strangers.mayDrop) for (const contact of dropped) this.dropped(contact)
+    if (first === undefined || this.whyHeld(first.contact, first.rank === -1) !== undefined) return undefined
+    return first
+  }
+
+  /** Whether it needs no room. */
+  private passes(request: HeldRequest): boolean {
+    return this.contacts.isNoStranger(request.contact) || this.actionOf(request) === 'accept'
+  }
+
+  private actionOf({ contact, rank }: HeldRequest): StrangerAction {
+    if (this.decisionOn(contact) === 'release') return 'accept'
+    return this.strangers.actionFor(contact, rank === -1)
+  }
+
+  /** Servers may deliver a request without its token later: one that has shown it stays invited. */
+  private isInvited(contact: string, request: Element): boolean {
+    return this.strangers.isInvited(request) || this.quarantine.heldOf(this.account, contact)?.rank === -1
+  }
+
+  private dropped(contact: string): boolean {
+    this.notices.dropped(contact)
+    return this.ended(contact)
   }
 
   private decisionOn(contact: string): Decision | undefined {
@@ -167,7 +233,7 @@ export class PendingRequests {
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
-    if (isFirst) this.quarantine.rerank(this.account, contact => this.rankOf(contact))
+    if (isFirst) this.quarantine.rerank(this.account, contact => this.strangers.rankOf(contact, false))
   }
 
   /** A roster push may show that a request was granted past the gate, or that a stranger is a contact now. */
@@ -226,11 +292,31 @@ export class PendingRequests {
     return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
   }
 
-  private whyHeld(contact: string): WhyHeld | undefined {
+  /**
+   * Whether a request is counted: not what a server delivers again at the login, nor what was let through before. A user has invited those who
+   * show a token.
+   */
+  private isRated(contact: string, isInvited: boolean): boolean {
+    if (isInvited || this.mayBeDelivered || this.quarantine.isShown(this.account, contact)) return false
+    const why = this.quarantine.heldOf(this.account, contact)?.why
+    return why === undefined || why === 'rate'
+  }
+
+  private isOverRate(contact: string, isInvited: boolean): boolean {
+    return this.strangers.isOverRate(contact) && this.isRated(contact, isInvited)
+  }
+
+  /** The presence session is so young that the server may still deliver what it has kept. */
+  private get mayBeDelivered(): boolean {
+    return this.since !== undefined && this.quarantine.now() < this.since + deliveredWithin
+  }
+
+  private whyHeld(contact: string, isInvited: boolean): WhyHeld | undefined {
+    if (this.isOverRate(contact, isInvited)) return 'rate'
     const { perLogin } = this.quarantine.limits
     if (this.shown.size >= perLogin) this.forgetAnswered()
     const room = perLogin - this.shown.size
-    if (room <= 0 || this.ahead(contact, room) >= room) return 'per-login'
+    if (room <= 0 || this.ahead(contact, isInvited, room) >= room) return 'per-login'
     return this.quarantine.hasRoomToday(this.account, contact) ? undefined : 'per-day'
   }
 
@@ -241,12 +327,12 @@ export class PendingRequests {
   }
 
   /** Requests that are held from before, have not come yet and go first, up to `atMost`. */
-  private ahead(contact: string, atMost: number): number {
+  private ahead(contact: string, isInvited: boolean, atMost: number): number {
     this.lapse()
     const { since } = this
     if (since === undefined) return 0
     const own = this.quarantine.heldOf(this.account, contact)
-    const rank = own?.rank ?? this.rankOf(contact)
+    const rank = own?.rank ?? this.strangers.rankOf(contact, isInvited)
     let count = 0
     for (const request of this.quarantine.heldFor(this.account)) {
       if (request === own || request.rank > rank || count === atMost) break
@@ -277,14 +363,4 @@ export class PendingRequests {
     this.isRoomLeft = false
     return isLeft
   }
-
-  private rankOf(contact: string): Rank {
-    const domain = domainOf(keyOf(contact))
-    if (compareDomain(domain, this.domain) === 'same') return 0
-    return this.contacts.hasContactAt(domain) ? 1 : 2
-  }
-}
-
-function domainOf(key: string): string {
-  return key.slice(key.indexOf('@') + 1)
 }

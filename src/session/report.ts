@@ -1,4 +1,5 @@
 /** What a session tells those who watch: metrics, log, audit and console. */
+import type { RequestOutcome, StrangerClass } from '../account/labels.ts'
 import type { AccountReport } from '../account/report.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Kind } from '../stanza/stanza.ts'
@@ -48,6 +49,12 @@ export type Report =
    * that has not asked for its roster.
    */
   | { readonly report: 'roster-fetch'; readonly event: RosterFetchEvent }
+  /** What became of the subscription request of a stranger, as the rule pending-requests has it. */
+  | { readonly report: 'stranger-request'; readonly class: StrangerClass; readonly outcome: RequestOutcome }
+  /** A request that was dropped was denied at the server, in the account's name. Bare JIDs. */
+  | { readonly report: 'request-denied'; readonly account: string; readonly contact: string }
+  /** The user was told that requests are held. */
+  | { readonly report: 'headline' }
   /** A request that was held has gone to the client. */
   | { readonly report: 'request-released' }
   /** A first-level element that is no stanza was answered or left out by the gate. */

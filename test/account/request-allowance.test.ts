@@ -29,3 +29,23 @@ t.test('of many accounts the one that asked longest ago is forgotten', t => {
   t.equal(allowance.take('b', 0), true, 'b is not')
   t.end()
 })
+
+t.test('what is left can be looked at', t => {
+  const allowance = new RequestAllowance(2, 10, minute)
+  t.equal(allowance.has('a', 0), true, 'nobody has asked')
+  for (const [at, takes, isLeft] of [
+    [0, true, true],
+    [0, true, false],
+    [29_999, false, false],
+    [30_000, true, false],
+    [10_000, false, false],
+    [20_000, false, false],
+    [89_999, false, true],
+    [100_000, true, true],
+  ] as const) {
+    if (takes) t.equal(allowance.take('a', at), true, `${at} ms`)
+    t.equal(allowance.has('a', at), isLeft, `left at ${at} ms`)
+    t.equal(allowance.has('a', at), isLeft, 'a look takes nothing')
+  }
+  t.end()
+})

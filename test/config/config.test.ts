@@ -857,6 +857,19 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
     /^stanzagate\.yaml:9: warning: store\.redis: stands in a file that everybody on this machine may read/,
   ])
   t.same(warningsOf(fileWith({ ...good, more: 'store: { redis: redis://a }' })), [])
+  for (const [strangers, ...expected] of [
+    ['listed: [spam.example]', /listed: names strangers, and nothing says what becomes of them: they are held/],
+    ['listed: [spam.example], strangers: { listed: hold }'],
+    ['listed: []'],
+    ['denyDropped: true', /denyDropped: is true, and no class of strangers is dropped/],
+    ['denyDropped: true, strangers: { other: drop }'],
+    ['denyDropped: false'],
+  ] as const)
+    t.match(
+      warningsOf(fileWith({ ...good, more: `limits: { pendingRequests: { ${strangers} } }` })),
+      { ...expected, length: expected.length },
+      strangers,
+    )
   chmodSync(file, 0o600)
 })
 
@@ -1161,9 +1174,16 @@ t.test('limits', t => {
       "9: limits.client: 5 is not a map with what one element of a client may have; write 'key: value' entries",
     ],
     [
+      '{ pendingRequests: { strangers: { other: reject }, listed: [a@b/c, "@"], headline: "" } }',
+      "9: limits.pendingRequests.strangers.other: 'reject' is not one of accept, hold, drop; write one of them",
+      "9: limits.pendingRequests.listed[0]: 'a@b/c' is not a domain or a bare JID; write for example spam.example",
+      "9: limits.pendingRequests.listed[1]: '@' is not a domain or a bare JID; write for example spam.example",
+      "9: limits.pendingRequests.headline: '' is not a text of 1 to 1000 characters; write for example There are {count} contact requests of strangers that wait",
+    ],
+    [
       '{ pendingRequests: { perLogin: 0, perWeek: 5 } }',
       '9: limits.pendingRequests.perLogin: 0 is not a whole number of requests from 1 to 200; write for example 10',
-      '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay',
+      '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay, strangers, listed, perHour, headline, denyDropped',
     ],
   ]
   for (const [limits, ...expected] of bad) {

@@ -206,6 +206,15 @@ t.test('why, in words that are the rules’ own', async t => {
     'No rule has anything against it.',
     /may be held nevertheless/,
   ])
+  const stranger = (from: string, state: StateName = 'none') =>
+    ask('upstream', `<presence from='${from}' type='subscribe'/>`, {
+      ...{ state, strangers: { strangers: { listed: 'drop', ownDomain: 'accept' }, listed: ['spam.example'] } },
+    }).why[2]
+  t.match(stranger('a@spam.example'), /of the class listed, for which limits.pendingRequests.strangers says drop\.$/)
+  t.match(stranger('a@im.example'), /of the class ownDomain, .* says accept\.$/)
+  t.match(stranger('far.example', 'unknown'), /of the class gateway, .* says hold\.$/)
+  t.match(stranger('a@far.example'), /of the class other, .* says hold; with contacts of this domain in the roster/)
+  t.equal(stranger('a@spam.example', 'to'), undefined, 'a contact')
   t.match(ask('client', `<presence type='x'/>`).why[1], /answered with bad-request \("The type/)
   t.match(ask('client', `<presence type='error'><show>a</show><show>b</show></presence>`).why[2], /never answered/)
 })

@@ -110,6 +110,12 @@ t.test('which reports have a line, and what it says', async t => {
     [{ ...plain, kind: 'message', type: 'chat' }, true, undefined],
     [{ report: 'nonza', from: 'client', verdict: 'drop' }, true, undefined],
     [{ report: 'undecided', type: 'subscribed' }, true, undefined],
+    [
+      { report: 'request-denied', account: 'romeo@im.example', contact: 'a@far.example' },
+      false,
+      'gate null forward by pending-requests null',
+    ],
+    [{ report: 'headline' }, true, undefined],
   ]
   for (const [report, all, says] of rows) {
     const { audit, lines, file } = begin(t, { all })

@@ -110,6 +110,11 @@ t.test('reports become numbers', async t => {
       { report: 'transition', before: both, after: undefined },
       'subscription_transitions_total both removed im.example: 1',
     ],
+    [{ report: 'stranger-request', class: 'ownDomain', outcome: 'held' }, 'stranger_requests_total ownDomain held: 1'],
+    [
+      { report: 'request-denied', account: 'romeo@im.example', contact: 'a@far.example' },
+      'stranger_requests_denied_total: 1',
+    ],
     [{ report: 'request-released' }, 'held_requests_released_total im.example: 1'],
     [
       { report: 'request-failed', condition: 'item-not-found' },

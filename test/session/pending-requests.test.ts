@@ -33,7 +33,7 @@ function made(perLogin = 2, perDay = 100) {
     const come = (...from: string[]) =>
       from.flatMap(contact => {
         const request = stanza('presence', { type: 'subscribe', from: contact })
-        if (pending.isHeld(contact)) return released(pending.hold(request))
+        if (pending.isHeld(contact, request)) return released(pending.hold(request))
         return [contact, ...released(pending.received(request))]
       })
     const say = (type: string, to: string) => released(presence({ type, to }))

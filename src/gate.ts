@@ -8,7 +8,7 @@ import { RequestAllowance } from './account/request-allowance.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
 import { Settings } from './config/settings.ts'
-import type { Config } from './config/types.ts'
+import type { Config, StoreConfig } from './config/types.ts'
 import { Admission, roomOf } from './listener/admission.ts'
 import { ListenerAdmission } from './listener/listener-admission.ts'
 import { Overload, ProcessReadings, type Readings } from './listener/overload.ts'
@@ -28,6 +28,7 @@ import type { SessionOptions } from './session/session.ts'
 import type { SessionKeeper } from './session/session-keeper.ts'
 import { NoPlaceError, type Store } from './store/store.ts'
 import { StoreCalls } from './store/store-calls.ts'
+import { StoreKey } from './store/store-key.ts'
 import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
 import { StoredSessions } from './store/stored-sessions.ts'
 import { type Clock, idleClock, systemClock } from './transport/clock.ts'
@@ -136,7 +137,7 @@ export class Gate {
     const kept =
       store instanceof NoPlaceError || store === undefined || config.store === undefined
         ? undefined
-        : this.keptIn(store, config.store.days, logger, environment)
+        : this.keptIn(store, config.store, logger, environment)
     this.stored = kept?.accounts
     this.accounts = new Accounts(accountsAtMost, this.stored)
     const { accounts, watcher } = this
@@ -270,12 +271,14 @@ export class Gate {
 
   private keptIn(
     store: Store,
-    days: number,
+    { days, hash }: StoreConfig,
     logger: FastifyBaseLogger,
     { clock = systemClock, time = Date.now }: Partial<Environment>,
   ): { readonly accounts: StoredAccounts; readonly sessions: SessionKeeper } {
     const log = new StoreLog(logger, store.place)
-    logger.info({ store: store.place, days }, 'what is known of accounts is kept in the store')
+    const key = hash === undefined ? undefined : new StoreKey(hash)
+    const isHashed = key !== undefined
+    logger.info({ store: store.place, days, isHashed }, 'what is known of accounts is kept in the store')
     const { metrics } = this
     const calls = new StoreCalls({
       clock,
@@ -301,11 +304,12 @@ export class Gate {
       for (const [relay, news] of this.accounts.heard(account, told).tell) relay.told(news)
     }
     const present = () => this.accounts.present()
-    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, present, recall, heard })
+    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, key, present, recall, heard })
     const sessions = new StoredSessions({
       store,
       calls,
       time,
+      key,
       counted: (event, count) => {
         metrics.sessionsKept(event, count)
         log.sessionsKept(event, count)

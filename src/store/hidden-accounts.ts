@@ -17,13 +17,38 @@ export function hiddenRecordName(key: StoreKey, account: string): string {
   return `hashed-account:${key.nameOf('account', account)}`
 }
 
-export function hiddenFields(key: StoreKey, account: string, fields: FieldChanges): Map<string, string | undefined> {
+/** Contacts that are hashed before others have their turn: less than two milliseconds. */
+const hashedAtOnce = 500
+
+/** The hashes of many contacts, as `hashedContact` gives them: stanzas pass meanwhile. */
+export async function hashesAhead(
+  key: StoreKey,
+  account: string,
+  contacts: Iterable<string>,
+): Promise<ReadonlyMap<string, string>> {
+  const hash = key.contactHash(account)
+  const hashes = new Map<string, string>()
+  for (const contact of contacts) {
+    hashes.set(contact, hashedContact(contact, hash))
+    if (hashes.size % hashedAtOnce === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  return hashes
+}
+
+/** `ahead`: hashes of contacts that are known already. */
+export function hiddenFields(
+  key: StoreKey,
+  account: string,
+  fields: FieldChanges,
+  ahead: ReadonlyMap<string, string> = new Map(),
+): Map<string, string | undefined> {
   const hash = key.contactHash(account)
   const hidden = new Map<string, string | undefined>()
   for (const [name, text] of fields) {
     if (name === rosterField) hidden.set(name, text)
     else if (name.startsWith(contactPrefix)) {
-      const hashed = hashedPrefix + hashesOf(hashedContact(name.slice(contactPrefix.length), hash))
+      const contact = name.slice(contactPrefix.length)
+      const hashed = hashedPrefix + hashesOf(ahead.get(contact) ?? hashedContact(contact, hash))
       // A contact may be named twice: by its hash, which is no longer used, and by its JID.
       if (text !== undefined || !hidden.has(hashed)) hidden.set(hashed, text)
     } else {

@@ -8,6 +8,8 @@ import type { ContactHash } from '../account/hashed-contact.ts'
 const algorithm = 'aes-256-gcm'
 /** Bytes. */
 const sizes = { key: 32, nonce: 12, tag: 16 } as const
+/** Hashes that are remembered: the domains of a roster are few. */
+const domainsAtMost = 1_000
 /** Hexadecimal digits of a hash: 128 bits. */
 const digits = 32
 
@@ -16,6 +18,7 @@ export class StoreKey {
   readonly check: string
   private readonly names: Buffer
   private readonly texts: Buffer
+  private readonly domains = new Map<string, string>()
 
   /** `secret`: of any length. */
   constructor(secret: string) {
@@ -31,7 +34,18 @@ export class StoreKey {
 
   /** `account`: its bare JID, folded. The same contact of two accounts has two hashes. */
   contactHash(account: string): ContactHash {
-    return contact => this.nameOf(`contact\0${account}`, contact)
+    const kind = `contact\0${account}`
+    return text => (text.startsWith('@') ? this.domainOf(kind, text) : this.nameOf(kind, text))
+  }
+
+  private domainOf(kind: string, domain: string): string {
+    const name = `${kind}\0${domain}`
+    const known = this.domains.get(name)
+    if (known !== undefined) return known
+    if (this.domains.size >= domainsAtMost) this.domains.clear()
+    const hash = this.nameOf(kind, domain)
+    this.domains.set(name, hash)
+    return hash
   }
 
   /** Encrypts a text. It can be read only as what stands at this `place`. */

@@ -10,7 +10,7 @@ import type { RosterSnapshot } from '../account/ledger.ts'
 import type { RequestNews } from '../account/news.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
-import { hiddenFields, hiddenRecordName, shownFields } from './hidden-accounts.ts'
+import { hashesAhead, hiddenFields, hiddenRecordName, shownFields } from './hidden-accounts.ts'
 import type { RecallOutcome } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
@@ -231,9 +231,10 @@ export class StoredAccounts implements AccountKeeper {
       const records: RecordChange[] = []
       for (let fields = 0; next < all.length && fields < fieldsTogether; next++) {
         const change = all[next] as Change
+        const ahead = this.options.key && (await this.hashesFor(this.options.key, change))
         // It may have been given up meanwhile.
         if (this.waiting.get(change.account.key) !== change) continue
-        const record = this.recordOf(change)
+        const record = this.recordOf(change, ahead)
         fields += record.fields.size
         changes.push(change)
         records.push(record)
@@ -269,11 +270,15 @@ export class StoredAccounts implements AccountKeeper {
     else if (newer.contacts !== 'whole') for (const contact of contacts) newer.contacts.add(contact)
   }
 
-  private recordOf({ account, contacts }: Change): RecordChange {
+  private hashesFor(key: StoreKey, { account, contacts }: Change): Promise<ReadonlyMap<string, string>> {
+    return hashesAhead(key, account.key, contacts === 'whole' ? account.ledger.visibleItems().keys() : contacts)
+  }
+
+  private recordOf({ account, contacts }: Change, ahead: ReadonlyMap<string, string> | undefined): RecordChange {
     const isWhole = contacts === 'whole'
     const shown = isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts)
     const { key } = this.options
-    const fields = key === undefined ? shown : hiddenFields(key, account.key, shown)
+    const fields = key === undefined ? shown : hiddenFields(key, account.key, shown, ahead)
     // Another gate may have written this version already.
     const texts = [this.known.get(account) ?? '', fields.get(rosterField) ?? '']
     return {

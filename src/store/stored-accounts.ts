@@ -229,12 +229,14 @@ export class StoredAccounts implements AccountKeeper {
     for (let next = 0; next < all.length; ) {
       const changes: Change[] = []
       const records: RecordChange[] = []
+      const { key } = this.options
+      const ahead = key && (await this.hashesOf(key, all, next))
+      // Without waiting: what changes after its record was made must not be taken for written.
       for (let fields = 0; next < all.length && fields < fieldsTogether; next++) {
         const change = all[next] as Change
-        const ahead = this.options.key && (await this.hashesFor(this.options.key, change))
         // It may have been given up meanwhile.
         if (this.waiting.get(change.account.key) !== change) continue
-        const record = this.recordOf(change, ahead)
+        const record = this.recordOf(change, ahead?.get(change))
         fields += record.fields.size
         changes.push(change)
         records.push(record)
@@ -270,8 +272,23 @@ export class StoredAccounts implements AccountKeeper {
     else if (newer.contacts !== 'whole') for (const contact of contacts) newer.contacts.add(contact)
   }
 
-  private hashesFor(key: StoreKey, { account, contacts }: Change): Promise<ReadonlyMap<string, string>> {
-    return hashesAhead(key, account.key, contacts === 'whole' ? account.ledger.visibleItems().keys() : contacts)
+  /** The hashes of contacts of the changes from `next` on that are written together. */
+  private async hashesOf(
+    key: StoreKey,
+    all: readonly Change[],
+    next: number,
+  ): Promise<ReadonlyMap<Change, ReadonlyMap<string, string>>> {
+    const hashes = new Map<Change, ReadonlyMap<string, string>>()
+    let fields = 0
+    for (let at = next; at < all.length && fields < fieldsTogether; at++) {
+      const change = all[at] as Change
+      const { account, contacts } = change
+      const names = contacts === 'whole' ? account.ledger.visibleItems().keys() : contacts
+      const found = await hashesAhead(key, account.key, names)
+      fields += found.size + 1
+      hashes.set(change, found)
+    }
+    return hashes
   }
 
   private recordOf({ account, contacts }: Change, ahead: ReadonlyMap<string, string> | undefined): RecordChange {

@@ -372,6 +372,45 @@ for (const secret of [undefined, 'contacts are kept as hashes'])
     await second.stored.stop()
   })
 
+t.test('a long roster is hashed some contacts at a time, and what changes meanwhile is not lost', async t => {
+  const folder = folderOf(t)
+  const secret = 'contacts are kept as hashes'
+  const house = await House.at(folder, { secret })
+  const [short, long] = [{ name: 'short' }, { name: 'long' }]
+  house.accounts.attach('short@localhost/a', short)
+  house.accounts.attach('long@localhost/a', long)
+  await house.settled()
+  const many = Array.from({ length: 2_100 }, (_, index) => item(`contact${index}@localhost`, 'both'))
+  house.tell(short, roster('v1', item('b@localhost', 'to'), item('c@localhost', 'to')))
+  house.tell(long, roster('v1', ...many))
+  house.clock.advance(500)
+  let turns = 0
+  for (; house.store.saved.length === 0; turns++) {
+    await new Promise(resolve => setImmediate(resolve))
+    if (turns !== 0) continue
+    house.tell(short, push(item('b@localhost', 'both'), 'v2', item('b@localhost', 'to')))
+    house.tell(long, push(item('contact7@localhost', 'from'), 'v2', item('contact7@localhost', 'both')))
+    house.tell(long, push(item('new@localhost', 'to'), 'v3', undefined))
+  }
+  t.ok(turns >= 4, 'others have had their turns')
+  await house.settled()
+  await house.later(500)
+  await house.stored.stop()
+
+  const again = await House.at(folder, { secret })
+  for (const name of ['short', 'long']) again.accounts.attach(`${name}@localhost/b`, { name })
+  await again.settled()
+  const states = (account: string) =>
+    Object.fromEntries(again.view(account)?.contacts.map(([name, state]) => [name, state]) ?? [])
+  const hashOf = (account: string, contact: string) => `hash:${new StoreKey(secret).contactHash(account)(contact)}`
+  t.equal(states('short@localhost')[hashOf('short@localhost', 'b@localhost')], 'both')
+  const whole = states('long@localhost')
+  t.equal(whole[hashOf('long@localhost', 'contact7@localhost')], 'from')
+  t.equal(whole[hashOf('long@localhost', 'new@localhost')], 'to')
+  t.equal(Object.keys(whole).length, 2_101)
+  await again.stored.stop()
+})
+
 t.test('what a server without versions has told is kept too, and is not taken for the present roster', async t => {
   const folder = folderOf(t)
   const first = await House.at(folder)

@@ -248,8 +248,10 @@ t.test('every sequence of four steps', t => {
     decided += result.decided
     if (result.wrong !== undefined) wrong.push(result.wrong)
   }
-  for (const setting of settings) extend(setting, [])
-  t.equal(played, settings.length * 9 ** 4)
+  // With hashes only what one resource sees; random sequences have two.
+  const shorter = settings.filter(({ key, resources }) => key === undefined || resources === 1)
+  for (const setting of shorter) extend(setting, [])
+  t.equal(played, shorter.length * 9 ** 4)
   t.ok(decided > played, 'the ledgers decide')
   t.strictSame(wrong.slice(0, 5), [], `${wrong.length} of ${played}`)
   t.end()

@@ -9,7 +9,7 @@ import { explain as explainStanza } from './explain/command.ts'
 import { endLineBuffer } from './observe/log.ts'
 import { probesOf, startProxy } from './proxy.ts'
 import { rules } from './rules/all-rules.ts'
-import { StoreError } from './store/store.ts'
+import { StoreError, StoreKeyError } from './store/store.ts'
 import { probeWords } from './upstream/probe.ts'
 import { version } from './version.ts'
 import { fastPath } from './xml/reader.ts'
@@ -166,7 +166,7 @@ function explain(error: unknown): number {
   }
   if (error instanceof StoreError) {
     process.stderr.write(`stanzagate: ${error.message}; ${error.remedy}\n`)
-    return 1
+    return error instanceof StoreKeyError ? 2 : 1
   }
   if (isListenError(error)) {
     process.stderr.write(

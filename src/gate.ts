@@ -10,7 +10,7 @@ import { StrangerPolicy } from './account/stranger-policy.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
 import { Settings } from './config/settings.ts'
-import type { Config } from './config/types.ts'
+import type { Config, StoreConfig } from './config/types.ts'
 import { Admission, roomOf } from './listener/admission.ts'
 import { ListenerAdmission } from './listener/listener-admission.ts'
 import { Overload, ProcessReadings, type Readings } from './listener/overload.ts'
@@ -30,6 +30,7 @@ import type { SessionOptions } from './session/session.ts'
 import type { SessionKeeper } from './session/session-keeper.ts'
 import { NoPlaceError, type Store } from './store/store.ts'
 import { StoreCalls } from './store/store-calls.ts'
+import { StoreKey } from './store/store-key.ts'
 import { StoredAccounts, type StoredAccountsOptions, type StoreWatcher } from './store/stored-accounts.ts'
 import { StoredQuarantine } from './store/stored-quarantine.ts'
 import { StoredSessions } from './store/stored-sessions.ts'
@@ -142,7 +143,7 @@ export class Gate {
     const kept =
       store instanceof NoPlaceError || store === undefined || config.store === undefined
         ? undefined
-        : this.keptIn(store, config.store.days, logger, environment)
+        : this.keptIn(store, config.store, logger, environment)
     this.stored = kept?.accounts
     this.storedQuarantine = kept?.quarantine
     if (quarantine !== undefined) quarantine.keeper = kept?.quarantine
@@ -332,7 +333,7 @@ export class Gate {
 
   private keptIn(
     store: Store,
-    days: number,
+    { days, hash }: StoreConfig,
     logger: FastifyBaseLogger,
     { clock = systemClock, time = Date.now }: Partial<Environment>,
   ): {
@@ -341,7 +342,9 @@ export class Gate {
     readonly quarantine: StoredQuarantine | undefined
   } {
     const log = new StoreLog(logger, store.place)
-    logger.info({ store: store.place, days }, 'what is known of accounts is kept in the store')
+    const key = hash === undefined ? undefined : new StoreKey(hash)
+    const isHashed = key !== undefined
+    logger.info({ store: store.place, days, isHashed }, 'what is known of accounts is kept in the store')
     const { metrics } = this
     const calls = new StoreCalls({
       clock,
@@ -372,15 +375,18 @@ export class Gate {
     const quarantine =
       this.quarantine &&
       new StoredQuarantine({
-        ...{ store, calls, clock, time, days, quarantine: this.quarantine },
+        ...{ store, calls, clock, time, days, key, quarantine: this.quarantine },
         isHere: account => this.accounts.sessionsOf(account) > 0,
       })
     const present = () => this.accounts.present()
-    const accounts = new StoredAccounts({ store, calls, clock, time, days, watcher, present, recall, heard, decided })
+    const accounts = new StoredAccounts({
+      ...{ store, calls, clock, time, days, watcher, key, present, recall, heard, decided },
+    })
     const sessions = new StoredSessions({
       store,
       calls,
       time,
+      key,
       counted: (event, count) => {
         metrics.sessionsKept(event, count)
         log.sessionsKept(event, count)

@@ -17,7 +17,7 @@ export interface AccountRecord {
 
 /** Its text says at which version the other fields stand. */
 export const rosterField = 'roster'
-const contactPrefix = 'contact:'
+export const contactPrefix = 'contact:'
 
 /** Gives the fields of these contacts, and that of the roster. `undefined`: the field is to be removed. */
 export function fieldsOf(account: KeptAccount, contacts: Iterable<string>): Map<string, string | undefined> {

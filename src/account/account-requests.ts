@@ -58,7 +58,7 @@ function inOrder<Value>(
 }
 
 const timesField = 'times'
-const contactPrefix = 'contact:'
+const strangerPrefix = 'request:'
 
 interface KeptRequest extends Pick<HeldRequest, 'contact' | 'since' | 'why' | 'rank'> {
   readonly element: ElementRecord
@@ -76,7 +76,7 @@ export function requestFieldsOf(
   contacts: Iterable<string>,
 ): Map<string, string | undefined> {
   const fields = new Map<string, string | undefined>([[timesField, JSON.stringify(requests.times)]])
-  for (const key of contacts) fields.set(contactPrefix + key, contactText(requests, key))
+  for (const key of contacts) fields.set(strangerPrefix + key, contactText(requests, key))
   return fields
 }
 
@@ -102,8 +102,8 @@ export function requestsOf(account: string, fields: ReadonlyMap<string, string>)
   const decided: [string, Decided][] = []
   for (const [name, text] of fields) {
     if (name === timesField) requests.times = numbersOf(JSON.parse(text))
-    if (!name.startsWith(contactPrefix)) continue
-    const key = name.slice(contactPrefix.length)
+    if (!name.startsWith(strangerPrefix)) continue
+    const key = name.slice(strangerPrefix.length)
     const record = JSON.parse(text) as ContactRecord
     if (record.held !== undefined) held.push(heldOf(key, record.held))
     if (record.shown !== undefined) shown.push([key, timeOf(record.shown)])

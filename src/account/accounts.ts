@@ -9,9 +9,11 @@ import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import type { Visible } from '../subscription/state.ts'
 import { keyOf as contactKey } from './contact-map.ts'
+import { type ContactHash, shownContact } from './hashed-contact.ts'
 import { Ledger, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot, RequestNews } from './news.ts'
 import type { AccountReport } from './report.ts'
+import { reveal } from './revealed-contacts.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
 import type { WaitingRequest } from './waiting-requests.ts'
 
@@ -32,7 +34,10 @@ export interface AccountView {
   readonly complete: boolean
   /** A session sees the roster's pushes: what is known is the present state. */
   readonly live: boolean
-  /** Contacts by folded bare JID. `since`: milliseconds since 1970; `undefined`: the state is older than what the gate has seen. */
+  /**
+   * Contacts by folded bare JID; `hash:…` for one that was kept as its hash and has not been seen since. `since`: milliseconds since 1970;
+   * `undefined`: the state is older than what the gate has seen.
+   */
   readonly contacts: readonly {
     readonly contact: string
     readonly state: Visible
@@ -62,6 +67,8 @@ export interface AccountKeeper {
   told?(account: KeptAccount, news: RequestNews): void
   /** The account is no longer in memory. */
   forgotten(account: KeptAccount): void
+  /** Hashes contacts as they are kept of this account, by its folded bare JID; left out, or `undefined`: their JIDs are kept. */
+  hashOf?(account: string): ContactHash | undefined
 }
 
 interface Account<M> extends KeptAccount {
@@ -94,7 +101,8 @@ export class Accounts<M extends AccountMember> {
     account.members.add(member)
     this.joined.set(member, account)
     this.keeper?.began(account, known !== undefined)
-    return { snapshot: snapshot(account.ledger), live: isLed(account) }
+    const { hash } = account.ledger
+    return { snapshot: snapshot(account.ledger), live: isLed(account), ...(hash && { hash }) }
   }
 
   /**
@@ -108,9 +116,11 @@ export class Accounts<M extends AccountMember> {
       keepTimes(account, kept, since)
       return undefined
     }
+    const names = account.ledger.namesOf(kept.items.keys())
     account.ledger.adopt(kept)
-    for (const [contact, time] of since) account.since.set(contact, time)
-    for (const [contact, { ask }] of kept.items) if (ask) account.history.recalled(contact, since.get(contact))
+    for (const [contact, time] of since) account.since.set(names.get(contact) ?? contact, time)
+    for (const [contact, { ask }] of kept.items)
+      if (ask) account.history.recalled(names.get(contact) ?? contact, since.get(contact))
     const news = { news: 'recalled', snapshot: kept } as const
     return { tell: [...account.members].map(member => [member, news]), reports: [] }
   }
@@ -136,7 +146,11 @@ export class Accounts<M extends AccountMember> {
     if (account === undefined) return undefined
     const { members, ledger, since, history } = account
     const items = [...ledger.visibleItems()]
-    const contacts = items.map(([contact, state]) => ({ contact, state, since: since.get(contact) }))
+    const contacts = items.map(([contact, state]) => ({
+      contact: shownContact(contact),
+      state,
+      since: since.get(contact),
+    }))
     const requests = history.waiting()
     return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts, requests }
   }
@@ -156,6 +170,7 @@ export class Accounts<M extends AccountMember> {
       if (!isLed(account)) account.leader = member
     }
     const { history } = account
+    reveal(account, news)
     if (news.news === 'subscription') {
       const { direction, type, contact } = news
       const context = { hasPushes: account.leader !== undefined, time }
@@ -170,11 +185,12 @@ export class Accounts<M extends AccountMember> {
     account.leader ??= member
     if (account.leader !== member) return told
     if (news.news === 'roster') {
-      const happened = history.replaced(news.items, contact => account.ledger.stateOf(contact), time)
+      const items = account.ledger.named(news.items)
+      const happened = history.replaced(items, contact => account.ledger.stateOf(contact), time)
       const shown = account.since.size > 0 ? account.ledger.visibleItems() : undefined
       const { ver } = account.ledger
       const isFirst = !account.ledger.complete
-      const changed = account.ledger.replace(news.items, news.ver)
+      const changed = account.ledger.replace(items, news.ver)
       if (shown !== undefined) forgetMoved(account, shown)
       if (isFirst || changed.length > 0 || ver !== news.ver) this.keeper?.changed(account, changed)
       return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
@@ -220,7 +236,7 @@ export class Accounts<M extends AccountMember> {
       members: new Set<M>(),
       interested: new Set<M>(),
       leader: undefined,
-      ledger: new Ledger(),
+      ledger: new Ledger(this.keeper?.hashOf?.(key)),
       history: new SubscriptionHistory(),
       since: new Map<string, number>(),
     }
@@ -262,8 +278,10 @@ function keepTimes<M>(
   kept: RosterSnapshot,
   times: ReadonlyMap<string, number>,
 ): void {
-  for (const [contact, time] of times) {
-    const state = kept.items.get(contact)
+  const names = ledger.namesOf(times.keys())
+  for (const [hashed, time] of times) {
+    const state = kept.items.get(hashed)
+    const contact = names.get(hashed) ?? hashed
     if (since.has(contact) || state === undefined || !isSame(state, ledger.itemOf(contact))) continue
     since.set(contact, time)
     if (state.ask) history.recalled(contact, time)

@@ -1,6 +1,7 @@
 /** A map by contact that finds a contact by every spelling that may mean it. */
 import { detachedString } from '../stanza/detached-string.ts'
 import { bareOf, foldBare, skeletonOf } from '../stanza/jid.ts'
+import { type ContactHash, hashedContact, hashedSkeleton, isHashed, skeletonIn } from './hashed-contact.ts'
 
 /** Whether the server has named the contact by this spelling; the user's client may spell it otherwise. */
 interface Shown {
@@ -19,12 +20,21 @@ interface Similar<Value> {
  * itself has named stay two.
  */
 export class ContactMap<Value extends Shown> {
+  /** Finds contacts that are known by their hashes alone. `undefined`: there are none. */
+  hash: ContactHash | undefined
   private readonly values = new Map<string, Value>()
   /** Keys by skeleton, for contacts whose key differs from the skeleton: most rosters have none. */
   private readonly others = new Map<string, string[]>()
 
+  /** Contacts that are known by their hashes alone. */
+  private hashed = 0
+
   get size(): number {
     return this.values.size
+  }
+
+  get hasHashed(): boolean {
+    return this.hashed > 0
   }
 
   /** By `keyOf`. */
@@ -33,7 +43,7 @@ export class ContactMap<Value extends Shown> {
   }
 
   get(jid: string): Value | undefined {
-    return this.values.get(keyOf(jid)) ?? this.similarTo(jid)?.value
+    return this.values.get(this.exactly(jid)) ?? this.similarTo(jid)?.value
   }
 
   /**
@@ -53,7 +63,7 @@ export class ContactMap<Value extends Shown> {
 
   /** Another value for a contact that `get` finds. */
   set(jid: string, value: Value): void {
-    const key = keyOf(jid)
+    const key = this.exactly(jid)
     const known = this.values.has(key) ? key : this.similarTo(jid)?.key
     if (known !== undefined) this.values.set(known, value)
   }
@@ -61,13 +71,45 @@ export class ContactMap<Value extends Shown> {
   add(jid: string, value: Value): void {
     const key = detachedString(keyOf(jid))
     this.values.set(key, value)
-    const skeleton = skeletonOf(jid)
+    if (isHashed(key)) this.hashed++
+    const skeleton = isHashed(key) ? skeletonIn(key) : skeletonOf(jid)
     if (skeleton !== undefined && skeleton !== key)
       this.others.set(detachedString(skeleton), [...(this.others.get(skeleton) ?? []), key])
   }
 
-  private remove({ key, skeleton }: Similar<Value>): void {
-    this.values.delete(key)
+  /** Contacts of these that were known by their hashes alone are known by their JIDs. Gives both for each of them. */
+  reveal(jids: Iterable<string>): (readonly [hashed: string, contact: string])[] {
+    const revealed: (readonly [string, string])[] = []
+    if (this.hash === undefined) return revealed
+    for (const jid of jids) {
+      if (!this.hasHashed) return revealed
+      const key = this.exactly(jid)
+      const value = this.values.get(key)
+      if (value === undefined || !isHashed(key) || isHashed(jid)) continue
+      this.remove({ key, skeleton: skeletonIn(key) ?? '' })
+      this.add(jid, value)
+      revealed.push([key, keyOf(jid)])
+    }
+    return revealed
+  }
+
+  /** The JIDs of those of these contacts that are hashed, and that the map has by their JIDs. */
+  namesOf(contacts: Iterable<string>): ReadonlyMap<string, string> {
+    const names = new Map<string, string>()
+    const { hash } = this
+    if (hash === undefined) return names
+    const wanted = new Set<string>()
+    for (const contact of contacts) if (isHashed(contact) && !this.values.has(contact)) wanted.add(contact)
+    if (wanted.size === 0) return names
+    for (const key of this.values.keys()) {
+      const hashed = isHashed(key) ? undefined : hashedContact(key, hash)
+      if (hashed !== undefined && wanted.has(hashed)) names.set(hashed, key)
+    }
+    return names
+  }
+
+  private remove({ key, skeleton }: Pick<Similar<Value>, 'key' | 'skeleton'>): void {
+    if (this.values.delete(key) && isHashed(key)) this.hashed--
     const left = this.others.get(skeleton)?.filter(other => other !== key) ?? []
     if (left.length > 0) this.others.set(skeleton, left)
     else this.others.delete(skeleton)
@@ -77,8 +119,22 @@ export class ContactMap<Value extends Shown> {
   private similarTo(jid: string): Similar<Value> | undefined {
     const skeleton = skeletonOf(jid)
     if (skeleton === undefined) return undefined
-    const key = this.values.has(skeleton) ? skeleton : this.others.get(skeleton)?.[0]
+    const key = this.values.has(skeleton) ? skeleton : (this.others.get(skeleton)?.[0] ?? this.hashedBy(skeleton))
     return key === undefined ? undefined : { key, skeleton, value: this.values.get(key) as Value }
+  }
+
+  /** The key of exactly this spelling, whether the map has it or not; the hashed one, if it has that. */
+  private exactly(jid: string): string {
+    const key = keyOf(jid)
+    if (!this.hasHashed || this.hash === undefined || this.values.has(key)) return key
+    const hashed = hashedContact(key, this.hash)
+    return this.values.has(hashed) ? hashed : key
+  }
+
+  private hashedBy(skeleton: string): string | undefined {
+    if (!this.hasHashed || this.hash === undefined) return undefined
+    const key = hashedContact(skeleton, this.hash)
+    return this.values.has(key) ? key : this.others.get(hashedSkeleton(skeleton, this.hash))?.[0]
   }
 }
 

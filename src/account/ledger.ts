@@ -13,10 +13,12 @@ import { detachedString } from '../stanza/detached-string.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
 import { ContactMap, keyOf } from './contact-map.ts'
+import { type ContactHash, domainOf, hashedContact, hashedDomain } from './hashed-contact.ts'
 
 export interface RosterSnapshot {
   /** `undefined`: the server has no roster versions. */
   readonly ver: string | undefined
+  /** By folded bare JID; one that was kept as hashes by these (`hashedContact`). */
   readonly items: ReadonlyMap<string, Visible>
 }
 
@@ -73,6 +75,19 @@ export class Ledger {
   /** Domains of the contacts that the roster shows; `undefined` until they are asked for after a change. */
   private domains: Set<string> | undefined
 
+  /** `hash`: finds contacts that were kept as hashes; left out: there are none. */
+  constructor(hash?: ContactHash) {
+    this.hash = hash
+  }
+
+  get hash(): ContactHash | undefined {
+    return this.contacts.hash
+  }
+
+  set hash(hash: ContactHash | undefined) {
+    this.contacts.hash = hash
+  }
+
   /** Throws when it is no record of a ledger. */
   static restored({ complete, ver, contacts }: LedgerRecord): Ledger {
     const ledger = new Ledger()
@@ -110,10 +125,11 @@ export class Ledger {
   hasContactAt(domain: string): boolean {
     if (this.domains === undefined) {
       this.domains = new Set()
-      for (const [key, { visible }] of this.contacts.entries())
-        if (visible !== nothing) this.domains.add(key.slice(key.indexOf('@') + 1))
+      for (const [key, { visible }] of this.contacts.entries()) if (visible !== nothing) this.domains.add(domainOf(key))
     }
-    return this.domains.has(domain)
+    if (this.domains.has(domain)) return true
+    const { hash, contacts } = this
+    return hash !== undefined && contacts.hasHashed && this.domains.has(hashedDomain(domain, hash))
   }
 
   /** The contact was first named by a push, and it is not known what that push has changed. */
@@ -191,6 +207,7 @@ export class Ledger {
 
   /** A roster push (RFC 6121 section 2.1.6). Gives what the item showed before, `undefined` when nothing was known. */
   push(item: RosterItem, ver: string | undefined): Visible | undefined {
+    this.reveal([item.jid])
     const before = this.stateOf(item.jid)
     this.show(item, before === undefined)
     if (ver !== undefined) this.ver = detachedString(ver)
@@ -201,7 +218,8 @@ export class Ledger {
    * A whole roster (RFC 6121 section 2.1.4): contacts that are not in it are removed. Gives the folded bare JIDs of contacts whose
    * visible state has changed.
    */
-  replace(items: readonly RosterItem[], ver: string | undefined): string[] {
+  replace(given: readonly RosterItem[], ver: string | undefined): string[] {
+    const items = this.named(given)
     // A request that was just sent is not in the roster yet: a contact that no roster has shown is not removed.
     const left = new Set(this.visibleItems().keys())
     const changed: string[] = []
@@ -223,6 +241,25 @@ export class Ledger {
   adopt(snapshot: RosterSnapshot): void {
     const items = [...snapshot.items].map(([jid, state]) => ({ ...state, jid, removed: false }))
     this.replace(items, snapshot.ver)
+  }
+
+  /** These contacts, which were perhaps kept as hashes, are known by their JIDs from now on. Gives both for each of which that is new. */
+  reveal(jids: Iterable<string>): readonly (readonly [hashed: string, contact: string])[] {
+    return this.contacts.reveal(jids)
+  }
+
+  /** The folded bare JIDs of those of these contacts that are hashed, as far as the ledger knows them. */
+  namesOf(contacts: Iterable<string>): ReadonlyMap<string, string> {
+    return this.contacts.namesOf(contacts)
+  }
+
+  /** Items with one name for each contact: its JID, if the ledger or an item has it. */
+  named(items: readonly RosterItem[]): readonly RosterItem[] {
+    if (this.hash === undefined) return items
+    const jids = items.map(item => item.jid)
+    this.reveal(jids)
+    const names = this.namesOf(jids)
+    return names.size === 0 ? items : items.map(item => ({ ...item, jid: names.get(item.jid) ?? item.jid }))
   }
 
   /** The visible states by folded bare JID, without those that are none. */
@@ -260,6 +297,12 @@ export class Ledger {
   private get isFull(): boolean {
     return this.contacts.size >= contactsAtMost
   }
+}
+
+/** Whether the roster that was kept shows the contact. */
+export function hasItem({ items }: RosterSnapshot, contact: string, hash: ContactHash | undefined): boolean {
+  const key = keyOf(contact)
+  return items.has(key) || (hash !== undefined && items.has(hashedContact(key, hash)))
 }
 
 const subscriptions = ['none', 'to', 'from', 'both'] as const

@@ -2,6 +2,7 @@
 import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
+import type { ContactHash } from './hashed-contact.ts'
 import type { RosterSnapshot } from './ledger.ts'
 
 /** The user has begun a request, or has given up seeing the contact. */
@@ -41,4 +42,6 @@ export interface AccountSnapshot {
   readonly snapshot: RosterSnapshot | undefined
   /** Another session receives the account's pushes at present: the roster is up to date. */
   readonly live: boolean
+  /** Hashes contacts as they are kept of this account; left out: their JIDs are kept. */
+  readonly hash?: ContactHash
 }

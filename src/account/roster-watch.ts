@@ -15,8 +15,8 @@ import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import { child, elements } from '../xml/element.ts'
-import { keyOf } from './contact-map.ts'
-import { Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
+import type { ContactHash } from './hashed-contact.ts'
+import { hasItem, Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot } from './news.ts'
 import type { AccountReport } from './report.ts'
 
@@ -51,6 +51,8 @@ export class RosterWatch implements RosterView {
   private gets: Map<string, string | undefined> | undefined
   /** Contacts of the client's `subscribe` stanzas by stanza id. */
   private requests: Map<string, string> | undefined
+  /** Finds contacts of a roster that was kept as hashes; `undefined`: none is. */
+  private hash: ContactHash | undefined
   private readonly jid: string
   private readonly bare: string
 
@@ -96,7 +98,7 @@ export class RosterWatch implements RosterView {
   /** The roster shows the contact, in whatever state, or the user has asked to see it. */
   isContact(contact: string): boolean {
     if (this.own.isContact(contact) || this.followed?.isContact(contact) === true) return true
-    return !this.own.complete && this.kept?.items.has(keyOf(contact)) === true
+    return !this.own.complete && this.kept !== undefined && hasItem(this.kept, contact, this.hash)
   }
 
   /** The whole roster was seen. */
@@ -113,10 +115,12 @@ export class RosterWatch implements RosterView {
     return this.snapshotOf(ver) !== undefined
   }
 
-  joined({ snapshot, live }: AccountSnapshot): void {
+  joined({ snapshot, live, hash }: AccountSnapshot): void {
     this.kept = snapshot
+    this.hash = hash
+    this.own.hash = hash
     if (!live || snapshot === undefined) return
-    this.followed = new Ledger()
+    this.followed = new Ledger(hash)
     this.followed.adopt(snapshot)
   }
 
@@ -132,7 +136,7 @@ export class RosterWatch implements RosterView {
         this.followed?.gaveUp(news.contact)
         return nothing
       case 'roster':
-        this.followed ??= new Ledger()
+        this.followed ??= new Ledger(this.hash)
         this.followed.replace(news.items, news.ver)
         return nothing
       case 'push':

@@ -78,6 +78,14 @@ export class SubscriptionHistory {
     if (!this.requests.has(key)) this.requests.keep(key, { since, isShown: true })
   }
 
+  /** The contact of a request that was recalled by its hash is known by its JID. */
+  revealed(hashed: string, contact: string): void {
+    const request = this.requests.get(hashed)
+    if (request === undefined) return
+    this.requests.delete(hashed)
+    this.requests.keep(keyOf(contact), request)
+  }
+
   /** Contacts whose requests the user has not answered, and since when they wait; oldest first. */
   waiting(): { readonly contact: string; readonly since: number | undefined }[] {
     return this.askers.entries().map(([contact, { since }]) => ({ contact, since }))

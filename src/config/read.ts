@@ -90,7 +90,7 @@ function withPaths(file: ConfigFile, folder: string): ConfigFile {
     listeners: copy.listeners.map(absolute),
     upstreams: Object.fromEntries(upstreams),
     ...(copy.audit ? { audit: { ...copy.audit, file: resolve(folder, copy.audit.file) } } : {}),
-    ...(store ? { store: { ...store.at, days: store.days } } : {}),
+    ...(store ? { store: { ...store.at, days: store.days, ...(store.hash && { hash: store.hash }) } } : {}),
   }
 }
 
@@ -133,12 +133,13 @@ function partsOf(file: PluginFile, folder: string): Omit<Config, 'listeners' | '
 /** The default is a folder beside the file; a program that gives no file and no store has none. */
 function storeOf(store: ConfigFile['store'], folder: string): StoreConfig | undefined {
   if (store === undefined || store === 'none') return undefined
-  const { path, redis, days = 90 } = store
-  if (redis !== undefined) return { at: { redis }, days }
+  const { path, redis, days = 90, hash } = store
+  const rest = { days, ...(hash !== undefined && { hash }) }
+  if (redis !== undefined) return { at: { redis }, ...rest }
   // systemd names several folders with colons between them.
   const [state = folder] = process.env.STATE_DIRECTORY?.split(':') ?? []
-  if (path !== undefined) return { at: { path: resolve(folder, path) }, days }
-  return { at: { path: resolve(state, 'stanzagate.store') }, days, isDefault: true }
+  if (path !== undefined) return { at: { path: resolve(folder, path) }, ...rest }
+  return { at: { path: resolve(state, 'stanzagate.store') }, ...rest, isDefault: true }
 }
 
 function auditOf({ file, all = false, hash = false, key }: AuditFile, folder: string): AuditConfig {

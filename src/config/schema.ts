@@ -40,6 +40,7 @@ export interface StoreFile {
   readonly path?: string
   readonly redis?: string
   readonly days?: number
+  readonly hash?: string
 }
 
 export interface AuditFile {

@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** The parts that hold secrets. */
-const secrets = ['/admin/token', '/audit/key', '/store/redis']
+const secrets = ['/admin/token', '/audit/key', '/store/hash', '/store/redis']
 
 /**
  * The parts of a configuration file with their places, and what was found wrong so far: a later check can name the line. Parts

@@ -138,6 +138,8 @@ export interface StoreConfig {
   readonly at: { readonly path: string } | { readonly redis: string }
   /** Days that an account is kept after its last session. */
   readonly days: number
+  /** The secret with which JIDs are hashed before they are written; left out: they are written as they are. */
+  readonly hash?: string | undefined
   /** Nobody has chosen this place. */
   readonly isDefault?: boolean
 }

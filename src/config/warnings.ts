@@ -46,7 +46,7 @@ export function warningsOf(source: Source, folder: string, now: number): Problem
   }
   // A URL without a password is no secret.
   const urls = source.text('/store/redis')?.includes('@') === true ? ['/store/redis'] : []
-  for (const at of ['/admin/token', '/audit/key', ...urls]) {
+  for (const at of ['/admin/token', '/audit/key', '/store/hash', ...urls]) {
     const secret = source.place(at)
     if (
       !source.isFile ||

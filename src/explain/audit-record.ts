@@ -93,8 +93,11 @@ function isText(value: unknown): boolean {
   return typeof value === 'string'
 }
 
-function recordedOf({ from, kind, type, account, contact, state, verdict, said }: AuditRecord): Recorded {
+function recordedOf(record: AuditRecord): Recorded {
+  const { from, kind, type, account, contact, state, verdict, said } = record
+  // Older records do not say it, and anybody may have written the file.
+  const preApproval = record.preApproval === true ? 'offered' : 'none'
   const side = from === auditSides.client ? 'client' : 'upstream'
   const known = typeof state === 'string' && isStateName(state) ? state : null
-  return { from: side, kind, type, account, contact, state: known, verdict, said }
+  return { from: side, kind, type, account, contact, state: known, preApproval, verdict, said }
 }

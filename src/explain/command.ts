@@ -15,7 +15,7 @@ import { CallError, fromEnvironment } from './call-error.ts'
 import { type Explanation, explainRecord, explainStanza } from './explain.ts'
 import { type Fact, plainExplanation, type Style, tableExplanation } from './print.ts'
 import { readStanza } from './read-stanza.ts'
-import { isStateName, type StateName, stateNames } from './states.ts'
+import { isPreApproval, isStateName, type PreApprovalName, preApprovals, type StateName, stateNames } from './states.ts'
 
 export const explainHelp = `stanzagate explain: what the gate makes of a stanza, and why
 
@@ -27,6 +27,8 @@ export const explainHelp = `stanzagate explain: what the gate makes of a stanza,
       --account JID            whose session it is; default: whom the stanza names, or juliet@im.example/balcony
       --state STATE            what the roster shows of the contact: ${stateNames.join(', ')};
                                default: none
+      --pre-approval WHAT      none: the server does not offer it (RFC 6121 section 3.4); offered: it does; approved: it does, and the
+                               user has approved the contact before it has asked; default: none
       --asked JID              the client has asked this JID under the stanza's id (of an IQ result or error); may be repeated
       --roster-version VER     the gate knows this version of the roster; may be repeated
   -c, --config FILE            modes of the rules and trusted domains; default: every rule enforces, nobody is trusted; it is read as
@@ -42,6 +44,7 @@ const options = {
   from: { type: 'string' },
   account: { type: 'string' },
   state: { type: 'string' },
+  'pre-approval': { type: 'string' },
   asked: { type: 'string', multiple: true, default: [] as string[] },
   'roster-version': { type: 'string', multiple: true, default: [] as string[] },
   config: { type: 'string', short: 'c' },
@@ -119,7 +122,7 @@ async function answer({ values, positionals: [file, ...more] }: Call): Promise<s
   return printed(explanation, isGuess ? guess : undefined)
 }
 
-const ofStanza = ['from', 'account', 'state', 'asked', 'roster-version'] as const
+const ofStanza = ['from', 'account', 'state', 'pre-approval', 'asked', 'roster-version'] as const
 /** Options that would be ignored are refused. */
 const idle = {
   audit: [...ofStanza, 'config', 'key-env'],
@@ -145,6 +148,7 @@ const guess = ['note', 'it names a sender, so it is taken as sent by the server;
 
 function explainFile(file: string, values: Values): Explanation {
   const state = stateOf(values.state ?? 'none')
+  const preApproval = preApprovalOf(values['pre-approval'] ?? 'none')
   const given = sideOf(values.from)
   for (const asked of values.asked)
     if (parseJid(asked) === undefined) throw new CallError(`--asked ${asked}: give a JID, as romeo@im.example/orchard`)
@@ -153,7 +157,7 @@ function explainFile(file: string, values: Values): Explanation {
   const from = given ?? guessedSide(stanza, values.account)
   const jid = accountOf(values.account, stanza, from)
   return explainStanza({
-    ...{ stanza, from, jid, state, asked: values.asked, versions: values['roster-version'] },
+    ...{ stanza, from, jid, state, preApproval, asked: values.asked, versions: values['roster-version'] },
     ...(config === undefined ? {} : { rules: config.rules, strangers: config.limits?.pendingRequests }),
   })
 }
@@ -180,6 +184,11 @@ function sideOf(text: string | undefined): Side | undefined {
 function stateOf(text: string): StateName {
   if (isStateName(text)) return text
   throw new CallError(`--state ${text}: ${didYouMean(text, stateNames, `states are ${stateNames.join(', ')}`)}`)
+}
+
+function preApprovalOf(text: string): PreApprovalName {
+  if (isPreApproval(text)) return text
+  throw new CallError(`--pre-approval ${text}: ${didYouMean(text, preApprovals, `write ${preApprovals.join(', ')}`)}`)
 }
 
 /** Clients seldom send `from`, and a server always does. */

@@ -24,7 +24,7 @@ import type { Side, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { element } from '../xml/element.ts'
 import { reasonsOf } from './reasons.ts'
-import { rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
+import { type PreApprovalName, rosterIn, type ServerStep, type StateName, serverSteps, stateNames } from './states.ts'
 import type { Step } from './step.ts'
 import { strangerReason } from './stranger-reason.ts'
 
@@ -70,6 +70,8 @@ export interface Question {
   readonly strangers?: StrangerSettings | undefined
   /** Whom the client has asked under the stanza's id, of an IQ result or error. */
   readonly asked?: readonly string[]
+  /** What the server offers, and what the user has made of it; default: `none`. */
+  readonly preApproval?: PreApprovalName | undefined
   /** Roster versions whose contents the gate knows. */
   readonly versions?: readonly string[]
 }
@@ -82,6 +84,7 @@ export interface Recorded {
   readonly account: string | null
   readonly contact: string | null
   readonly state: StateName | null
+  readonly preApproval?: PreApprovalName
   /** Of a stanza that no rule has spoken of; otherwise they say what became of it. */
   readonly verdict: RuleOutcome['verdict']
   readonly said: readonly Omit<RuleOutcome, 'clause'>[]
@@ -139,7 +142,8 @@ export function explainRecord(record: Recorded): Explanation {
   const whole = said.map(each => ({ ...each, clause: all.find(({ name }) => name === each.rule)?.clause ?? '' }))
   const decided = whole.find(each => each.mode !== 'observe' && each.verdict !== 'forward')
   const verdict = said.length === 0 ? record.verdict : (decided?.verdict ?? 'forward')
-  const question = { stanza, from, jid: record.account ?? '', state: state ?? ('unknown' as const) }
+  const { preApproval } = record
+  const question = { stanza, from, jid: record.account ?? '', state: state ?? ('unknown' as const), preApproval }
   const { passesIn, server } = state === null ? { passesIn: null, server: [] } : statesOf(question, stanza)
   const { kind, type, account, contact } = record
   return {
@@ -152,6 +156,7 @@ export function explainRecord(record: Recorded): Explanation {
 
 function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Rule) => void): Judgement {
   const { stanza, from, jid, rules: settings = enforced, asked = [], versions = [] } = question
+  const { preApproval = 'none' } = question
   const bare = bareOf(jid)
   const requests = new PendingIqs(jid)
   for (const to of asked) requests.sent({ ...stanza, kind: 'iq', type: 'get', to })
@@ -163,6 +168,7 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
     unverified: settings.unknown ?? 'pass',
     mayRequest: () => true,
     isRequestHeld: () => false,
+    offersPreApproval: preApproval !== 'none',
     trusts: contact => isTrusted(contact, trusted),
     asked: answer => requests.answers(answer),
     roster: rosterIn(state, address, versions),
@@ -217,7 +223,7 @@ function statesOf(question: Question, stanza: Stanza): Pick<Explanation, 'passes
   const direction = question.from === 'client' ? 'outbound' : 'inbound'
   return {
     passesIn: isVerified ? stateNames.filter(passes) : null,
-    server: serverSteps(question.state, direction, type),
+    server: serverSteps(question.state, direction, type, question.preApproval),
   }
 }
 

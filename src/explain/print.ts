@@ -100,7 +100,7 @@ function ending(explanation: Explanation): Fact[] {
 }
 
 function stepWords(step: ServerStep, isOutbound: boolean): string {
-  const { before, after, passes, autoReply, clause, table3921 } = step
+  const { before, after, passes, autoReply, approved, clause, table3921 } = step
   const verb = isOutbound
     ? passes
       ? 'routes it'
@@ -110,8 +110,9 @@ function stepWords(step: ServerStep, isOutbound: boolean): string {
       : 'does not deliver it'
   const moves = before === after ? 'and stays there' : `and goes to ${after}`
   const reply = autoReply === null ? '' : `, and answers ${autoReply} in the user's name`
+  const later = approved && autoReply === null ? ', with the contact pre-approved (RFC 6121 section 3.4)' : ''
   const place = table3921 === null ? clause : `${clause} (RFC 3921 table ${table3921})`
-  return `by ${place} a server in state ${before} ${verb} ${moves}${reply}`
+  return `by ${place} a server in state ${before} ${verb} ${moves}${reply}${later}`
 }
 
 /** Text of a peer neither ends a line nor moves the cursor. */

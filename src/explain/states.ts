@@ -4,7 +4,7 @@ import { Ledger } from '../account/ledger.ts'
 import { states } from '../observe/metric-definitions.ts'
 import type { RosterView } from '../rules/rule.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
-import { cellOf, stateName } from '../subscription/cell.ts'
+import { cellOf, type PreApproval, stateName } from '../subscription/cell.ts'
 import type { Direction, Half, Subscription, Visible } from '../subscription/state.ts'
 
 /** What a roster shows of a contact; `unknown`: no roster was seen. */
@@ -34,6 +34,17 @@ function visibleOf(state: StateName): Visible | undefined {
   return { subscription: subscription as Visible['subscription'], ask: ask !== undefined }
 }
 
+/**
+ * Of RFC 6121 section 3.4. `none`: the server does not offer it; `offered`: it does; `approved`: and the user has approved this contact before it
+ * has asked.
+ */
+export const preApprovals = ['none', 'offered', 'approved'] as const
+export type PreApprovalName = (typeof preApprovals)[number]
+
+export function isPreApproval(text: string): text is PreApprovalName {
+  return (preApprovals as readonly string[]).includes(text)
+}
+
 /** What the user's server does by RFC 6121 appendix A. */
 export interface ServerStep {
   /** As the RFC calls them: `None + Pending Out`. */
@@ -43,6 +54,8 @@ export interface ServerStep {
   readonly passes: boolean
   /** What it answers in the user's name. */
   readonly autoReply: 'subscribed' | 'unsubscribed' | null
+  /** The contact is approved before it asks, afterwards (RFC 6121 section 3.4). */
+  readonly approved: boolean
   /** `RFC 6121 appendix A.2.1`. */
   readonly clause: string
   /** The table in RFC 3921 section 9; `null`: it prints none. */
@@ -53,12 +66,18 @@ export interface ServerStep {
  * One step, or two where it matters whether a request of the contact's own is pending, which no roster shows. None, if the state is not
  * known.
  */
-export function serverSteps(state: StateName, direction: Direction, type: SubscriptionType): ServerStep[] {
+export function serverSteps(
+  state: StateName,
+  direction: Direction,
+  type: SubscriptionType,
+  preApproval: PreApprovalName = 'none',
+): ServerStep[] {
   const shown = visibleOf(state)
   if (shown === undefined) return []
   const to: Half = shown.ask ? 'pending' : isOf(shown, 'to') ? 'active' : 'none'
   const from: readonly Half[] = isOf(shown, 'from') ? ['active'] : ['none', 'pending']
-  const [first, second] = from.map(half => stepFrom({ to, from: half }, direction, type))
+  const known = { offered: preApproval !== 'none', approved: preApproval === 'approved' }
+  const [first, second] = from.map(half => stepFrom({ to, from: half }, direction, type, known))
   if (first === undefined) return []
   if (second === undefined || isUntouched(first) === isUntouched(second)) return [first]
   return [first, second]
@@ -68,9 +87,10 @@ function isOf({ subscription }: Visible, half: 'to' | 'from'): boolean {
   return subscription === half || subscription === 'both'
 }
 
-function stepFrom(before: Subscription, direction: Direction, type: SubscriptionType): ServerStep {
-  const { name, state, passes, autoReply = null, clause, table3921 = null } = cellOf(before, direction, type)
-  return { before: name, after: stateName(state), passes, autoReply, clause, table3921 }
+function stepFrom(before: Subscription, direction: Direction, type: SubscriptionType, known: PreApproval): ServerStep {
+  const cell = cellOf(before, direction, type, known)
+  const { name, state, passes, autoReply = null, approved, clause, table3921 = null } = cell
+  return { before: name, after: stateName(state), passes, autoReply, approved, clause, table3921 }
 }
 
 function isUntouched({ before, after }: ServerStep): boolean {

@@ -32,6 +32,8 @@ export interface AuditRecord {
   readonly type: string
   /** What was known of the contact's subscription before. */
   readonly state: string | null
+  /** The server offers pre-approval (RFC 6121 section 3.4); of what is about a subscription. */
+  readonly preApproval: boolean | null
   /** What the rule that counts has said; with mode observe it was not carried out. */
   readonly verdict: RuleOutcome['verdict']
   readonly error: string | null
@@ -137,7 +139,7 @@ export class Audit implements Watcher {
 }
 
 function recordOf(report: Judged, about: About, time: number, name: (jid: string) => string): AuditRecord {
-  const { account, contact, said, state } = report
+  const { account, contact, said, state, offersPreApproval = null } = report
   const deciding = decidingOf(said)
   return {
     time: new Date(time).toISOString(),
@@ -148,6 +150,7 @@ function recordOf(report: Judged, about: About, time: number, name: (jid: string
     kind: report.kind,
     type: report.type,
     state: state === undefined ? null : state === 'unknown' ? state : stateLabel(state),
+    preApproval: offersPreApproval,
     verdict: deciding?.verdict ?? report.verdict,
     error: deciding?.error ?? null,
     rule: deciding?.rule ?? null,

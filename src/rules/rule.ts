@@ -49,6 +49,11 @@ export interface Facts {
   trusts(contact: string): boolean
   /** Takes one request from what the account may ask for within an hour; `false`: there is none left. */
   mayRequest(): boolean
+  /**
+   * The server offers pre-approval: an outbound `subscribed` that answers no request is legal then (RFC 6121 section 3.4), and must not be
+   * stopped.
+   */
+  readonly offersPreApproval: boolean
   /** Whether an inbound `subscribe` of this contact has to wait: it is no contact yet, and enough requests were shown. It changes nothing. */
   isRequestHeld(contact: string, request: Stanza): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */

@@ -18,6 +18,7 @@ import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
+import type { Visible } from '../subscription/state.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
@@ -72,6 +73,7 @@ export class BoundSession implements ResumableSession {
   readonly watch: RosterWatch
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   counts: StanzaCounts | undefined
+  offersPreApproval = false
   private readonly options: BoundOptions
   private readonly domain: string
   private readonly requests: PendingIqs
@@ -118,25 +120,27 @@ export class BoundSession implements ResumableSession {
   /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
   static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
     if (record.format !== sessionFormat) return undefined
-    const { jid, domain, counts, requests, watch, fetch, pending } = record
+    const { jid, domain, offersPreApproval, counts, requests, watch, fetch, pending } = record
     if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
     const session = new BoundSession(options, domain, jid, {
       watch: RosterWatch.restored(jid, watch),
       requests: PendingIqs.restored(jid, requests),
       fetch: RosterFetch.restored(bareOf(jid), fetch),
     })
+    if (typeof offersPreApproval !== 'boolean') throw new TypeError('a server offers pre-approval or does not')
+    session.offersPreApproval = offersPreApproval
     session.counts = StanzaCounts.restored(counts)
     if (pending !== null) session.pending?.restore(pending)
     return session
   }
 
   get record(): SessionRecord | undefined {
-    const { jid, domain, watch, requests, fetch } = this
+    const { jid, domain, offersPreApproval, watch, requests, fetch } = this
     const counts = this.counts?.record
     if (counts === undefined) return undefined
     const pending = this.pending?.record ?? null
     const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending }
-    return { format: sessionFormat, jid, domain, counts, ...memory }
+    return { format: sessionFormat, jid, domain, offersPreApproval, counts, ...memory }
   }
 
   stanza(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
@@ -311,8 +315,14 @@ export class BoundSession implements ResumableSession {
     const rules = rulesByScope(this.options.rules).of(from, stanza)
     const { verdict, decisions } = judge(rules, stanza, this.facts(from, lang, known))
     const said = decisions.length === 0 ? saidNothing : decisions.map(ruleOutcomeOf)
-    output.report(judgedReport(from, stanza, verdict.verdict, said, this.bare, contact => this.watch.stateOf(contact)))
+    const report = judgedReport(from, stanza, verdict.verdict, said, this.bare, this)
+    output.report(report)
     return { verdict, said }
+  }
+
+  /** What is known of a contact's subscription, or `undefined`. */
+  stateOf(contact: string): Visible | undefined {
+    return this.watch.stateOf(contact)
   }
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
@@ -330,6 +340,7 @@ export class BoundSession implements ResumableSession {
       isRequestHeld: known.isRequestHeld,
       trusts,
       mayRequest,
+      offersPreApproval: this.offersPreApproval,
     }
   }
 

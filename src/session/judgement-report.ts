@@ -6,25 +6,31 @@ import type { Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
 import type { Report } from './report.ts'
 
-/**
- * The report of what became of one stanza. `account`: the bare JID, `undefined` before a resource is bound. `stateOf` gives the
- * contact's state before the stanza has changed anything; it is called only where the report has the state.
- */
+/** What a report says of the session besides the stanza. It is asked only where the report says it. */
+export interface Reported {
+  /** Before the stanza has changed anything. */
+  stateOf(contact: string): Visible | undefined
+  readonly offersPreApproval: boolean
+}
+
+/** The report of what became of one stanza. `account`: the bare JID, `undefined` before a resource is bound, as `session` is. */
 export function judgedReport(
   from: Side,
   stanza: Stanza,
   verdict: RuleOutcome['verdict'],
   said: readonly RuleOutcome[],
   account: string | undefined,
-  stateOf?: (contact: string) => Visible | undefined,
+  session?: Reported,
 ): Report {
   const address = from === 'client' ? stanza.to : stanza.from
   const contact = address === undefined ? undefined : bareOf(address)
   const type = typeLabel(stanza.kind, stanza.type)
   const report: WritableJudged = { report: 'judged', from, kind: stanza.kind, type, verdict, said, account, contact }
   if (type === 'other' && stanza.type !== undefined) report.spelled = stanza.type
-  const isAskedFor = contact !== undefined && (said.length > 0 || subscriptionTypeOf(stanza) !== undefined)
-  if (isAskedFor && stateOf !== undefined) report.state = stateOf(contact) ?? 'unknown'
+  if (session === undefined || contact === undefined) return report
+  const isSubscription = subscriptionTypeOf(stanza) !== undefined
+  if (isSubscription || said.length > 0) report.state = session.stateOf(contact) ?? 'unknown'
+  if (isSubscription) report.offersPreApproval = session.offersPreApproval
   return report
 }
 

@@ -7,7 +7,7 @@ import { detachedString } from '../stanza/detached-string.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, compareDomain, foldBare } from '../stanza/jid.ts'
 import type { Stanza } from '../stanza/stanza.ts'
-import { rewriteFeatures } from '../stream/features.ts'
+import { offersPreApproval, rewriteFeatures } from '../stream/features.ts'
 import type { Header, Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import type { Element } from '../xml/element.ts'
@@ -46,6 +46,8 @@ export class Negotiator implements Progress {
   route: string | undefined
   readonly opening: Opening
   readonly streamManagement: StreamManagement
+  /** Whether the server offers pre-approval on this stream (RFC 6121 section 3.4). `undefined`: it has not said what it offers after the login. */
+  private offersPreApproval: boolean | undefined
   private readonly options: NegotiatorOptions
   private readonly streams: Streams
   private readonly timers: NegotiationTimers
@@ -149,6 +151,11 @@ export class Negotiator implements Progress {
   /** The server's features, as the client is to get them. */
   features(received: Element): void {
     this.opening.featuresDue = false
+    if (this.phase !== 'negotiating') {
+      this.offersPreApproval = offersPreApproval(received)
+      // With bind 2 they come when the resource is bound already (XEP-0386).
+      if (this.bound !== undefined) this.bound.offersPreApproval = this.offersPreApproval
+    }
     const features = rewriteFeatures(received, this.maxBytes, this.phase !== 'negotiating')
     this.streams.sendElement('client', features)
   }
@@ -279,6 +286,8 @@ export class Negotiator implements Progress {
 
   private begin(bound: ResumableSession): void {
     this.bound = bound
+    // After an inline resumption there are none (XEP-0198): the session knows what its first stream has shown.
+    bound.offersPreApproval = this.offersPreApproval ?? bound.offersPreApproval
     this.phase = 'bound'
     this.streams.report({ report: 'session-opened', jid: bound.jid })
     this.streams.out.push({ effect: 'negotiated' })

@@ -43,6 +43,8 @@ export type Report =
        * nothing. Left out: nobody has looked.
        */
       readonly state?: Visible | 'unknown'
+      /** Of a stanza about a subscription: the server offers pre-approval (RFC 6121 section 3.4). */
+      readonly offersPreApproval?: boolean
     }
   /**
    * The gate has asked for the roster in the session's name; the server has answered, which the client does not see; a push was kept from a client

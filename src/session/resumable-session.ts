@@ -15,6 +15,8 @@ export interface ResumableSession {
   readonly bare: string
   /** From the client's `<enable/>` on; `undefined` without stream management. */
   counts: StanzaCounts | undefined
+  /** The server has offered pre-approval (RFC 6121 section 3.4). */
+  offersPreApproval: boolean
   /** What another process needs to go on with it; `undefined`: it cannot be resumed. */
   readonly record: SessionRecord | undefined
   /** A stanza has come from this side. `lang`: the language that it inherits from its stream (RFC 6120 section 8.1.5). */

@@ -11,6 +11,8 @@ export interface SessionRecord {
   readonly jid: string
   /** The domain that the client has asked for. */
   readonly domain: string
+  /** The server has offered pre-approval (RFC 6121 section 3.4). */
+  readonly offersPreApproval: boolean
   readonly counts: CountsRecord
   readonly requests: PendingIqsRecord
   readonly watch: RosterWatchRecord
@@ -20,4 +22,4 @@ export interface SessionRecord {
 }
 
 /** The version of the record. A session of another version is not resumed: its client binds again. */
-export const sessionFormat = 1
+export const sessionFormat = 2

@@ -11,6 +11,8 @@ export type EntryKey = string[]
 
 /** Its value is the version of the layout. */
 export const formatKey: EntryKey = ['format', 'version']
+/** Its value is the `StoreKey.check` of the key that the store is written with. Without a key there is no such entry. */
+export const checkKey: EntryKey = ['format', 'key']
 /** Of the record's field with its last day; days since 1970. */
 export const lastDay = ''
 

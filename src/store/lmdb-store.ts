@@ -9,8 +9,28 @@ import { promisify } from 'node:util'
 import type { RootDatabase } from 'lmdb'
 import type { Fields } from '../account/account-record.ts'
 import type { CheckResult } from './lmdb-check.ts'
-import { behind, type EntryKey, entryText, fieldOf, formatKey, keyOf, lastDay, layout, rangeOf } from './lmdb-layout.ts'
-import { NoPlaceError, type RecordChange, type Store, StoreError, storeFormat } from './store.ts'
+import {
+  behind,
+  checkKey,
+  type EntryKey,
+  entryText,
+  fieldOf,
+  formatKey,
+  keyOf,
+  lastDay,
+  layout,
+  rangeOf,
+} from './lmdb-layout.ts'
+import {
+  formatWith,
+  NoPlaceError,
+  type RecordChange,
+  refuseOtherKey,
+  type Store,
+  StoreError,
+  storeFormat,
+} from './store.ts'
+import type { StoreKey } from './store-key.ts'
 
 type Database = RootDatabase<string, EntryKey>
 
@@ -19,7 +39,6 @@ const dataFile = 'data.mdb'
 const lockFile = 'lock.mdb'
 /** Says that the folder is a store, also when LMDB's file is lost. */
 const markFile = 'STANZAGATE-STORE'
-const markText = `A store of Stanzagate, format ${storeFormat}. What the gate keeps across restarts is in ${dataFile}.\n`
 /** Records that are looked at before others have their turn. */
 const recordsAtOnce = 200
 /** Of a disk on which nothing can be written at present: the gate goes on, and tries again. By Node's names, and by the numbers that lmdb gives. */
@@ -30,10 +49,10 @@ const roomAtLeast = 1_048_576
 
 /**
  * Opens the store in this folder, and makes it where there is none. Rejects with `StoreError` when it is damaged, foreign, newer, or may
- * not be written. While the disk is full or read-only, it resolves, and calls fail until the store could be opened.
+ * not be written, and with `StoreKeyError` when it was not written with this key; `key`: left out: without one. While the disk is full or read-only, it resolves, and calls fail until the store could be opened.
  */
-export async function openLmdbStore(path: string): Promise<Store> {
-  const store = new LmdbStore(path)
+export async function openLmdbStore(path: string, key?: StoreKey): Promise<Store> {
+  const store = new LmdbStore(path, key)
   try {
     await store.opened()
   } catch (error) {
@@ -45,14 +64,16 @@ export async function openLmdbStore(path: string): Promise<Store> {
 
 class LmdbStore implements Store {
   readonly place: string
+  private readonly key: StoreKey | undefined
   private database: Promise<Database> | undefined
 
-  constructor(path: string) {
+  constructor(path: string, key: StoreKey | undefined) {
     this.place = path
+    this.key = key
   }
 
   opened(): Promise<Database> {
-    this.database ??= openDatabase(this.place).catch(error => {
+    this.database ??= openDatabase(this.place, this.key).catch(error => {
       this.database = undefined
       throw error
     })
@@ -155,7 +176,7 @@ function oldRecords(db: Database, start: EntryKey, day: number): { old: EntryKey
   return { old, next }
 }
 
-async function openDatabase(path: string): Promise<Database> {
+async function openDatabase(path: string, key: StoreKey | undefined): Promise<Database> {
   // Not those above it: a path that is misspelled is told.
   await mkdir(path, { mode: 0o700 }).catch(error => {
     if (codeOf(error) !== 'EEXIST') throw error
@@ -166,11 +187,27 @@ async function openDatabase(path: string): Promise<Database> {
   // Batches by turns of the event loop are lmdb's default. When one fails, a promise is rejected that nobody can handle.
   const options = { ...layout, path, permissionsMode: 0o600, eventTurnBatching: false }
   const db: Database = open(options as Parameters<typeof open>[0])
-  if (db.get(formatKey) === undefined) {
-    await write(db, () => db.putSync(formatKey, String(storeFormat)))
+  if (db.get(formatKey) === undefined) await write(db, () => begin(db, key))
+  try {
+    const found = { format: Number(db.get(formatKey)), check: db.get(checkKey) }
+    refuseOtherKey(path, key, found, `move ${path} away`)
+  } catch (error) {
+    await db.close()
+    throw error
   }
-  if (!existsSync(join(path, markFile))) await writeFile(join(path, markFile), markText, { mode: 0o600 })
+  if (!existsSync(join(path, markFile))) await writeFile(join(path, markFile), markOf(key), { mode: 0o600 })
   return db
+}
+
+function markOf(key: StoreKey | undefined): string {
+  return `A store of Stanzagate, format ${formatWith(key)}. What the gate keeps across restarts is in ${dataFile}.\n`
+}
+
+/** Writes what the store is, unless another process has done so meanwhile. */
+function begin(db: Database, key: StoreKey | undefined): void {
+  if (db.get(formatKey) !== undefined) return
+  db.putSync(formatKey, String(formatWith(key)))
+  if (key !== undefined) db.putSync(checkKey, key.check)
 }
 
 /** Makes changes in one transaction. When it resolves, they are on the disk. */

@@ -5,10 +5,21 @@
 import { randomUUID } from 'node:crypto'
 import type { ChainableCommander, Redis } from 'ioredis'
 import type { Fields } from '../account/account-record.ts'
-import { type RecordChange, type Store, type StoreChannel, StoreError, storeFormat } from './store.ts'
+import {
+  formatWith,
+  type RecordChange,
+  refuseOtherKey,
+  type Store,
+  type StoreChannel,
+  StoreError,
+  storeFormat,
+} from './store.ts'
+import type { StoreKey } from './store-key.ts'
 
 const prefix = 'stanzagate:'
 const formatKey = `${prefix}format`
+/** Holds the `StoreKey.check` of the key that the store is written with. Without a key it is not there. */
+const checkKey = `${prefix}key`
 const secondsOfDay = 86_400
 
 /** Milliseconds. A gate that cannot reach Redis at its start goes on without it meanwhile. */
@@ -47,9 +58,9 @@ type WithChange = { stanzagateChange(key: string, ...values: readonly string[]):
 
 /**
  * Connects to the Redis of this URL (`redis://` or `rediss://`). Rejects with `StoreError` when what is there is of a newer version, or of
- * another program. While it cannot be reached, it resolves, and calls fail until it can.
+ * another program, and with `StoreKeyError` when it was not written with this key; `key`: left out: without one. While it cannot be reached, it resolves, and calls fail until it can.
  */
-export async function openRedisStore(url: string): Promise<Store> {
+export async function openRedisStore(url: string, key?: StoreKey): Promise<Store> {
   const { Redis } = await import('ioredis')
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -59,7 +70,7 @@ export async function openRedisStore(url: string): Promise<Store> {
     enableOfflineQueue: false,
     retryStrategy: attempt => Math.min(100 * 2 ** attempt, times.retryAtMost),
   })
-  const store = new RedisStore(redis, placeOf(url))
+  const store = new RedisStore(redis, placeOf(url), key)
   try {
     await redis.connect()
     await store.checked()
@@ -75,12 +86,14 @@ class RedisStore implements Store {
   readonly place: string
   readonly channel: RedisChannel
   private readonly redis: Redis
+  private readonly key: StoreKey | undefined
   /** Why the connection was lost, or does not come about. */
   private reason: Error | undefined
   private isChecked = false
 
-  constructor(redis: Redis, place: string) {
+  constructor(redis: Redis, place: string, key: StoreKey | undefined) {
     this.redis = redis
+    this.key = key
     this.place = place
     this.channel = new RedisChannel(redis)
     redis.defineCommand('stanzagateChange', { numberOfKeys: 1, lua: changeScript })
@@ -102,7 +115,7 @@ class RedisStore implements Store {
       if (!/index is out of range/.test(String(error))) throw error
       throw new StoreError(`${place} is a database that this Redis does not have`, 'name another one in store.redis')
     })
-    await this.ask(redis.setnx(formatKey, storeFormat))
+    await this.ask(redis.setnx(formatKey, formatWith(this.key)))
     const format = await this.ask(redis.get(formatKey)).catch(error => {
       if (/^ReplyError: WRONGTYPE/.test(String(error))) return ''
       throw error
@@ -116,7 +129,16 @@ class RedisStore implements Store {
       const message = `${place} is of a newer version of Stanzagate (format ${format}; this one knows ${storeFormat})`
       throw new StoreError(message, 'start that version, or name another database in store.redis')
     }
+    await this.checkKey(Number(format))
     this.isChecked = true
+  }
+
+  private async checkKey(format: number): Promise<void> {
+    const { key, place, redis } = this
+    // The first gate that has a key decides which one it is.
+    if (key !== undefined && format === formatWith(key)) await this.ask(redis.setnx(checkKey, key.check))
+    const check = (await this.ask(redis.get(checkKey))) ?? undefined
+    refuseOtherKey(place, key, { format, check }, 'name another database in store.redis')
   }
 
   async load(record: string): Promise<Fields> {
@@ -129,7 +151,8 @@ class RedisStore implements Store {
     const pipeline = this.redis.pipeline() as ChainableCommander & WithChange
     for (const change of changes) pipeline.stanzagateChange(prefix + change.record, ...argumentsOf(change))
     // It may have been flushed since the connection began.
-    pipeline.setnx(formatKey, storeFormat)
+    pipeline.setnx(formatKey, formatWith(this.key))
+    if (this.key !== undefined) pipeline.setnx(checkKey, this.key.check)
     const answers = (await this.ask(pipeline.exec())) ?? []
     const failed = answers.find(([error]) => error !== null)?.[0]
     if (failed) throw this.reasonOf(failed)

@@ -1,5 +1,6 @@
 /** Where records are kept beyond the process. A record is a set of named texts, its fields. */
 import type { Fields } from '../account/account-record.ts'
+import type { StoreKey } from './store-key.ts'
 
 export interface RecordChange {
   /** The record's name. */
@@ -52,5 +53,40 @@ export class StoreError extends Error {
 /** Nothing can be kept at this place: the folder may not be written, say. */
 export class NoPlaceError extends StoreError {}
 
-/** The version of what is in the store. */
-export const storeFormat = 1
+/** The store was written with another `store.hash` than the configuration has, or only one of them has one. */
+export class StoreKeyError extends StoreError {}
+
+/** The version of what is in a store: 1 with JIDs as they are, 2 with hashes in their place (`store.hash`). */
+export function formatWith(key: StoreKey | undefined): number {
+  return key === undefined ? 1 : 2
+}
+
+/** The newest version that this program knows. */
+export const storeFormat = 2
+
+/**
+ * Throws `StoreKeyError` when what is at this place was not written with this key. `format`: its version; `check`: `StoreKey.check` of the key that
+ * it was written with. `otherPlace`: how to name another one.
+ */
+export function refuseOtherKey(
+  place: string,
+  key: StoreKey | undefined,
+  { format, check }: { readonly format: number; readonly check: string | undefined },
+  otherPlace: string,
+): void {
+  if (format === formatWith(key) && check === key?.check) return
+  if (key === undefined)
+    throw new StoreKeyError(
+      `${place} was written with store.hash, which the configuration does not have`,
+      `put store.hash back, or ${otherPlace}: the gate then begins with nothing`,
+    )
+  if (format === 1)
+    throw new StoreKeyError(
+      `${place} was written without store.hash, and holds JIDs as they are`,
+      `${otherPlace}, and remove what was written: the gate then begins with nothing, and learns each roster when its account logs in`,
+    )
+  throw new StoreKeyError(
+    `${place} was written with another store.hash`,
+    `put the former store.hash back, or ${otherPlace}: the gate then begins with nothing`,
+  )
+}

@@ -5,13 +5,16 @@
  */
 import { accountOf, fieldsOf, rosterField, rosterText, wholeRecordOf } from '../account/account-record.ts'
 import type { AccountKeeper, KeptAccount } from '../account/accounts.ts'
+import type { ContactHash } from '../account/hashed-contact.ts'
 import type { RosterSnapshot } from '../account/ledger.ts'
 import type { RequestNews } from '../account/news.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
+import { hashesAhead, hiddenFields, hiddenRecordName, shownFields } from './hidden-accounts.ts'
 import type { RecallOutcome } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
+import type { StoreKey } from './store-key.ts'
 import { requestsDecided } from './stored-quarantine.ts'
 
 /** Is told what the store does. */
@@ -33,6 +36,8 @@ export interface StoredAccountsOptions {
   /** Days that an account is kept after its last session. */
   readonly days: number
   readonly watcher: StoreWatcher
+  /** The store holds no JIDs, but hashes with this key. Left out: JIDs are written as they are. */
+  readonly key?: StoreKey | undefined
   /** The accounts that have a session. */
   present(): Iterable<KeptAccount>
   /** Tells the account's sessions what was kept. Says whether it was taken. */
@@ -113,6 +118,10 @@ export class StoredAccounts implements AccountKeeper {
     this.options.store.channel?.tell(JSON.stringify([key, news, contact]))
   }
 
+  hashOf(account: string): ContactHash | undefined {
+    return this.options.key?.contactHash(account)
+  }
+
   forgotten(account: KeptAccount): void {
     this.unasked.delete(account.key)
   }
@@ -139,7 +148,7 @@ export class StoredAccounts implements AccountKeeper {
 
   private async load(account: KeptAccount): Promise<void> {
     const { store, watcher, recall } = this.options
-    const fields = await this.calls.call('load', () => store.load(recordName(account)))
+    const fields = await this.calls.call('load', () => store.load(this.recordName(account)))
     if (fields === undefined) {
       watcher.recalled('failed')
       if (this.unasked.size < waitingAtMost) this.unasked.set(account.key, account)
@@ -147,7 +156,9 @@ export class StoredAccounts implements AccountKeeper {
     }
     this.unasked.delete(account.key)
     if (fields.size === 0) return watcher.recalled('nothing')
-    const kept = accountOf(fields)
+    const { key } = this.options
+    const shown = key === undefined ? fields : shownFields(key, account.key, fields)
+    const kept = shown && accountOf(shown)
     if (kept === undefined) return watcher.recalled('unreadable')
     if (!recall(account.key, kept.roster, kept.since)) return watcher.recalled('late')
     watcher.recalled('found')
@@ -223,11 +234,14 @@ export class StoredAccounts implements AccountKeeper {
     for (let next = 0; next < all.length; ) {
       const changes: Change[] = []
       const records: RecordChange[] = []
+      const { key } = this.options
+      const ahead = key && (await this.hashesOf(key, all, next))
+      // Without waiting: what changes after its record was made must not be taken for written.
       for (let fields = 0; next < all.length && fields < fieldsTogether; next++) {
         const change = all[next] as Change
         // It may have been given up meanwhile.
         if (this.waiting.get(change.account.key) !== change) continue
-        const record = this.recordOf(change)
+        const record = this.recordOf(change, ahead?.get(change))
         fields += record.fields.size
         changes.push(change)
         records.push(record)
@@ -263,13 +277,34 @@ export class StoredAccounts implements AccountKeeper {
     else if (newer.contacts !== 'whole') for (const contact of contacts) newer.contacts.add(contact)
   }
 
-  private recordOf({ account, contacts }: Change): RecordChange {
+  /** The hashes of contacts of the changes from `next` on that are written together. */
+  private async hashesOf(
+    key: StoreKey,
+    all: readonly Change[],
+    next: number,
+  ): Promise<ReadonlyMap<Change, ReadonlyMap<string, string>>> {
+    const hashes = new Map<Change, ReadonlyMap<string, string>>()
+    let fields = 0
+    for (let at = next; at < all.length && fields < fieldsTogether; at++) {
+      const change = all[at] as Change
+      const { account, contacts } = change
+      const names = contacts === 'whole' ? account.ledger.visibleItems().keys() : contacts
+      const found = await hashesAhead(key, account.key, names)
+      fields += found.size + 1
+      hashes.set(change, found)
+    }
+    return hashes
+  }
+
+  private recordOf({ account, contacts }: Change, ahead: ReadonlyMap<string, string> | undefined): RecordChange {
     const isWhole = contacts === 'whole'
-    const fields = isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts)
+    const shown = isWhole ? wholeRecordOf(account) : fieldsOf(account, contacts)
+    const { key } = this.options
+    const fields = key === undefined ? shown : hiddenFields(key, account.key, shown, ahead)
     // Another gate may have written this version already.
     const texts = [this.known.get(account) ?? '', fields.get(rosterField) ?? '']
     return {
-      record: recordName(account),
+      record: this.recordName(account),
       fields,
       isWhole,
       expects: isWhole ? undefined : { name: rosterField, texts },
@@ -290,13 +325,14 @@ export class StoredAccounts implements AccountKeeper {
     })
   }
 
+  private recordName({ key: account }: KeptAccount): string {
+    const { key } = this.options
+    return key === undefined ? `account:${account}` : hiddenRecordName(key, account)
+  }
+
   private dayNow(): number {
     return Math.floor(this.options.time() / day)
   }
-}
-
-function recordName({ key }: KeptAccount): string {
-  return `account:${key}`
 }
 
 function parsed(text: string): unknown {

@@ -12,8 +12,10 @@ import { keyOf } from '../account/contact-map.ts'
 import type { Quarantine } from '../account/quarantine.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { Clock } from '../transport/clock.ts'
+import { hiddenFields, shownFields } from './hidden-accounts.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
+import type { StoreKey } from './store-key.ts'
 
 export interface StoredQuarantineOptions {
   readonly store: Store
@@ -24,6 +26,8 @@ export interface StoredQuarantineOptions {
   /** Days that an account's requests are kept after their last change. */
   readonly days: number
   readonly quarantine: Quarantine
+  /** Names and texts are hidden with this key. Left out: they are written as they are. */
+  readonly key?: StoreKey | undefined
   /** Whether a session of this account is here. Without one, the store knows better: another gate may have changed it. */
   isHere(account: string): boolean
 }
@@ -73,14 +77,16 @@ export class StoredQuarantine implements QuarantineKeeper {
 
   /** Takes in what is kept of an account. Resolves when that is done, or has failed. */
   async load(account: string): Promise<void> {
-    const { store, calls, quarantine, isHere } = this.options
+    const { store, calls, quarantine, isHere, key: storeKey } = this.options
     const key = keyOf(account)
     if (this.waiting.has(key)) void this.write()
     await this.writing
     const load = { account: key, changed: new Set(this.waiting.get(key)) }
     this.loads.add(load)
     const kept = await calls.call('load', async () => {
-      const fields = await store.load(recordName(key))
+      const hidden = await store.load(this.recordName(key))
+      const fields = storeKey === undefined ? hidden : shownFields(storeKey, key, hidden)
+      if (fields === undefined) throw new Error('requests were written with another key')
       return fields.size === 0 ? undefined : requestsOf(key, fields)
     })
     this.loads.delete(load)
@@ -140,13 +146,16 @@ export class StoredQuarantine implements QuarantineKeeper {
 
   /** `undefined`: the account is no longer in memory, and nothing is known of it. */
   private changeOf(account: string, contacts: ReadonlySet<string>): RecordChange | undefined {
-    const requests: AccountRequests | undefined = this.options.quarantine.requestsOf(account)
+    const { quarantine, key, time, days } = this.options
+    const requests: AccountRequests | undefined = quarantine.requestsOf(account)
     if (requests === undefined) return undefined
-    const until = Math.floor(this.options.time() / day) + this.options.days
-    return { record: recordName(account), fields: requestFieldsOf(requests, contacts), isWhole: false, until }
+    const shown = requestFieldsOf(requests, contacts)
+    const fields = key === undefined ? shown : hiddenFields(key, account, shown)
+    return { record: this.recordName(account), fields, isWhole: false, until: Math.floor(time() / day) + days }
   }
-}
 
-function recordName(account: string): string {
-  return `requests:${account}`
+  private recordName(account: string): string {
+    const { key } = this.options
+    return key === undefined ? `requests:${account}` : `hashed-requests:${key.nameOf('requests', account)}`
+  }
 }

@@ -7,17 +7,20 @@ import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
 import type { KeptSessionEvent } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
+import type { StoreKey } from './store-key.ts'
 
 export interface StoredSessionsOptions {
   readonly store: Store
   readonly calls: StoreCalls
   /** Milliseconds since 1970. */
   readonly time: () => number
+  /** Sessions are encrypted with this key. Left out: they are written as they are. */
+  readonly key?: StoreKey | undefined
   /** This has become of so many sessions. */
   counted(event: KeptSessionEvent, sessions: number): void
 }
 
-/** What the field holds, as JSON. */
+/** What the field holds, as JSON, which may be encrypted. */
 interface Entry {
   readonly record: unknown
   readonly resumableFor: number
@@ -45,7 +48,7 @@ export class StoredSessions implements SessionKeeper {
 
   async take(key: string): Promise<KeptSession | undefined> {
     const { store, calls, time, counted } = this.options
-    const record = recordName(key)
+    const record = this.recordName(key)
     const text = await calls.call('take-session', async () => {
       const found = (await store.load(record)).get(field)
       if (found === undefined) return found
@@ -55,7 +58,8 @@ export class StoredSessions implements SessionKeeper {
       return unfit.length === 0 ? found : undefined
     })
     if (text === undefined) return undefined
-    const entry = entryOf(text)
+    const { key: storeKey } = this.options
+    const entry = entryOf(storeKey === undefined ? text : storeKey.unseal(record, text))
     if (entry === undefined) {
       this.unreadable()
       return undefined
@@ -72,18 +76,22 @@ export class StoredSessions implements SessionKeeper {
   private changeOf({ key, record, resumableFor, left }: KeptSession): RecordChange {
     const until = this.options.time() + left
     const entry: Entry = { record, resumableFor, until }
-    const fields = new Map([[field, JSON.stringify(entry)]])
-    return { record: recordName(key), fields, isWhole: true, until: Math.floor(until / day) }
+    const name = this.recordName(key)
+    const text = JSON.stringify(entry)
+    const fields = new Map([[field, this.options.key?.seal(name, text) ?? text]])
+    return { record: name, fields, isWhole: true, until: Math.floor(until / day) }
+  }
+
+  /** SM-IDs are not written: who reads the store does not learn them. */
+  private recordName(key: string): string {
+    const hash = this.options.key?.nameOf('session', key) ?? createHash('sha256').update(key).digest('base64url')
+    return `session:${hash}`
   }
 }
 
-/** SM-IDs are not written: who reads the store does not learn them. */
-function recordName(key: string): string {
-  return `session:${createHash('sha256').update(key).digest('base64url')}`
-}
-
 /** `undefined`: it is none. */
-function entryOf(text: string): Entry | undefined {
+function entryOf(text: string | undefined): Entry | undefined {
+  if (text === undefined) return undefined
   try {
     const { record, resumableFor, until } = JSON.parse(text) as Entry
     return Number.isFinite(resumableFor) && Number.isFinite(until) ? { record, resumableFor, until } : undefined

@@ -2,12 +2,17 @@
  * What the gate removes from or changes in the features that the server offers. SASL mechanisms and channel-binding types are
  * never changed: clients and servers prove to each other what was offered (XEP-0474, RFC 5802 section 6).
  */
-import { type Element, elements, text, withChildren } from '../xml/element.ts'
+import { child, type Element, elements, text, withChildren } from '../xml/element.ts'
 import { ns } from './namespaces.ts'
 
 /** Offered by the gate itself (STARTTLS), or refused by it (compression, XEP-0078). */
 function isTakenOut(feature: Element): boolean {
   return feature.ns === ns.tls || feature.ns === ns.compressFeature || feature.ns === ns.legacyAuthFeature
+}
+
+/** RFC 6121 section 3.4: a user may approve a contact before it asks. Servers offer it after the login. */
+export function offersPreApproval(features: Element): boolean {
+  return child(features, 'sub', ns.preApproval) !== undefined
 }
 
 /**

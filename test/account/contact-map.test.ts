@@ -1,6 +1,8 @@
 /** A map by contact, step by step: who is found by which spelling, and who stays a contact of his own. */
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { ContactMap, keyOf } from '../../src/account/contact-map.ts'
+import { hashedContact } from '../../src/account/hashed-contact.ts'
 
 /** `name=1`: the client has named the contact; `name=1!`: the server has. */
 function mapOf(contacts: readonly string[]): ContactMap<{ name: string; isShown: boolean }> {
@@ -64,6 +66,33 @@ for (const [what, contacts, jid, found, shown, keys] of rows)
     )
     t.equal(map.size, contacts.length, 'nobody comes, nobody goes')
     if (shown !== '-') t.equal(map.get(jid)?.name, shown, 'it is found again by the spelling of the server')
+  })
+
+const hash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 32)
+
+for (const [what, contacts, jid, found] of rows)
+  t.test(`kept as hashes: ${what}`, async t => {
+    const map = new ContactMap<{ name: string; isShown: boolean }>()
+    map.hash = hash
+    const names = new Map<string, string>()
+    for (const contact of contacts) {
+      const [key = '', name = ''] = contact.split('=')
+      names.set(hashedContact(keyOf(key), hash), keyOf(key))
+      map.add(hashedContact(keyOf(key), hash), { name: name.replace('!', ''), isShown: true })
+    }
+    t.equal(map.hasHashed, contacts.length > 0)
+    t.equal(map.get(jid)?.name ?? '-', found, 'get')
+    const isExact = [...names.values()].includes(keyOf(jid))
+    const revealed = map.reveal([jid, jid])
+    t.equal(revealed.length, isExact ? 1 : 0, 'revealed by its own spelling, once')
+    for (const [hashed, contact] of revealed) t.equal(names.get(hashed), contact)
+    t.equal(map.get(jid)?.name ?? '-', found, 'get afterwards')
+    t.equal(map.size, contacts.length)
+    t.same(map.reveal(names.values()).length, names.size - revealed.length)
+    t.equal(map.hasHashed, false)
+    t.same([...map.entries()].map(([key]) => key).toSorted(), [...names.values()].toSorted())
+    t.equal(map.get(jid)?.name ?? '-', found, 'get when all are known')
+    t.same([...map.namesOf([...names.keys(), 'x@y'])].toSorted(), [...names].toSorted())
   })
 
 t.test('renamed by the server, a contact is still found by what the client wrote', async t => {

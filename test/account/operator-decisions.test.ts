@@ -70,7 +70,7 @@ t.test('what was kept comes back; what has happened meanwhile counts more', asyn
   const fields = new Map<string, string>()
   for (const [name, text] of requestFieldsOf(requests, ['a@x', 'b@x', 'c@x', 'd@x', 'e@x', 'f@x']))
     if (text !== undefined) fields.set(name, text)
-  t.same([...fields.keys()], ['times', 'contact:a@x', 'contact:b@x', 'contact:c@x', 'contact:d@x', 'contact:e@x'])
+  t.same([...fields.keys()], ['times', 'request:a@x', 'request:b@x', 'request:c@x', 'request:d@x', 'request:e@x'])
 
   const after = made(3_000)
   after.quarantine.shown(romeo, 'a@x')
@@ -87,7 +87,7 @@ t.test('what was kept comes back; what has happened meanwhile counts more', asyn
 })
 
 t.test('what is no record is refused', async t => {
-  const one = (text: string) => new Map([['contact:a@x', text]])
+  const one = (text: string) => new Map([['request:a@x', text]])
   const element = ['presence', 'jabber:client', [], []]
   for (const fields of [
     new Map([['times', '{}']]),

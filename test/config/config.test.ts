@@ -603,7 +603,11 @@ t.test('values that are refused', t => {
       '9: store.path: 7 is not the path of a folder that the gate may write; write it in quotes',
     ],
     [{ more: 'store: { days: 0 }' }, '9: store.days: 0 is not a number of days, from 1 to 3650; write for example 90'],
-    [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, redis, days'],
+    [
+      { more: 'store: { hash: s3cret }' },
+      '9: store.hash: what is written is not a secret of at least 16 characters; write for example ${STANZAGATE_STORE_HASH}',
+    ],
+    [{ more: 'store: { file: a }' }, '9: store.file: is not a known key; known are path, redis, days, hash'],
     ...['redis:6379', 'http://a', 'redis://', 'redis://a/b', 'redis://a/0?b', 'redis://:a%b@c'].map(
       (url): [Parts, string] => [
         { more: `store: { redis: '${url}' }` },
@@ -870,6 +874,9 @@ t.test('what may be wrong soon is told, and keeps nobody from starting', async t
       { ...expected, length: expected.length },
       strangers,
     )
+  t.match(warningsOf(fileWith({ ...good, more: 'store: { hash: 0123456789abcdef-s3cret }' })), [
+    /^stanzagate\.yaml:9: warning: store\.hash: stands in a file that everybody on this machine may read/,
+  ])
   chmodSync(file, 0o600)
 })
 
@@ -1090,6 +1097,9 @@ t.test('where accounts are kept', t => {
     'a path starts at the file',
   )
   delete process.env.STATE_DIRECTORY
+  const hash = '0123456789abcdef'
+  for (const at of [{ path: join(folder, 'here') }, { redis: 'redis://a' }])
+    t.strictSame(storeOf(`store: ${JSON.stringify({ ...at, hash })}`), { at, days: 90, hash })
   t.end()
 })
 

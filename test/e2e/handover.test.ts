@@ -134,8 +134,8 @@ for (const [name, server] of [
     await client.leave()
   })
 
-  t.test(`${name}: a session whose client was away, through two restarts`, async t => {
-    const store = { path: join(t.testdir(), 'store') }
+  t.test(`${name}: a session whose client was away, through two restarts, in a store without JIDs`, async t => {
+    const store = { path: join(t.testdir(), 'store'), hash: 'a secret of sixteen and more' }
     const first = await started(t, server, store)
     const client = new ManagedClient('lonely', `away-${name}`)
     await client.login(first.port('plain'))

@@ -9,7 +9,7 @@ import { RedisServer } from '../servers/redis.ts'
 import { makeProsody, writeRoster } from './gate.ts'
 import { Upstream } from './upstream.ts'
 
-const users = ['killed', 'stopped', 'forgetful', 'changed', 'shared', 'apart', 'romeo']
+const users = ['killed', 'stopped', 'unnamed', 'nameless', 'forgetful', 'changed', 'shared', 'apart', 'romeo']
 const prosody = await makeProsody(t, { accounts: Object.fromEntries(users.map(user => [user, 'secret'])) })
 
 async function started(t: Test, store: unknown): Promise<GateProcess> {
@@ -64,12 +64,16 @@ async function forged(client: RawClient): Promise<string[]> {
   return (await client.settled()).map(line => line.replace(/^presence\(from=(\S+) type=(\w+)\)$/, '$2 $1'))
 }
 
-for (const [user, signal] of [
-  ['killed', 'SIGKILL'],
-  ['stopped', 'SIGTERM'],
+const hash = 'a secret of sixteen and more'
+
+for (const [user, signal, more] of [
+  ['killed', 'SIGKILL', {}],
+  ['stopped', 'SIGTERM', {}],
+  ['unnamed', 'SIGKILL', { hash }],
+  ['nameless', 'SIGTERM', { hash }],
 ] as const) {
-  t.test(`a gate that ends with ${signal}`, async t => {
-    const store = { path: join(t.testdir(), 'store') }
+  t.test(`a gate that ends with ${signal}${'hash' in more ? ', whose store holds no JIDs' : ''}`, async t => {
+    const store = { path: join(t.testdir(), 'store'), ...more }
     await writeRoster(prosody, user, { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
     const first = await started(t, store)
     const before = await login(first, user, 'one')
@@ -94,8 +98,9 @@ for (const [user, signal] of [
     t.equal(counts.sum('store_recalls_total'), 1)
     t.equal(counts.sum('subscription_undecided_total'), 0)
     const contacts = await contactsOf(second, `${user}@localhost`)
-    t.equal(contacts['mercutio@localhost']?.state, 'none+ask')
-    const since = Date.parse(contacts['mercutio@localhost']?.since ?? '')
+    const mercutio = Object.values(contacts).find(each => each.state === 'none+ask')
+    t.equal(contacts['mercutio@localhost'], 'hash' in more ? undefined : mercutio, 'he has a name, or none yet')
+    const since = Date.parse(mercutio?.since ?? '')
     t.ok(since > Date.now() - 60_000 && since < Date.now(), 'its time came back too')
     await leave(after)
   })
@@ -164,22 +169,23 @@ t.test('a roster that has changed while there was no gate', async t => {
   await leave(last)
 })
 
-t.test('two gates with one store', async t => {
-  const store = { path: join(t.testdir(), 'store') }
-  await writeRoster(prosody, 'shared', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
-  const [first, second] = [await started(t, store), await started(t, store)]
-  const before = await login(first, 'shared', 'one')
-  const ver = await versionOf(before)
-  await kept(first)
-  const after = await login(second, 'shared', 'two')
-  t.equal(
-    child(await after.roster(ver), 'query', 'jabber:iq:roster'),
-    undefined,
-    'the other gate has seen this version',
-  )
-  t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
-  await leave(after)
-})
+for (const more of [{}, { hash }])
+  t.test(`two gates with one store${'hash' in more ? ', which holds no JIDs' : ''}`, async t => {
+    const store = { path: join(t.testdir(), 'store'), ...more }
+    await writeRoster(prosody, 'shared', { 'romeo@localhost': 'both', 'tybalt@localhost': 'none' })
+    const [first, second] = [await started(t, store), await started(t, store)]
+    const before = await login(first, 'shared', 'one')
+    const ver = await versionOf(before)
+    await kept(first)
+    const after = await login(second, 'shared', 'two')
+    t.equal(
+      child(await after.roster(ver), 'query', 'jabber:iq:roster'),
+      undefined,
+      'the other gate has seen this version',
+    )
+    t.strictSame(await forged(after), ['unsubscribed romeo@localhost'])
+    await leave(after)
+  })
 
 t.test('two gates with one Redis, which is gone for a while', async t => {
   const redis = await RedisServer.start()

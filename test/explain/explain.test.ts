@@ -11,7 +11,7 @@ import { explained } from '../../src/explain/command.ts'
 import { type Explanation, explainRecord, explainStanza, type Question } from '../../src/explain/explain.ts'
 import { plainExplanation, tableExplanation } from '../../src/explain/print.ts'
 import { readStanza } from '../../src/explain/read-stanza.ts'
-import { type StateName, stateNames } from '../../src/explain/states.ts'
+import { type PreApprovalName, type StateName, stateNames } from '../../src/explain/states.ts'
 import type { AuditRecord } from '../../src/observe/audit.ts'
 import { rules } from '../../src/rules/all-rules.ts'
 import type { Stanza } from '../../src/stanza/stanza.ts'
@@ -169,6 +169,39 @@ t.test('what a server does with it', async t => {
     t.same(told, steps, `${type} from ${from} in ${state}`)
   }
   t.same(ask('client', '<presence/>').server, [])
+
+  // RFC 6121 section 3.4.
+  const offered: [PreApprovalName, from: Side, type: string, state: StateName, ...steps: string[]][] = [
+    ['none', 'client', 'subscribed', 'none', 'None not → None', 'None + Pending In routes → From'],
+    ['offered', 'client', 'subscribed', 'none', 'None not → None approved', 'None + Pending In routes → From'],
+    ['offered', 'client', 'subscribed', 'both', 'Both not → Both'],
+    [
+      'offered',
+      'upstream',
+      'subscribe',
+      'none',
+      'None routes → None + Pending In',
+      'None + Pending In not → None + Pending In',
+    ],
+    ['approved', 'client', 'unsubscribed', 'to', 'To not → To', 'To + Pending In routes → To approved'],
+    [
+      'approved',
+      'upstream',
+      'subscribe',
+      'to',
+      'To not → Both subscribed approved',
+      'To + Pending In not → To + Pending In approved',
+    ],
+  ]
+  for (const [preApproval, from, type, state, ...steps] of offered) {
+    const address = from === 'client' ? `to='a@b'` : `from='a@b'`
+    const { server, verdict } = ask(from, `<presence ${address} type='${type}'/>`, { state, preApproval })
+    const told = server.map(({ before, after, passes, autoReply, approved }) =>
+      [before, passes ? 'routes' : 'not', '→', after, autoReply, approved && 'approved'].filter(Boolean).join(' '),
+    )
+    t.same(told, steps, `${type} from ${from} in ${state}, ${preApproval}`)
+    t.equal(verdict, 'forward')
+  }
 })
 
 t.test('what is passed on and what is answered', async t => {
@@ -381,10 +414,25 @@ t.test('the command: status and output', async t => {
     ],
     [['-', '--json'], 0, /^\{[\s\S]*"verdict": "forward"/, /^$/, '<presence/>'],
     [['answer.xml', '--asked', 'romeo@im.example/orchard'], 0, /: forward\n/, /^$/],
+    [
+      ['-', '--pre-approval', 'offered'],
+      0,
+      /state None does not route it and stays there, with the contact pre-approved \(RFC 6121 section 3\.4\)\n/,
+      /^$/,
+      `<presence to='a@b' type='subscribed'/>`,
+    ],
+    [
+      ['-', '--from', 'client'],
+      0,
+      /state None does not route it and stays there\n/,
+      /^$/,
+      `<presence to='a@b' type='subscribed'/>`,
+    ],
+    [['approval.xml', '--pre-approval', 'offer'], 2, /^$/, /--pre-approval offer: write none, offered, approved/],
     [['answer.xml', '--asked', '%%'], 2, /^$/, /--asked %%: give a JID/],
     [['answer.xml', '--asked', 'a@b', '--asked', 'a b@c'], 2, /^$/, /--asked a b@c: give a JID/],
     [['answer.xml', '--key-env', 'AUDIT_KEY'], 2, /^$/, /--key-env NAME needs --jid JID/],
-    ...['from', 'state', 'account', 'asked', 'roster-version', 'config'].map(
+    ...['from', 'state', 'pre-approval', 'account', 'asked', 'roster-version', 'config'].map(
       (name): [string[], number, RegExp, RegExp] => [
         ['--audit', 'audit.jsonl', '--id', 'x', `--${name}`, 'none'],
         ...([2, /^$/, new RegExp(`--${name} says nothing with --audit`)] as const),

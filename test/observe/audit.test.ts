@@ -73,6 +73,7 @@ t.test('a line, whole', async t => {
         kind: 'presence',
         type: 'subscribed',
         state: 'none',
+        preApproval: null,
         verdict: 'drop',
         error: null,
         rule: 'subscribed-needs-request',

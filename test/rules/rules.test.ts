@@ -58,6 +58,7 @@ const usual: Facts = {
   unverified: 'pass',
   lang: 'en',
   mayRequest: () => true,
+  offersPreApproval: false,
   isRequestHeld: contact => contact.startsWith('stranger@'),
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
@@ -930,6 +931,20 @@ t.test('modes: a rule of the program is asked last, in the mode that the operato
   t.same(modesOf(mends), ['enforce', 'repair', 'observe', 'off'])
   t.same(modesOf(silent), ['enforce', 'observe', 'off'])
 })
+
+t.test(
+  'no rule stops an approval that answers no request: where it is offered it is legal (RFC 6121 section 3.4)',
+  async t => {
+    const active = activeRules({ default: 'enforce', modes: new Map() })
+    for (const offersPreApproval of [true, false])
+      for (const type of ['subscribed', 'unsubscribed'])
+        for (const contact of ['asked', 'friend', 'unknown', 'mallory']) {
+          const stanza = read(`<presence type='${type}' to='${contact}@im.example'/>`)
+          const { verdict } = judge(active, stanza, { ...usual, offersPreApproval, mayRequest: () => false })
+          t.equal(verdict.verdict, 'forward', `${type} to ${contact}, ${offersPreApproval ? 'offered' : 'not offered'}`)
+        }
+  },
+)
 
 t.test('the outcome of a rule as watchers are told it', async t => {
   const rows: [Rule, told: object][] = [

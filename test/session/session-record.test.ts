@@ -48,6 +48,7 @@ const item = (attrs: Record<string, string>) => element('item', ns.roster, attrs
 /** A session with something of everything in its memory. */
 function full(): BoundSession {
   const session = new BoundSession(options, 'im.example', jid)
+  session.offersPreApproval = true
   session.counts = new StanzaCounts(ns.sm3)
   session.counts.enabled(2)
   give(session, 'client', presence({}))
@@ -89,6 +90,7 @@ t.test('a session that was kept goes on as if nothing had been', async t => {
   const text = JSON.stringify(full().record)
   const restored = BoundSession.restored(options, JSON.parse(text)) as BoundSession
   t.equal(JSON.stringify(restored.record), text)
+  t.equal(restored.offersPreApproval, true)
   const ask = element('resume', ns.sm3, { previd: 'x', h: '5' })
   const answer = element('resumed', ns.sm3, { previd: 'x', h: '4' })
   const whole = full()
@@ -111,7 +113,7 @@ t.test('a session that cannot be resumed has no record', async t => {
 
 t.test('records of other versions, and damaged ones', async t => {
   const record = JSON.parse(JSON.stringify(full().record))
-  t.equal(BoundSession.restored(options, { ...record, format: 2 }), undefined)
+  t.equal(BoundSession.restored(options, { ...record, format: 1 }), undefined)
   for (const damaged of [
     { ...record, counts: undefined },
     { ...record, counts: { ...record.counts, outbound: { ...record.counts.outbound, received: '1' } } },
@@ -122,6 +124,7 @@ t.test('records of other versions, and damaged ones', async t => {
     },
     { ...record, watch: { ...record.watch, own: { ...record.watch.own, contacts: [['a@b', 999_999]] } } },
     { ...record, requests: 'none' },
+    { ...record, offersPreApproval: undefined },
     { ...record, fetch: null },
   ])
     t.throws(() => BoundSession.restored(options, damaged))

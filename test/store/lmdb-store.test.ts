@@ -56,7 +56,7 @@ t.test('a folder that must not be used', async t => {
   middle.fill(0x55, 16_384, 200_000)
   const fewer = withoutLastEntries(whole)
   const newer = damaged('newer', whole)
-  await edit(newer, 'set', '2')
+  await edit(newer, 'set', '3')
   const unreadable = damaged('unreadable', whole)
   await edit(unreadable, 'set', 'new')
   const foreign = damaged('foreign', whole)
@@ -74,7 +74,7 @@ t.test('a folder that must not be used', async t => {
     [join(root, 'no-store'), /no-store\/data\.mdb is damaged/, /move/],
     [
       newer,
-      /newer\/data\.mdb is of a newer version of Stanzagate \(format 2; this one knows 1\)/,
+      /newer\/data\.mdb is of a newer version of Stanzagate \(format 3; this one knows 2\)/,
       /start that version/,
     ],
     [unreadable, /unreadable\/data\.mdb is damaged \(its version cannot be read\)/, /move/],

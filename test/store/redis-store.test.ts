@@ -142,7 +142,7 @@ t.test('what gates tell each other', async t => {
 t.test('what must not be used', async t => {
   const { server, client } = await serverFor(t)
   for (const [format, message] of [
-    ['2', /redis:.*\/0 is of a newer version of Stanzagate \(format 2; this one knows 1\)/],
+    ['3', /redis:.*\/0 is of a newer version of Stanzagate \(format 3; this one knows 2\)/],
     ['new', /redis:.*\/0 holds a key stanzagate:format of another program/],
   ] as const) {
     await client.set('stanzagate:format', format)

@@ -8,6 +8,7 @@ import type { RosterItem } from '../../src/stanza/roster-iq.ts'
 import { openLmdbStore } from '../../src/store/lmdb-store.ts'
 import type { RecordChange, Store } from '../../src/store/store.ts'
 import { StoreCalls } from '../../src/store/store-calls.ts'
+import { StoreKey } from '../../src/store/store-key.ts'
 import { StoredAccounts } from '../../src/store/stored-accounts.ts'
 import { HandClock } from '../clients/hand-clock.ts'
 
@@ -85,7 +86,11 @@ class House {
   fails = false
   time: number
 
-  constructor(store: Store, { atMost = 10, waiting = 100, time = 20_000 * day, days = 90 } = {}) {
+  /** `secret`: contacts are kept as hashes. */
+  constructor(
+    store: Store,
+    { atMost = 10, waiting = 100, time = 20_000 * day, days = 90, secret = undefined as string | undefined } = {},
+  ) {
     this.store = new FaultyStore(store)
     this.time = time
     const { said } = this
@@ -101,6 +106,7 @@ class House {
       clock: this.clock,
       time: () => this.time,
       days,
+      key: secret === undefined ? undefined : new StoreKey(secret),
       atMost: waiting,
       recall: (account, roster, since) => {
         const recalled = this.accounts.recall(account, roster, since)
@@ -178,39 +184,46 @@ function folderOf(t: Test): string {
   return join(t.testdir(), 'store')
 }
 
-t.test('a roster that comes before what was kept does not make its times forgotten', async t => {
-  const folder = folderOf(t)
-  const juliet = 'juliet@capulet.example'
-  const first = await House.at(folder)
-  const balcony = { name: 'balcony' }
-  first.accounts.attach(juliet, balcony)
-  await first.settled()
-  first.tell(balcony, roster('v1', item('romeo@x', 'to'), item('nurse@x', 'to'), item('paris@x', 'none')))
-  for (const [contact, after, ask] of [
-    ['romeo@x', 'both'],
-    ['nurse@x', 'both'],
-    ['paris@x', 'none', true],
-  ] as const) {
-    await first.later(1)
-    first.tell(balcony, push(item(contact, after, ask), 'v2', item(contact, ask === true ? 'none' : 'to')))
-  }
-  const { time } = first
-  await first.stored.stop()
+for (const secret of [undefined, 'contacts are kept as hashes'])
+  t.test(
+    `a roster that comes before what was kept does not make its times forgotten${secret ? ', hashed' : ''}`,
+    async t => {
+      const folder = folderOf(t)
+      const juliet = 'juliet@capulet.example'
+      const first = await House.at(folder, { secret })
+      const balcony = { name: 'balcony' }
+      first.accounts.attach(juliet, balcony)
+      await first.settled()
+      first.tell(balcony, roster('v1', item('romeo@x', 'to'), item('nurse@x', 'to'), item('paris@x', 'none')))
+      for (const [contact, after, ask] of [
+        ['romeo@x', 'both'],
+        ['nurse@x', 'both'],
+        ['paris@x', 'none', true],
+      ] as const) {
+        await first.later(1)
+        first.tell(balcony, push(item(contact, after, ask), 'v2', item(contact, ask === true ? 'none' : 'to')))
+      }
+      const { time } = first
+      await first.stored.stop()
 
-  const second = await House.at(folder, { time: time + 10 })
-  const orchard = { name: 'orchard' }
-  second.accounts.attach(juliet, orchard)
-  second.tell(orchard, roster('v3', item('romeo@x', 'both'), item('nurse@x', 'from'), item('paris@x', 'none', true)))
-  await second.settled()
-  t.same(second.heard(), ['waiting: 1', 'recalled: late'])
-  t.same(second.view(juliet)?.contacts, [
-    ['romeo@x', 'both', time - 2],
-    ['nurse@x', 'from', undefined],
-    ['paris@x', 'none+ask', time],
-  ])
-  t.same(second.accounts.known(juliet)?.requests, [], 'of requests of others nothing was kept')
-  await second.stored.stop()
-})
+      const second = await House.at(folder, { time: time + 10, secret })
+      const orchard = { name: 'orchard' }
+      second.accounts.attach(juliet, orchard)
+      second.tell(
+        orchard,
+        roster('v3', item('romeo@x', 'both'), item('nurse@x', 'from'), item('paris@x', 'none', true)),
+      )
+      await second.settled()
+      t.same(second.heard(), ['waiting: 1', 'recalled: late'])
+      t.same(second.view(juliet)?.contacts, [
+        ['romeo@x', 'both', time - 2],
+        ['nurse@x', 'from', undefined],
+        ['paris@x', 'none+ask', time],
+      ])
+      t.same(second.accounts.known(juliet)?.requests, [], 'of requests of others nothing was kept')
+      await second.stored.stop()
+    },
+  )
 
 t.test('an account comes back as it was', async t => {
   const folder = folderOf(t)
@@ -274,21 +287,129 @@ t.test('an account comes back as it was', async t => {
   await second.stored.stop()
 })
 
-t.test('the time that a request has waited counts on after a restart', async t => {
+t.test('an account that was kept as hashes gets its JIDs back as they are seen', async t => {
   const folder = folderOf(t)
-  const first = await House.at(folder)
-  const member = { name: 'a' }
-  first.accounts.attach('a@localhost/a', member)
-  first.tell(member, roster('v1'))
-  first.tell(member, push(item('b@localhost', 'none', true), 'v2', undefined))
+  const secret = 'contacts are kept as hashes'
+  const first = await House.at(folder, { secret })
+  const balcony = { name: 'balcony' }
+  const account = 'juliet@capulet.example'
+  first.accounts.attach(`${account}/balcony`, balcony)
+  first.tell(balcony, roster('v1', item('romeo@montague.example', 'to'), item('nurse@capulet.example', 'both')))
+  first.tell(balcony, push(item('romeo@montague.example', 'both'), 'v2', item('romeo@montague.example', 'to')))
+  const { time } = first
+  await first.later(500)
+  t.notMatch(
+    JSON.stringify(first.store.saved.flat().map(({ record, fields }) => [record, ...fields])),
+    /montague|capulet/,
+  )
   await first.stored.stop()
-  const second = await House.at(folder, { time: first.time + 3_600_000 })
-  const other = { name: 'b' }
-  second.accounts.attach('a@localhost/b', other)
+
+  const second = await House.at(folder, { time, secret })
+  const orchard = { name: 'orchard' }
+  const { hash, snapshot } = second.accounts.attach(`${account}/orchard`, orchard)
+  t.match(hash?.('romeo@montague.example'), /^[0-9a-f]{32}$/)
+  t.equal(snapshot, undefined)
   await second.settled()
-  const { reports } = second.accounts.tell(other, roster('v3', item('b@localhost', 'to')), second.time)
-  t.same(reports, [{ report: 'subscription', event: 'approval-in', seconds: 3_600 }])
+  t.same(second.heard(), ['orchard is told recalled', 'recalled: found', 'waiting: 1'])
+  const hashOf = (contact: string) => `hash:${hash?.(contact)}`
+  const contacts = () =>
+    Object.fromEntries(second.view(account)?.contacts.map(([name, ...of]) => [String(name), of]) ?? [])
+  t.same(contacts(), {
+    [hashOf('romeo@montague.example')]: ['both', time],
+    [hashOf('nurse@capulet.example')]: ['both', undefined],
+  })
+  // A stanza names the contact, then a push changes it.
+  second.tell(orchard, {
+    news: 'subscription',
+    direction: 'inbound',
+    type: 'unsubscribed',
+    contact: 'Romeo@montague.example',
+  })
+  t.same(contacts()['romeo@montague.example'], ['both', time])
+  await second.later(1)
+  // The session leads with what was kept, as the server has said that its version is the present one.
+  const kept = second.accounts.attach(`${account}/tomb`, { name: 'tomb' }).snapshot
+  t.equal(kept?.ver, 'v2')
+  const again = [...(kept?.items ?? [])].map(([jid, state]) => ({ ...state, jid, removed: false }))
+  second.tell(orchard, roster('v2', ...again))
+  t.equal(Object.keys(contacts()).length, 2, 'nobody is there twice')
+  second.tell(orchard, push(item('romeo@montague.example', 'from'), 'v3', item('romeo@montague.example', 'both')))
+  second.tell(orchard, roster('v4', item('romeo@montague.example', 'from')))
+  t.same(contacts(), { 'romeo@montague.example': ['from', time + 1] })
+  await second.later(500)
+  t.same(
+    second.store.saved.at(-1)?.map(({ fields, isWhole }) => [isWhole, ...fields.values()].join(', ')),
+    [`false, version v4, from ${time + 1}, `],
+  )
   await second.stored.stop()
+
+  const third = await House.at(folder, { time, secret })
+  third.accounts.attach(`${account}/vault`, { name: 'vault' })
+  await third.settled()
+  t.same(third.view(account)?.contacts, [[hashOf('romeo@montague.example'), 'from', time + 1]])
+  await third.stored.stop()
+  const other = await House.at(folder, { secret: 'it is another one' })
+  other.accounts.attach(`${account}/vault`, { name: 'vault' })
+  await other.settled()
+  t.same(other.heard(), ['recalled: nothing'], 'what another key has written is not found')
+  await other.stored.stop()
+})
+
+for (const secret of [undefined, 'contacts are kept as hashes'])
+  t.test(`the time that a request has waited counts on after a restart${secret ? ', hashed' : ''}`, async t => {
+    const folder = folderOf(t)
+    const first = await House.at(folder, { secret })
+    const member = { name: 'a' }
+    first.accounts.attach('a@localhost/a', member)
+    first.tell(member, roster('v1'))
+    first.tell(member, push(item('b@localhost', 'none', true), 'v2', undefined))
+    await first.stored.stop()
+    const second = await House.at(folder, { time: first.time + 3_600_000, secret })
+    const other = { name: 'b' }
+    second.accounts.attach('a@localhost/b', other)
+    await second.settled()
+    const { reports } = second.accounts.tell(other, roster('v3', item('b@localhost', 'to')), second.time)
+    t.same(reports, [{ report: 'subscription', event: 'approval-in', seconds: 3_600 }])
+    await second.stored.stop()
+  })
+
+t.test('a long roster is hashed some contacts at a time, and what changes meanwhile is not lost', async t => {
+  const folder = folderOf(t)
+  const secret = 'contacts are kept as hashes'
+  const house = await House.at(folder, { secret })
+  const [short, long] = [{ name: 'short' }, { name: 'long' }]
+  house.accounts.attach('short@localhost/a', short)
+  house.accounts.attach('long@localhost/a', long)
+  await house.settled()
+  const many = Array.from({ length: 2_100 }, (_, index) => item(`contact${index}@localhost`, 'both'))
+  house.tell(short, roster('v1', item('b@localhost', 'to'), item('c@localhost', 'to')))
+  house.tell(long, roster('v1', ...many))
+  house.clock.advance(500)
+  let turns = 0
+  for (; house.store.saved.length === 0; turns++) {
+    await new Promise(resolve => setImmediate(resolve))
+    if (turns !== 0) continue
+    house.tell(short, push(item('b@localhost', 'both'), 'v2', item('b@localhost', 'to')))
+    house.tell(long, push(item('contact7@localhost', 'from'), 'v2', item('contact7@localhost', 'both')))
+    house.tell(long, push(item('new@localhost', 'to'), 'v3', undefined))
+  }
+  t.ok(turns >= 4, 'others have had their turns')
+  await house.settled()
+  await house.later(500)
+  await house.stored.stop()
+
+  const again = await House.at(folder, { secret })
+  for (const name of ['short', 'long']) again.accounts.attach(`${name}@localhost/b`, { name })
+  await again.settled()
+  const states = (account: string) =>
+    Object.fromEntries(again.view(account)?.contacts.map(([name, state]) => [name, state]) ?? [])
+  const hashOf = (account: string, contact: string) => `hash:${new StoreKey(secret).contactHash(account)(contact)}`
+  t.equal(states('short@localhost')[hashOf('short@localhost', 'b@localhost')], 'both')
+  const whole = states('long@localhost')
+  t.equal(whole[hashOf('long@localhost', 'contact7@localhost')], 'from')
+  t.equal(whole[hashOf('long@localhost', 'new@localhost')], 'to')
+  t.equal(Object.keys(whole).length, 2_101)
+  await again.stored.stop()
 })
 
 t.test('what a server without versions has told is kept too, and is not taken for the present roster', async t => {

@@ -5,6 +5,7 @@ import { openLmdbStore } from '../../src/store/lmdb-store.ts'
 import { openRedisStore } from '../../src/store/redis-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { StoreCalls } from '../../src/store/store-calls.ts'
+import { StoreKey } from '../../src/store/store-key.ts'
 import { StoredQuarantine } from '../../src/store/stored-quarantine.ts'
 import { element } from '../../src/xml/element.ts'
 import { HandClock } from '../clients/hand-clock.ts'
@@ -21,12 +22,12 @@ class House {
   isHere = true
   private now = 5_000
 
-  constructor(store: Store) {
+  constructor(store: Store, key?: StoreKey) {
     const called = (operation: string, _seconds: number, _fails: boolean, error?: unknown) =>
       this.said.push(error === undefined ? operation : `${operation} failed`)
     const { clock } = this
     this.quarantine = new Quarantine({ perLogin: 2, perDay: 3 }, () => this.now)
-    const more = { quarantine: this.quarantine, time: Date.now, days: 90, isHere: () => this.isHere }
+    const more = { quarantine: this.quarantine, time: Date.now, days: 90, isHere: () => this.isHere, key }
     this.stored = new StoredQuarantine({ store, clock, calls: new StoreCalls({ clock, called }), ...more })
     this.quarantine.keeper = this.stored
   }
@@ -79,6 +80,33 @@ for (const [name, begin] of Object.entries(stores))
     await after.stored.load('nobody@im.example')
     t.equal(after.quarantine.requestsOf('nobody@im.example'), undefined)
   })
+
+t.test('with a key nobody is named in the store, and all is there again', async t => {
+  const store = await openLmdbStore(t.testdir())
+  t.teardown(() => store.close())
+  const written: string[] = []
+  const watched: Store = {
+    ...{ place: store.place, forgetBefore: day => store.forgetBefore(day), close: () => store.close() },
+    load: record => store.load(record),
+    save: changes => {
+      for (const { record, fields } of changes)
+        written.push(record, ...[...fields].flatMap(([name, text = '']) => [name, text]))
+      return store.save(changes)
+    },
+  }
+  const key = new StoreKey('a-secret-of-the-operator')
+  const before = new House(watched, key)
+  for (const contact of ['a@x.example', 'b@x.example']) before.hold(contact)
+  before.quarantine.decide(romeo, 'b@x.example', 'deny')
+  await before.stored.write()
+  t.notMatch(written.join('\n'), /romeo|im\.example|a@x|b@x|subscribe/)
+  const after = new House(store, key)
+  await after.stored.load(romeo)
+  t.same([after.held(), after.quarantine.decisionOn(romeo, 'b@x.example')], [['a@x.example'], 'deny'])
+  const other = new House(store, new StoreKey('another-secret-of-his'))
+  await other.stored.load(romeo)
+  t.same(other.held(), [])
+})
 
 t.test('what has changed since is not taken from the store', async t => {
   const store = await openLmdbStore(t.testdir())
@@ -151,7 +179,7 @@ t.test('a store that fails', async t => {
 t.test('a record that is none is told, and taken for nothing', async t => {
   const store = await openLmdbStore(t.testdir())
   t.teardown(() => store.close())
-  const fields = new Map([['contact:a@x', 'damaged']])
+  const fields = new Map([['request:a@x', 'damaged']])
   await store.save([{ record: `requests:${romeo}`, fields, isWhole: true, until: 90 }])
   const house = new House(store)
   await house.stored.load(romeo)

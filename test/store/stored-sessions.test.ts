@@ -4,6 +4,7 @@ import type { KeptSession } from '../../src/session/session-keeper.ts'
 import { openLmdbStore } from '../../src/store/lmdb-store.ts'
 import type { RecordChange, Store } from '../../src/store/store.ts'
 import { StoreCalls } from '../../src/store/store-calls.ts'
+import { StoreKey } from '../../src/store/store-key.ts'
 import { StoredSessions } from '../../src/store/stored-sessions.ts'
 import { HandClock } from '../clients/hand-clock.ts'
 
@@ -14,7 +15,7 @@ class House {
   time = 20_000 * day
   readonly sessions: StoredSessions
 
-  constructor(store: Store) {
+  constructor(store: Store, secret?: string) {
     const { said } = this
     const called = (operation: string, _seconds: number, _fails: boolean, error?: unknown) => {
       if (error !== undefined) said.push(`${operation} failed`)
@@ -23,6 +24,7 @@ class House {
       store,
       calls: new StoreCalls({ clock: new HandClock(), called }),
       time: () => this.time,
+      key: secret === undefined ? undefined : new StoreKey(secret),
       counted: (event, count) => said.push(`${event} ${count}`),
     })
   }
@@ -77,6 +79,38 @@ t.test('neither the key nor the SM-ID is in the store', async t => {
   const store = { save } as unknown as Store
   await new House(store).sessions.keep([session('["main","im.example","secret-id"]')])
   t.match(names, [/^session:[\w-]{43}$/])
+})
+
+t.test('encrypted, a session is found with the same key alone', async t => {
+  const store = await openLmdbStore(t.testdir())
+  t.teardown(() => store.close())
+  const saved: string[] = []
+  const spied: Store = {
+    place: 'spied',
+    load: name => store.load(name),
+    save: changes => {
+      for (const { record, fields } of changes) saved.push(record, ...[...fields].flat().map(String))
+      return store.save(changes)
+    },
+    forgetBefore: day => store.forgetBefore(day),
+    close: () => store.close(),
+  }
+  const house = new House(spied, 'the secret of a test')
+  await house.sessions.keep([session('a'), session('b')])
+  t.notMatch(saved.join(' '), /im\.example|"jid"/)
+  t.equal(await new House(store, 'another secret of a test').sessions.take('a'), undefined)
+  const after = new House(store, 'the secret of a test')
+  t.same(await after.sessions.take('a'), session('a'))
+  t.equal(await after.sessions.take('a'), undefined)
+  // One record in the place of another.
+  const [[record = '']] = [saved.filter(text => text.startsWith('session:')).slice(1)]
+  const fields = await store.load(record)
+  await house.sessions.keep([session('c')])
+  const last = saved.filter(text => text.startsWith('session:')).at(-1) ?? ''
+  await store.save([{ record: last, fields, isWhole: true, until: 30_000 }])
+  after.heard()
+  t.equal(await after.sessions.take('c'), undefined)
+  t.same(after.heard(), ['unreadable 1'])
 })
 
 t.test('a store that fails keeps nothing and gives nothing', async t => {

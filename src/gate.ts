@@ -73,6 +73,7 @@ export class Gate {
   private readonly stored: StoredAccounts | undefined
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
+  private readonly compensations: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
@@ -89,8 +90,9 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
-    const { requestsPerHour, pendingRequests } = limits
+    const { requestsPerHour, compensationsPerHour, pendingRequests } = limits
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
+    this.compensations = compensationsPerHour === undefined ? undefined : new RequestAllowance(compensationsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
     const upstreams = new Upstreams(config.upstreams)
@@ -236,7 +238,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, quarantine, clock } = this
+    const { settings, limits, accounts, requests, compensations, quarantine, clock } = this
     return {
       starttls,
       get rules() {
@@ -256,6 +258,7 @@ export class Gate {
       loginFailures: limits.loginFailures,
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
       mayRequest: account => requests?.take(account, clock.now()) ?? true,
+      ...(compensations && { mayCompensate: (account: string) => compensations.take(account, clock.now()) }),
       quarantine,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {

@@ -44,6 +44,8 @@ export interface Stage {
   readonly unverified?: Unverified
   /** Requests of strangers that an account is shown. */
   readonly pendingRequests?: RequestLimits
+  /** Subscriptions granted unasked that an account may take back. */
+  readonly compensations?: number
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -156,6 +158,7 @@ class Theatre {
 
   private receive(event: SessionEvent): void {
     if (event.event === 'secured') this.securing.delete(event.side)
+    if (event.event === 'deadline') this.now = this.session.deadline ?? this.now
     for (const effect of this.session.receive(event, this.now)) this.perform(effect)
     if (event.event === 'connected' || event.event === 'secured') this.read('client')
     if (this.session.over && this.account !== undefined) this.spread(this.accounts.detach(this))
@@ -251,6 +254,8 @@ function standing(line: string): string {
 
 function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOptions {
   let ids = 0
+  let taken = 0
+  const left = stage.compensations ?? 0
   return {
     starttls: stage.starttls ?? false,
     rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
@@ -261,6 +266,7 @@ function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOpt
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
     isCrowded: () => stage.crowded ?? false,
+    ...(stage.compensations !== undefined && { mayCompensate: () => taken++ < left }),
     quarantine,
     newStreamId: () => `gate-${++ids}`,
     destinationOf: domain => {
@@ -300,6 +306,8 @@ function newsLine(news: AccountNews): string {
       return `tell ${news.news} ${news.contact}`
     case 'subscription':
       return `tell ${news.direction} ${news.type} ${news.contact}`
+    case 'unasked-grant':
+      return `tell unasked-grant ${news.contact} ${news.isUndone ? 'undone' : 'left'}`
     case 'push':
       return `tell push ${news.item.jid}`
     default:
@@ -349,6 +357,8 @@ function reportLine(report: Report): string {
       return `request-failed ${report.condition}`
     case 'roster-fetch':
       return `roster-fetch ${report.event}`
+    case 'compensation':
+      return `compensation ${report.outcome} ${report.contact}`
     case 'request-released':
       return 'request-released'
   }

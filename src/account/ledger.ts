@@ -121,6 +121,14 @@ export class Ledger {
     return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
   }
 
+  /** The user does not see the contact, and nothing shows that it has asked to. `false` too when nothing is known. */
+  isUnasked(jid: string): boolean {
+    const state = this.stateOf(jid)
+    if (state === undefined || state.ask || seesContact(state)) return false
+    const contact = this.contacts.get(jid)
+    return contact === undefined || (contact.request === 'none' && contact.unjudged === 'none')
+  }
+
   /** Whether an inbound `subscribed` answers a request: RFC 3921 section 8.2(8), RFC 6121 section 3.1.6. */
   answersRequest(jid: string): Belief {
     const state = this.stateOf(jid)

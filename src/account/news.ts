@@ -27,6 +27,8 @@ export type AccountNews =
       readonly type: SubscriptionType
       readonly contact: string
     }
+  /** The server has granted a subscription for an unasked `subscribed`. The session has taken it back, or has left it so. */
+  | { readonly news: 'unasked-grant'; readonly contact: string; readonly isUndone: boolean }
   /** What was kept of the account beyond the process; it may be out of date. */
   | { readonly news: 'recalled'; readonly snapshot: RosterSnapshot }
   /** No session receives the account's roster pushes any longer. */

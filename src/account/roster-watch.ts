@@ -88,6 +88,12 @@ export class RosterWatch implements RosterView {
     return this.ask(contact, ledger => ledger.endsSubscription(contact))
   }
 
+  /** The user does not see the contact, and nothing shows that it has asked to. `false` too when nothing is known. */
+  isUnasked(contact: string): boolean {
+    if (this.own.stateOf(contact) !== undefined) return this.own.isUnasked(contact)
+    return this.followed?.isUnasked(contact) === true
+  }
+
   /** What is known of a contact's subscription, or `undefined`. */
   stateOf(contact: string): Visible | undefined {
     return this.own.stateOf(contact) ?? this.followed?.stateOf(contact)
@@ -134,6 +140,7 @@ export class RosterWatch implements RosterView {
         this.followed?.push(news.item, news.ver)
         return nothing
       case 'subscription':
+      case 'unasked-grant':
         return nothing
       case 'recalled': {
         this.kept ??= news.snapshot

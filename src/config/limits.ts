@@ -28,6 +28,8 @@ export interface Limits {
   readonly resources: number
   /** Subscription requests that an account may send within an hour; left out: as many as it likes. */
   readonly requestsPerHour?: number | undefined
+  /** Subscriptions, granted unasked, that an account may take back within an hour; left out: none is looked for. */
+  readonly compensationsPerHour?: number | undefined
   /** How many requests of strangers an account is shown; left out: all. */
   readonly pendingRequests?: RequestLimits | undefined
   readonly rate: Rate
@@ -145,6 +147,7 @@ export interface LimitsFile {
   readonly loginFailures?: number
   readonly resources?: number
   readonly requestsPerHour?: number
+  readonly compensationsPerHour?: number
   readonly pendingRequests?: Partial<RequestLimits>
   readonly rate?: {
     readonly beforeLogin?: number
@@ -188,6 +191,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,
     resources: file.resources ?? defaultLimits.resources,
     ...(file.requestsPerHour !== undefined && { requestsPerHour: file.requestsPerHour }),
+    ...(file.compensationsPerHour !== undefined && { compensationsPerHour: file.compensationsPerHour }),
     ...(file.pendingRequests !== undefined && { pendingRequests: { ...pendingRequests, ...file.pendingRequests } }),
     rate: {
       beforeLogin: paceOf(rate.beforeLogin, file.rate?.beforeLogin, file.rate?.beforeLoginBurst),

@@ -156,6 +156,7 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
     unverified: settings.unknown ?? 'pass',
     mayRequest: () => true,
     isRequestHeld: () => false,
+    isGrantedUnasked: () => false,
     trusts: contact => isTrusted(contact, trusted),
     asked: answer => requests.answers(answer),
     roster: rosterIn(state, address, versions),

@@ -1,6 +1,7 @@
 /** Why a verdict is what it is, in words. */
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
+import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
@@ -49,6 +50,8 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
 
+const undoneWords =
+  'It showed that the server has granted the subscription. The gate keeps the roster push and the presence from the client, and takes the grant back with an `unsubscribe` as long as limits.compensationsPerHour allows.'
 const pendingUnknown =
   "With limits.pendingRequests a stranger's request may be held nevertheless: how many were shown is not known here."
 
@@ -59,6 +62,7 @@ function effectOf(step: Step): string {
     case 'close':
       return `The stream ends with ${errorWords(step)}.`
     default:
+      if (step.rule === subscriptionNeedsRequest.name) return undoneWords
       return step.rule === pendingRequests.name
         ? 'It is held until there is room for it, or left out if it was shown or is held already; the server delivers it again at each login.'
         : 'It is not passed on, and nobody is told.'

@@ -219,6 +219,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('nonzas', [report.from, report.verdict])
       case 'roster-fetch':
         return this.add('rosterFetches', [report.event])
+      case 'compensation':
+        return this.add('compensations', [report.outcome, route])
       case 'request-released':
         return this.add('releasedRequests', [route])
       case 'resumption':

@@ -13,10 +13,14 @@ import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
+import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
+import { type Element, element } from '../xml/element.ts'
+import { Compensation, type Due } from './compensation.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
@@ -36,6 +40,8 @@ export interface BoundOptions {
   readonly unverified?: Unverified
   /** Takes one request from what this account may ask for; left out: as many as it likes. */
   mayRequest?(account: string): boolean
+  /** Takes one from the unasked grants that this account may take back; left out: none is looked for. */
+  mayCompensate?(account: string): boolean
   /** Where requests of strangers wait; left out: none has to. */
   readonly quarantine?: Quarantine | undefined
   /** Each time another one, which nobody can guess. */
@@ -50,13 +56,14 @@ interface Memory {
 }
 
 /** The facts that the session remembers for the rules. */
-type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld'>
+type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld' | 'isGrantedUnasked'>
 
 /** The facts for a stanza that was forwarded before and comes again: everything is believed again. */
 const believing: KnownFacts = {
   roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
   asked: () => 'accept',
   isRequestHeld: () => false,
+  isGrantedUnasked: () => false,
 }
 
 const saidNothing: readonly RuleOutcome[] = []
@@ -73,6 +80,7 @@ export class BoundSession implements ResumableSession {
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
   private readonly pending: PendingRequests | undefined
+  private readonly compensation: Compensation | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -97,17 +105,21 @@ export class BoundSession implements ResumableSession {
         hasContactAt: name => this.watch.hasContactAt(name),
       })
     this.pending = pending
+    const compensation = options.mayCompensate && this.compensating()
+    this.compensation = compensation
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
       isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
+      isGrantedUnasked:
+        compensation === undefined ? believing.isGrantedUnasked : stanza => compensation.isGrantedUnasked(stanza),
     }
   }
 
   /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
   static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
     if (record.format !== sessionFormat) return undefined
-    const { jid, domain, counts, requests, watch, fetch, pending } = record
+    const { jid, domain, counts, requests, watch, fetch, pending, compensation } = record
     if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
     const session = new BoundSession(options, domain, jid, {
       watch: RosterWatch.restored(jid, watch),
@@ -116,6 +128,7 @@ export class BoundSession implements ResumableSession {
     })
     session.counts = StanzaCounts.restored(counts)
     if (pending !== null) session.pending?.restore(pending)
+    if (compensation !== null) session.compensation?.restore(compensation)
     return session
   }
 
@@ -124,7 +137,8 @@ export class BoundSession implements ResumableSession {
     const counts = this.counts?.record
     if (counts === undefined) return undefined
     const pending = this.pending?.record ?? null
-    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending }
+    const compensation = this.compensation?.record ?? null
+    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending, compensation }
     return { format: sessionFormat, jid, domain, counts, ...memory }
   }
 
@@ -146,11 +160,13 @@ export class BoundSession implements ResumableSession {
     this.isLive = snapshot.live
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
+    this.compensation?.resumed()
   }
 
   /** Another session of the account has told something. */
   told(news: AccountNews, output: BoundOutput): void {
     this.spread(this.watch.told(news), output)
+    if (news.news === 'unasked-grant') this.grantTold(news.contact, news.isUndone, output)
     if (news.news === 'roster') this.isLive = true
     if (news.news !== 'blind') return
     this.isLive = false
@@ -158,7 +174,11 @@ export class BoundSession implements ResumableSession {
   }
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
-    const { watch, requests } = this
+    const { watch, requests, compensation } = this
+    if (from === 'upstream' && compensation !== undefined) {
+      compensation.comes(stanza)
+      this.compensate(compensation, output)
+    }
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
     switch (verdict.verdict) {
       case 'forward':
@@ -168,6 +188,8 @@ export class BoundSession implements ResumableSession {
         } else {
           requests.received(stanza)
           const hidden = this.fetch.received(stanza)
+          if (compensation !== undefined && this.isWithheld(compensation, verdict.stanza, hidden !== undefined, output))
+            return
           if (hidden !== undefined) return this.hide(stanza, hidden, output)
         }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
@@ -181,6 +203,9 @@ export class BoundSession implements ResumableSession {
         this.spread(watch.refused(from, stanza), output)
         this.leaveOut(from, stanza, said, output)
         if (said.at(-1)?.rule === pendingRequests.name && this.pending?.hold(stanza) === true) this.release(output)
+        if (compensation === undefined || from === 'client') return
+        compensation.refused(stanza, this.compensationMode === 'enforce')
+        this.compensate(compensation, output)
         return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
@@ -223,6 +248,103 @@ export class BoundSession implements ResumableSession {
       output.report({ report: 'request-released' })
       output.sendElement('client', verdict.stanza.element)
     }
+  }
+
+  until(now: number): number | undefined {
+    return this.compensation?.until(now)
+  }
+
+  late(now: number, output: BoundOutput): void {
+    const { compensation } = this
+    if (compensation === undefined) return
+    compensation.late(now)
+    this.compensate(compensation, output)
+  }
+
+  private compensating(): Compensation {
+    const { watch, trusts } = this
+    const roster = {
+      stateOf: (contact: string) => watch.stateOf(contact),
+      isContact: (contact: string) => watch.isContact(contact),
+      isUnasked: (contact: string) => watch.isUnasked(contact),
+      answersRequest: (contact: string) => watch.answersRequest(contact),
+      endsSubscription: (contact: string) => watch.endsSubscription(contact),
+      trusts,
+    }
+    return new Compensation(this.bare, roster, () => this.options.mayCompensate?.(this.bare) ?? false)
+  }
+
+  /** The mode of the rule that takes unasked grants back. */
+  private get compensationMode(): ActiveRule['mode'] | 'off' {
+    return this.options.rules.find(({ rule }) => rule === subscriptionNeedsRequest)?.mode ?? 'off'
+  }
+
+  /** Whether a stanza of the server's is kept from the client, for now or for good. */
+  private isWithheld(compensation: Compensation, stanza: Stanza, isUnseen: boolean, output: BoundOutput): boolean {
+    const mode = stanza.kind === 'message' ? 'off' : this.compensationMode
+    if (mode === 'off') return false
+    const isTaken = compensation.received(stanza, mode === 'enforce', isUnseen)
+    if (isTaken) this.leaveOut('upstream', stanza, saidNothing, output)
+    this.compensate(compensation, output)
+    return isTaken
+  }
+
+  private grantTold(contact: string, isUndone: boolean, output: BoundOutput): void {
+    const { compensation } = this
+    if (compensation === undefined || this.compensationMode === 'off') return
+    compensation.told(contact, isUndone)
+    this.compensate(compensation, output)
+  }
+
+  private compensate(compensation: Compensation, output: BoundOutput): void {
+    if (compensation.due.length === 0) return
+    const due = compensation.due
+    compensation.due = []
+    for (const each of due) this.carryOut(each, output)
+  }
+
+  private carryOut(due: Due, output: BoundOutput): void {
+    const { bare: account } = this
+    switch (due.due) {
+      case 'deliver':
+        return this.deliver(due.stanza, output)
+      case 'answer': {
+        const { id, from } = due.push
+        return this.sayUpstream(element('iq', ns.client, { type: 'result', id, to: from }), output)
+      }
+      case 'read':
+        return this.spread(this.watch.received(due.push), output)
+      case 'unsubscribe': {
+        const id = `stanzagate-${this.options.newStreamId()}`
+        due.grant.id = id
+        const undo = element('presence', ns.client, { type: 'unsubscribe', id, to: bareOf(due.contact) })
+        const stanza = due.isShown ? stanzaOf(undo) : undefined
+        if (stanza !== undefined) this.spread(this.watch.sent(stanza), output)
+        return this.sayUpstream(undo, output)
+      }
+      case 'report': {
+        const { outcome, before } = due
+        return output.report({ report: 'compensation', outcome, account, contact: bareOf(due.contact), before })
+      }
+      case 'tell':
+        return output.tell(account, { news: 'unasked-grant', contact: due.contact, isUndone: due.isUndone })
+    }
+  }
+
+  /** The gate says something in the client's name. */
+  private sayUpstream(whole: Element, output: BoundOutput): void {
+    this.counts?.added('upstream', whole)
+    output.sendElement('upstream', whole)
+  }
+
+  /** A stanza of the server's that was held goes to the client, who gets it later. */
+  private deliver(stanza: Stanza, output: BoundOutput): void {
+    this.spread(this.watch.received(stanza), output)
+    const unseen = this.fetch.received(stanza)
+    if (unseen?.answer !== undefined) return this.sayUpstream(unseen.answer, output)
+    this.counts?.added('client', stanza.element)
+    output.sendElement('client', stanza.element)
+    if (this.pending?.received(stanza) === true) this.release(output)
   }
 
   private reject(
@@ -292,6 +414,7 @@ export class BoundSession implements ResumableSession {
       roster: known.roster,
       asked: known.asked,
       isRequestHeld: known.isRequestHeld,
+      isGrantedUnasked: known.isGrantedUnasked,
       trusts,
       mayRequest,
     }

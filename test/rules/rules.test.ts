@@ -25,6 +25,7 @@ import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
 import { RulesByScope, rulesByScope } from '../../src/rules/rules-by-scope.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
+import { subscriptionNeedsRequest } from '../../src/rules/subscription-needs-request.ts'
 import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
 import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { makeFraming } from '../../src/stream/framing.ts'
@@ -58,6 +59,7 @@ const usual: Facts = {
   unverified: 'pass',
   lang: 'en',
   mayRequest: () => true,
+  isGrantedUnasked: ({ from, id }) => from === 'mallory@im.example' || id === 'granted',
   isRequestHeld: contact => contact.startsWith('stranger@'),
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
@@ -231,6 +233,16 @@ judges(pendingRequests, [
     'pass',
   ],
   ['client', `<presence type='subscribe' to='stranger@far.example' from='stranger@far.example'/>`, 'pass'],
+])
+judges(subscriptionNeedsRequest, [
+  ['upstream', `<presence type='subscribed' from='mallory@im.example'/>`, 'drop'],
+  ['upstream', `<presence type='subscribed' from='friend@im.example'/>`, 'pass'],
+  ['upstream', `<presence type='unsubscribed' from='mallory@im.example'/>`, 'pass'],
+  ['upstream', `<presence from='mallory@im.example'/>`, 'pass'],
+  ['upstream', `<iq type='set' id='granted'><query xmlns='jabber:iq:roster'/></iq>`, 'drop'],
+  ['upstream', `<iq type='set' id='other'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
+  ['upstream', `<iq type='result' id='granted'/>`, 'pass'],
+  ['client', `<iq type='set' id='granted'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
 ])
 judges(outboundRequests, [['client', `<presence type='subscribe' to='a@im.example'/>`, 'pass']])
 

@@ -1,0 +1,164 @@
+/**
+ * Rule `subscription-needs-request` on real servers. In state From ejabberd takes an unasked `subscribed` for an approval: the client sees nothing,
+ * and the server's roster is as before. Prosody ignores it. What is honest passes on both.
+ */
+import t, { type Test } from 'tap'
+import { kindOf } from '../../src/stanza/stanza.ts'
+import { auth, connectTcp, outline, type RawClient } from '../clients/raw.ts'
+import { startComponent } from '../servers/component.ts'
+import { startEjabberd } from '../servers/ejabberd.ts'
+import { startProsody } from '../servers/prosody.ts'
+import { Gate, makeCertificate } from './gate.ts'
+
+const certificate = await makeCertificate(t)
+const users = ['romeo', 'juliet', 'nurse', 'tybalt']
+const options = {
+  plain: true,
+  componentSecret: 'mellon',
+  accounts: Object.fromEntries(users.map(user => [user, 'secret'])),
+}
+const stranger = 'mallory@stranger.localhost'
+const limits = { compensationsPerHour: 3 }
+
+const say = (to: string, type: string) => `<presence xmlns='jabber:client' to='${to}' type='${type}'/>`
+const isOfType = (type: string) => (element: { attrs: ReadonlyMap<string, string> }) =>
+  element.attrs.get('type') === type
+
+/** The item of a contact as the server has it. */
+async function itemOf(client: RawClient, contact: string): Promise<string> {
+  const whole = outline(await client.roster())
+  return new RegExp(`item\\(([^)]*jid=${contact.replaceAll('.', '\\.')}[^)]*)\\)`).exec(whole)?.[1] ?? 'none'
+}
+
+/** What a client was sent, without its own presence, that of the account's other resources, and `<r/>`. */
+async function heard(client: RawClient): Promise<string[]> {
+  const own = client.jid.slice(0, client.jid.indexOf('/'))
+  const isOther = (line: string) => !line.includes(`presence(from=${own}`) && !line.endsWith('{urn:xmpp:sm:3}r')
+  return (await client.settled()).filter(isOther)
+}
+
+for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: startEjabberd }))
+  t.test(name, async (t: Test) => {
+    const isEjabberd = name === 'ejabberd'
+    const server = await start(options)
+    t.teardown(() => server.stop())
+    const component = await startComponent(server.ports.component ?? 0, 'mellon')
+    t.teardown(() => component.stop())
+    const gate = await Gate.start(t, certificate, server, { limits })
+    const outcome = async (word: string) => (await gate.metrics()).sum('compensations_total', { outcome: word })
+    /** The server has taken what the component has sent before. */
+    const taken = async (id: string) => {
+      component.send(
+        `<iq type='get' id='${id}' from='${stranger}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>`,
+      )
+      await component.until(`the answer to ${id}`, new RegExp(`<iq [^>]*id=['"]${id}['"]`))
+    }
+
+    // Three resources: available, available on another wire, and one that has asked for the roster only. One more past the gate.
+    const orchard = await gate.login('starttls', 'romeo', 'orchard')
+    orchard.send(`<enable xmlns='urn:xmpp:sm:3' resume='true'/>`)
+    const previd = (await orchard.named('enabled')).attrs.get('id')
+    const got = counted(orchard)
+    await orchard.appear()
+    const pda = await gate.login('ws', 'romeo', 'pda')
+    await pda.appear()
+    const desk = await gate.login('plain', 'romeo', 'desk')
+    await desk.roster()
+    const past = await (await connectTcp(server.port)).login('romeo', 'past')
+    await past.appear()
+    const all = [orchard, pda, desk]
+
+    component.send(`<presence from='${stranger}' to='romeo@localhost' type='subscribe'/>`)
+    await orchard.element('the request', isOfType('subscribe'))
+    orchard.send(say(stranger, 'subscribed'))
+    await component.until('the approval', /type=['"]subscribed['"]/)
+    for (const client of [...all, past]) await client.settled()
+
+    const attack = async (id: string) => {
+      component.send(`<presence from='${stranger}' to='romeo@localhost' type='subscribed'/>`)
+      component.send(`<presence from='${stranger}/evil' to='romeo@localhost'/>`)
+      await taken(id)
+    }
+    for (const round of isEjabberd ? [1, 2] : []) {
+      await attack(`attack-${round}`)
+      await component.until('the unsubscribe', /<presence [^>]*type=['"]unsubscribe['"]/)
+      component.send(`<presence from='${stranger}' to='romeo@localhost' type='unsubscribed'/>`)
+      component.send(`<presence from='${stranger}/evil' to='romeo@localhost' type='unavailable'/>`)
+      await taken(`undone-${round}`)
+      await past.element('the push back', each => outline(each).includes('subscription=from'))
+      for (const client of all) t.same(await heard(client), [], `${client.jid} sees nothing`)
+      t.equal(await itemOf(past, stranger), `jid=${stranger} subscription=from`)
+      t.equal(await outcome('undone'), round, 'one for all resources')
+    }
+    if (!isEjabberd) {
+      component.send(`<presence from='${stranger}' to='romeo@localhost' type='subscribed'/>`)
+      await taken('attack')
+      for (const client of all) t.same(await heard(client), [])
+      t.equal(await itemOf(past, stranger), `jid=${stranger} subscription=from`)
+    }
+    for (const word of ['failed', 'limited', 'observed', 'passed']) t.equal(await outcome(word), 0, word)
+
+    // Counts are right after a resumption: nothing is repeated, and nothing is lost.
+    orchard.transport.destroy()
+    await gate.counted(
+      'the loss',
+      counts => counts.sum('streams_closed_total', { side: 'client', cause: 'client-lost' }) === 1,
+    )
+    const again = await gate.connect('ws')
+    await again.opened()
+    again.send(auth('romeo'))
+    await again.named('success')
+    await again.opened()
+    again.send(`<resume xmlns='urn:xmpp:sm:3' previd='${previd}' h='${got()}'/>`)
+    await again.named('resumed')
+    t.same(await again.settled(), [])
+
+    // Honest handshakes, with both clients at the gate, in both directions, and two that cross.
+    const juliet = await gate.login('direct', 'juliet', 'balcony')
+    const nurse = await gate.login('plain', 'nurse', 'pda')
+    for (const client of [juliet, nurse]) await client.appear()
+    const asks = async (client: RawClient, other: RawClient, [me, them]: readonly [string, string]) => {
+      client.send(say(`${them}@localhost`, 'subscribe'))
+      await other.element('the request', isOfType('subscribe'))
+      other.send(say(`${me}@localhost`, 'subscribed'))
+      await client.element('the approval', isOfType('subscribed'))
+    }
+    await asks(again, juliet, ['romeo', 'juliet'])
+    await asks(juliet, again, ['juliet', 'romeo'])
+    nurse.send(say('romeo@localhost', 'subscribe'))
+    again.send(say('nurse@localhost', 'subscribe'))
+    await again.element('the request', isOfType('subscribe'))
+    await nurse.settled()
+    again.send(say('nurse@localhost', 'subscribed'))
+    nurse.send(say('romeo@localhost', 'subscribed'))
+    await nurse.element('the approval', isOfType('subscribed'))
+    for (const contact of ['juliet', 'nurse'])
+      await again.element('both', each => outline(each).includes(`item(jid=${contact}@localhost subscription=both)`))
+    // Given up and asked for again at once.
+    again.send(say('juliet@localhost', 'unsubscribe') + say('juliet@localhost', 'subscribe'))
+    await juliet.element('the request', isOfType('unsubscribe'))
+    juliet.send(say('romeo@localhost', 'subscribed'))
+    for (const client of [again, juliet, nurse]) await client.settled()
+    // A request that is made past the gate.
+    const tybalt = await gate.login('plain', 'tybalt', 'street')
+    await tybalt.appear()
+    past.send(say('tybalt@localhost', 'subscribe'))
+    await tybalt.element('the request', isOfType('subscribe'))
+    tybalt.send(say('romeo@localhost', 'subscribed'))
+    await again.element('the push', each => outline(each).includes('item(jid=tybalt@localhost subscription=to)'))
+    for (const word of ['failed', 'limited', 'observed', 'passed']) t.equal(await outcome(word), 0, word)
+    t.equal(await outcome('undone'), isEjabberd ? 2 : 0)
+    t.equal((await gate.metrics()).sum('session_faults_total'), 0)
+    for (const client of [again, pda, desk, past, juliet, nurse, tybalt]) client.transport.destroy()
+  })
+
+/** The stanzas that this client gets from now on. */
+function counted(client: RawClient): () => number {
+  let count = 0
+  const push = client.inbox.push.bind(client.inbox)
+  client.inbox.push = item => {
+    if (item.item === 'element' && kindOf(item.element) !== undefined) count++
+    push(item)
+  }
+  return () => count
+}

@@ -159,7 +159,6 @@ export class Compensation {
         else this.grants.delete(key)
         return
       case 'undoing':
-      case 'undone':
         return
       default:
         if (!this.roster.isUnasked(contact)) return
@@ -364,7 +363,8 @@ export class Compensation {
   private begin(key: string, { jid }: Pick<RosterItem, 'jid'>, phase: GrantPhase): Grant {
     const before = this.roster.stateOf(jid) ?? { subscription: 'none', ask: false }
     const isItem = this.roster.isContact(jid)
-    const grant: Grant = { contact: jid, phase, before, isItem, isShown: false, resources: [] }
+    const resources = this.grants.get(key)?.resources ?? []
+    const grant: Grant = { contact: jid, phase, before, isItem, isShown: false, resources }
     this.grants.delete(key)
     if (this.grants.size < grantsAtMost || this.makeRoom()) this.grants.set(key, grant)
     this.next = undefined

@@ -6,15 +6,16 @@ import t, { type Test } from 'tap'
 import { kindOf } from '../../src/stanza/stanza.ts'
 import { auth, connectTcp, outline, type RawClient } from '../clients/raw.ts'
 import { startComponent } from '../servers/component.ts'
-import { startEjabberd } from '../servers/ejabberd.ts'
-import { startProsody } from '../servers/prosody.ts'
+import { type Ejabberd, startEjabberd } from '../servers/ejabberd.ts'
+import { type Prosody, startProsody } from '../servers/prosody.ts'
 import { Gate, makeCertificate } from './gate.ts'
 
 const certificate = await makeCertificate(t)
-const users = ['romeo', 'juliet', 'nurse', 'tybalt']
+const users = ['romeo', 'juliet', 'nurse', 'tybalt', 'tybalt2']
 const options = {
   plain: true,
   componentSecret: 'mellon',
+  sharedRoster: true,
   accounts: Object.fromEntries(users.map(user => [user, 'secret'])),
 }
 const stranger = 'mallory@stranger.localhost'
@@ -48,9 +49,7 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     const outcome = async (word: string) => (await gate.metrics()).sum('compensations_total', { outcome: word })
     /** The server has taken what the component has sent before. */
     const taken = async (id: string) => {
-      component.send(
-        `<iq type='get' id='${id}' from='${stranger}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>`,
-      )
+      component.send(`<iq type='get' id='${id}' from='${stranger}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>`)
       await component.until(`the answer to ${id}`, new RegExp(`<iq [^>]*id=['"]${id}['"]`))
     }
 
@@ -145,9 +144,57 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     await again.element('the push', each => outline(each).includes('item(jid=tybalt@localhost subscription=to)'))
     for (const word of ['failed', 'limited', 'observed', 'passed']) t.equal(await outcome(word), 0, word)
     t.equal(await outcome('undone'), isEjabberd ? 2 : 0)
+
+    // An administrator grants a subscription without any stanza: it reaches all, soon.
+    const began = performance.now()
+    if (isEjabberd) await (server as Ejabberd).run(addRosterItem(stranger))
+    else await (server as Prosody).run(grantInLua(stranger))
+    for (const client of [again, pda, desk])
+      await client.element(
+        'the push',
+        each => outline(each).includes(`jid=${stranger}`) && outline(each).includes('both'),
+      )
+    t.ok(performance.now() - began < 5_000, 'a second, and what a slow machine adds')
+    t.equal(await outcome('passed'), 3, 'at three sessions')
+    t.equal(
+      await itemOf(past, stranger),
+      isEjabberd ? `jid=${stranger} name=M subscription=both` : `jid=${stranger} subscription=both`,
+    )
+    if (isEjabberd) {
+      // A group whose members see each other.
+      await (server as Ejabberd).run(shareRoster(['romeo', 'tybalt2']))
+      for (const client of [again, pda, desk])
+        await client.element('the push', each => outline(each).includes('jid=tybalt2@localhost'))
+    }
+    t.equal(await outcome('undone'), isEjabberd ? 2 : 0)
     t.equal((await gate.metrics()).sum('session_faults_total'), 0)
     for (const client of [again, pda, desk, past, juliet, nurse, tybalt]) client.transport.destroy()
   })
+
+/** `ejabberdctl add_rosteritem`. */
+function addRosterItem(contact: string): string {
+  const [user = '', domain = ''] = contact.split('@')
+  return `mod_admin_extra:add_rosteritem(<<"romeo">>, <<"localhost">>, <<"${user}">>, <<"${domain}">>, <<"M">>, <<>>, <<"both">>).`
+}
+
+/** `ejabberdctl srg_create`, `srg_user_add`. */
+function shareRoster(members: readonly string[]): string {
+  const added = members.map(
+    user => `mod_admin_extra:srg_user_add(<<"${user}">>, <<"localhost">>, <<"g">>, <<"localhost">>)`,
+  )
+  return `mod_admin_extra:srg_create(<<"g">>, <<"localhost">>, <<"G">>, <<"d">>, <<"g">>), ${added.join(', ')}, ok.`
+}
+
+/** As modules of Prosody's change rosters. */
+function grantInLua(contact: string): string {
+  return `
+    local roster = prosody.bare_sessions["romeo@localhost"].roster
+    roster["${contact}"].subscription = "both"
+    local manager = require "core.rostermanager"
+    assert(manager.save_roster("romeo", "localhost", roster, "${contact}"))
+    manager.roster_push("romeo", "localhost", "${contact}")
+    return 1`
+}
 
 /** The stanzas that this client gets from now on. */
 function counted(client: RawClient): () => number {

@@ -24,6 +24,8 @@ export interface Grant {
   readonly isItem: boolean
   /** The client or the ledger has seen the grant. */
   isShown: boolean
+  /** While it was being taken back here, another session of the account has taken the contact's next grant back. */
+  isRepeated?: boolean
   /** Full JIDs whose available presence was left out. */
   resources: string[]
   /** Of the `unsubscribe`. */
@@ -32,8 +34,11 @@ export interface Grant {
   until?: number | undefined
 }
 
+/** As data that JSON can hold. `key`: of the contact. */
+export type GrantRecord = Omit<Grant, 'until' | 'isRepeated'> & { readonly key: string }
+
 export interface CompensationRecord {
-  readonly grants: readonly (Omit<Grant, 'until'> & { readonly key: string })[]
+  readonly grants: readonly GrantRecord[]
   /** In their order. `key`: of the contact; empty for a roster push of another that keeps its place. */
   readonly held: readonly { readonly key: string; readonly element: ElementRecord }[]
 }
@@ -41,16 +46,7 @@ export interface CompensationRecord {
 const subscriptions: ReadonlySet<unknown> = new Set<Visible['subscription']>(['none', 'to', 'from', 'both'])
 
 /** Throws when it is no record of a grant. */
-export function grantOf({
-  key,
-  contact,
-  phase,
-  before,
-  isItem,
-  isShown,
-  resources,
-  id,
-}: CompensationRecord['grants'][number]): Grant {
+export function grantOf({ key, contact, phase, before, isItem, isShown, resources, id }: GrantRecord): Grant {
   const isWhole =
     [key, contact, id ?? '', ...resources].every(each => typeof each === 'string') &&
     [before.ask, isItem, isShown].every(each => typeof each === 'boolean') &&
@@ -59,4 +55,8 @@ export function grantOf({
   if (!isWhole) throw new TypeError('this is no grant')
   const grant: Grant = { contact, phase, before, isItem, isShown, resources: [...resources] }
   return id === undefined ? grant : { ...grant, id }
+}
+
+export function recordOfGrant(key: string, { until: _, isRepeated: __, ...grant }: Grant): GrantRecord {
+  return { key, ...grant }
 }

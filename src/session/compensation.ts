@@ -16,7 +16,8 @@ import { ns } from '../stream/namespaces.ts'
 import { seesContact, type Visible } from '../subscription/state.ts'
 import { child } from '../xml/element.ts'
 import { elementOfRecord, recordOfElement } from '../xml/element-record.ts'
-import { type CompensationRecord, type Grant, type GrantPhase, grantOf } from './compensation-record.ts'
+import { type CompensationRecord, type Grant, type GrantPhase, grantOf, recordOfGrant } from './compensation-record.ts'
+import { Grants } from './grants.ts'
 import type { CompensationOutcome } from './labels.ts'
 
 /** What is known of the account's roster. */
@@ -51,12 +52,6 @@ export type Due =
   /** The account's other sessions are told that this grant was taken back, or was left. */
   | { readonly due: 'tell'; readonly contact: string; readonly isUndone: boolean }
 
-/** Milliseconds in which a server sends the other stanza of the pair, or the push that takes the grant back. */
-const awaitedFor = 1_000
-/** Milliseconds in which a late `subscribed`, or an echo of what was taken back, is still known as such. */
-const rememberedFor = 10_000
-/** Contacts of one session. */
-const grantsAtMost = 100
 /** Stanzas that are held in one session, and resources of one contact that are remembered. */
 const heldAtMost = 500
 
@@ -66,11 +61,8 @@ export class Compensation {
   private readonly bare: string
   private readonly roster: GrantedRoster
   private readonly mayUndo: () => boolean
-  /** By contact. */
-  private readonly grants = new Map<string, Grant>()
+  private readonly grants = new Grants()
   private held: { readonly key: string; readonly stanza: Stanza }[] = []
-  /** When the first grant's time is over; `undefined`: to be computed. */
-  private next: number | undefined
 
   /** `bare`: the account's JID. `mayUndo`: takes one from what the account may take back; `false`: there is none left. */
   constructor(bare: string, roster: GrantedRoster, mayUndo: () => boolean) {
@@ -82,19 +74,18 @@ export class Compensation {
   /** `undefined`: there is nothing to remember. */
   get record(): CompensationRecord | undefined {
     if (this.grants.size === 0 && this.held.length === 0) return undefined
-    const grants = [...this.grants].map(([key, { until: _, ...grant }]) => ({ key, ...grant }))
+    const grants = [...this.grants.entries()].map(([key, grant]) => recordOfGrant(key, grant))
     return { grants, held: this.held.map(({ key, stanza }) => ({ key, element: recordOfElement(stanza.element) })) }
   }
 
   /** Takes in what another process has kept of this session. Throws when it is no record. */
   restore({ grants, held }: CompensationRecord): void {
-    for (const kept of grants) this.grants.set(kept.key, grantOf(kept))
+    for (const kept of grants) this.grants.put(kept.key, grantOf(kept))
     for (const { key, element } of held) {
       const stanza = stanzaOf(elementOfRecord(element))
       if (typeof key !== 'string' || stanza === undefined) throw new TypeError('only stanzas are held')
       this.held.push({ key, stanza })
     }
-    this.next = undefined
   }
 
   /** Whether this `subscribed` or push completes the pair that shows an unasked grant. It changes nothing. */
@@ -151,14 +142,16 @@ export class Compensation {
     const grant = this.grants.get(key)
     switch (grant?.phase) {
       case 'undecided':
-        if (isUndone) this.enter(grant, 'undoing')
+        if (isUndone) this.grants.enter(grant, 'undoing')
         else this.leave(key)
         return
       case 'seen':
-        if (isUndone) this.enter(grant, 'undoing')
+        if (isUndone) this.grants.enter(grant, 'undoing')
         else this.grants.delete(key)
         return
       case 'undoing':
+        // The other session is ahead: it has seen this grant end, and another.
+        grant.isRepeated = isUndone
         return
       default:
         if (!this.roster.isUnasked(contact)) return
@@ -168,28 +161,18 @@ export class Compensation {
 
   /** The time of the next call of `late`, in milliseconds; `undefined`: none is wanted. `now`: milliseconds, from any beginning. */
   until(now: number): number | undefined {
-    if (this.grants.size === 0) return undefined
-    if (this.next !== undefined) return this.next === Infinity ? undefined : this.next
-    let next = Infinity
-    for (const grant of this.grants.values()) {
-      grant.until ??= now + (grant.phase === 'seen' || grant.phase === 'undone' ? rememberedFor : awaitedFor)
-      next = Math.min(next, grant.until)
-    }
-    this.next = next
-    return next === Infinity ? undefined : next
+    return this.grants.until(now)
   }
 
   /** The time of some may be over. */
   late(now: number): void {
-    for (const [key, grant] of [...this.grants]) if ((grant.until ?? Infinity) <= now) this.lapse(key, grant)
-    this.next = undefined
+    for (const [key, grant] of this.grants.lapsed(now)) this.lapse(key, grant)
     this.flush()
   }
 
   /** The session goes on with other streams: time counts anew. */
   resumed(): void {
-    for (const grant of this.grants.values()) if (grant.until !== Infinity) grant.until = undefined
-    this.next = undefined
+    this.grants.restart()
   }
 
   private lapse(key: string, grant: Grant): void {
@@ -198,7 +181,7 @@ export class Compensation {
       case 'undecided':
         this.due.push({ due: 'report', outcome: 'passed', contact, before })
         grant.isShown = true
-        return this.enter(grant, 'seen')
+        return this.grants.enter(grant, 'seen')
       case 'undoing':
         // The server has not taken it back: the client is to see what is so.
         this.due.push({ due: 'report', outcome: 'failed', contact, before })
@@ -225,15 +208,14 @@ export class Compensation {
     const { phase } = grant
     if (phase === 'undecided' || phase === 'undoing')
       return (type === undefined || type === 'unavailable') && this.hold(key, stanza)
-    if (phase !== 'undone') return false
-    if (type === 'unsubscribed') return this.roster.endsSubscription(from) === 'refuse'
+    if (type === 'unsubscribed') return phase === 'undone' && this.roster.endsSubscription(from) === 'refuse'
     return this.isEcho(grant, type, from)
   }
 
   /** Presence that the contact's server sends because of the grant, and its end. */
   private isEcho(grant: Grant, type: string | undefined, from: string): boolean {
     const isKnown = grant.resources.includes(from)
-    if (type === undefined && grant.until !== Infinity) {
+    if (type === undefined && grant.phase === 'undone' && grant.until !== Infinity) {
       if (!isKnown && grant.resources.length < heldAtMost) grant.resources.push(from)
       return true
     }
@@ -258,7 +240,7 @@ export class Compensation {
     this.due.push({ due: 'report', outcome, contact, before })
     this.due.push({ due: 'tell', contact, isUndone: outcome === 'undone' })
     if (outcome !== 'undone') return this.leave(key)
-    this.enter(grant, 'undoing')
+    this.grants.enter(grant, 'undoing')
     this.due.push({ due: 'unsubscribe', contact, isShown, grant })
   }
 
@@ -288,7 +270,7 @@ export class Compensation {
   private gained(stanza: Stanza, item: RosterItem, isEnforced: boolean, isUnseen: boolean): boolean {
     const key = keyOf(item.jid)
     const phase = this.grants.get(key)?.phase
-    if (this.grants.size >= grantsAtMost && !this.makeRoom()) return this.heldBehind(stanza, isUnseen)
+    if (!this.grants.hasRoom()) return this.heldBehind(stanza, isUnseen)
     const isSeen = isUnseen || !isEnforced
     const grant = this.begin(key, item, phase === 'expected' ? 'undoing' : isSeen ? 'seen' : 'undecided')
     grant.isShown = isSeen
@@ -306,13 +288,15 @@ export class Compensation {
     const pushes = mine.filter(({ kind }) => kind === 'iq')
     for (const push of pushes) this.due.push({ due: 'answer', push })
     this.held = this.held.filter(each => each.key !== key)
-    this.enter(grant, 'undone')
+    this.grants.enter(grant, 'undone')
     for (const { kind, type, from } of mine)
       if (kind === 'presence' && from !== undefined) this.isEcho(grant, type, from)
     const { before } = grant
     const isAsBefore = !item.removed && item.subscription === before.subscription && item.ask === before.ask
     const isHidden = isAsBefore && grant.isItem && !grant.isShown && pushes.length === 1 && !isUnseen
     if (isHidden) this.due.push({ due: 'answer', push: stanza }, { due: 'read', push: stanza })
+    if (grant.isRepeated === true) this.grants.enter(grant, 'expected')
+    grant.isRepeated = false
     const isTaken = isHidden || this.heldBehind(stanza, isUnseen)
     this.flush()
     return isTaken
@@ -323,7 +307,7 @@ export class Compensation {
     for (const grant of this.grants.values()) {
       if (grant.phase !== 'undecided' && grant.phase !== 'undoing') continue
       grant.isShown = true
-      if (grant.phase === 'undecided') this.enter(grant, 'seen')
+      if (grant.phase === 'undecided') this.grants.enter(grant, 'seen')
     }
     this.deliver(this.held.length)
   }
@@ -349,10 +333,7 @@ export class Compensation {
 
   /** What is held behind nothing that is undecided goes to the client. */
   private flush(): void {
-    const first = this.held.findIndex(({ key }) => {
-      const phase = this.grants.get(key)?.phase
-      return phase === 'undecided' || phase === 'undoing'
-    })
+    const first = this.held.findIndex(({ key }) => this.grants.isOpen(key))
     this.deliver(first === -1 ? this.held.length : first)
   }
 
@@ -365,23 +346,8 @@ export class Compensation {
     const isItem = this.roster.isContact(jid)
     const resources = this.grants.get(key)?.resources ?? []
     const grant: Grant = { contact: jid, phase, before, isItem, isShown: false, resources }
-    this.grants.delete(key)
-    if (this.grants.size < grantsAtMost || this.makeRoom()) this.grants.set(key, grant)
-    this.next = undefined
+    this.grants.put(key, grant)
     return grant
-  }
-
-  private enter(grant: Grant, phase: GrantPhase): void {
-    grant.phase = phase
-    grant.until = undefined
-    this.next = undefined
-  }
-
-  /** Forgets the oldest of which nothing is held; `false`: there is none. */
-  private makeRoom(): boolean {
-    for (const [key, { phase }] of this.grants)
-      if (phase !== 'undecided' && phase !== 'undoing') return this.grants.delete(key)
-    return false
   }
 
   private isUnaskedGain(item: RosterItem): boolean {

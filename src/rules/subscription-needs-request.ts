@@ -10,7 +10,9 @@ export const subscriptionNeedsRequest: Rule = {
   about: 'the server grants no subscription for an approval that nobody has asked for',
   scope: { from: 'upstream', kinds: ['presence', 'iq'], types: ['subscribed', 'set'] },
   judge: (stanza, facts) => {
-    if (facts.from !== 'upstream' || (stanza.type !== 'subscribed' && stanza.type !== 'set')) return undefined
+    const { kind, type } = stanza
+    const isOfInterest = kind === 'presence' ? type === 'subscribed' : kind === 'iq' && type === 'set'
+    if (facts.from !== 'upstream' || !isOfInterest) return undefined
     return facts.isGrantedUnasked(stanza) ? { verdict: 'drop' } : undefined
   },
 }

@@ -13,14 +13,12 @@ import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
-import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
 import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
-import { ns } from '../stream/namespaces.ts'
-import { type Element, element } from '../xml/element.ts'
-import { Compensation, type Due } from './compensation.ts'
+import type { Element } from '../xml/element.ts'
+import { GrantGuard, type GuardedSession } from './grant-guard.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
@@ -80,7 +78,7 @@ export class BoundSession implements ResumableSession {
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
   private readonly pending: PendingRequests | undefined
-  private readonly compensation: Compensation | undefined
+  private readonly guard: GrantGuard | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -105,14 +103,13 @@ export class BoundSession implements ResumableSession {
         hasContactAt: name => this.watch.hasContactAt(name),
       })
     this.pending = pending
-    const compensation = options.mayCompensate && this.compensating()
-    this.compensation = compensation
+    const guard = options.mayCompensate && new GrantGuard(options, this.bare, this.guarded())
+    this.guard = guard
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
       isRequestHeld: pending === undefined ? believing.isRequestHeld : contact => pending.isHeld(contact),
-      isGrantedUnasked:
-        compensation === undefined ? believing.isGrantedUnasked : stanza => compensation.isGrantedUnasked(stanza),
+      isGrantedUnasked: guard === undefined ? believing.isGrantedUnasked : stanza => guard.isGrantedUnasked(stanza),
     }
   }
 
@@ -128,7 +125,7 @@ export class BoundSession implements ResumableSession {
     })
     session.counts = StanzaCounts.restored(counts)
     if (pending !== null) session.pending?.restore(pending)
-    if (compensation !== null) session.compensation?.restore(compensation)
+    if (compensation !== null) session.guard?.restore(compensation)
     return session
   }
 
@@ -137,7 +134,7 @@ export class BoundSession implements ResumableSession {
     const counts = this.counts?.record
     if (counts === undefined) return undefined
     const pending = this.pending?.record ?? null
-    const compensation = this.compensation?.record ?? null
+    const compensation = this.guard?.record ?? null
     const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending, compensation }
     return { format: sessionFormat, jid, domain, counts, ...memory }
   }
@@ -160,13 +157,13 @@ export class BoundSession implements ResumableSession {
     this.isLive = snapshot.live
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
-    this.compensation?.resumed()
+    this.guard?.resumed()
   }
 
   /** Another session of the account has told something. */
   told(news: AccountNews, output: BoundOutput): void {
     this.spread(this.watch.told(news), output)
-    if (news.news === 'unasked-grant') this.grantTold(news.contact, news.isUndone, output)
+    if (news.news === 'unasked-grant') this.guard?.told(news, output)
     if (news.news === 'roster') this.isLive = true
     if (news.news !== 'blind') return
     this.isLive = false
@@ -174,11 +171,9 @@ export class BoundSession implements ResumableSession {
   }
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
-    const { watch, requests, compensation } = this
-    if (from === 'upstream' && compensation !== undefined) {
-      compensation.comes(stanza)
-      this.compensate(compensation, output)
-    }
+    const { watch, requests } = this
+    const guard = from === 'upstream' ? this.guard : undefined
+    guard?.comes(stanza, output)
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
     switch (verdict.verdict) {
       case 'forward':
@@ -188,8 +183,7 @@ export class BoundSession implements ResumableSession {
         } else {
           requests.received(stanza)
           const hidden = this.fetch.received(stanza)
-          if (compensation !== undefined && this.isWithheld(compensation, verdict.stanza, hidden !== undefined, output))
-            return
+          if (guard?.received(verdict.stanza, hidden !== undefined, output) === true) return
           if (hidden !== undefined) return this.hide(stanza, hidden, output)
         }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
@@ -203,9 +197,7 @@ export class BoundSession implements ResumableSession {
         this.spread(watch.refused(from, stanza), output)
         this.leaveOut(from, stanza, said, output)
         if (said.at(-1)?.rule === pendingRequests.name && this.pending?.hold(stanza) === true) this.release(output)
-        if (compensation === undefined || from === 'client') return
-        compensation.refused(stanza, this.compensationMode === 'enforce')
-        this.compensate(compensation, output)
+        guard?.refused(stanza, output)
         return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
@@ -251,83 +243,29 @@ export class BoundSession implements ResumableSession {
   }
 
   until(now: number): number | undefined {
-    return this.compensation?.until(now)
+    return this.guard?.until(now)
   }
 
   late(now: number, output: BoundOutput): void {
-    const { compensation } = this
-    if (compensation === undefined) return
-    compensation.late(now)
-    this.compensate(compensation, output)
+    this.guard?.late(now, output)
   }
 
-  private compensating(): Compensation {
+  private guarded(): GuardedSession {
     const { watch, trusts } = this
-    const roster = {
-      stateOf: (contact: string) => watch.stateOf(contact),
-      isContact: (contact: string) => watch.isContact(contact),
-      isUnasked: (contact: string) => watch.isUnasked(contact),
-      answersRequest: (contact: string) => watch.answersRequest(contact),
-      endsSubscription: (contact: string) => watch.endsSubscription(contact),
-      trusts,
-    }
-    return new Compensation(this.bare, roster, () => this.options.mayCompensate?.(this.bare) ?? false)
-  }
-
-  /** The mode of the rule that takes unasked grants back. */
-  private get compensationMode(): ActiveRule['mode'] | 'off' {
-    return this.options.rules.find(({ rule }) => rule === subscriptionNeedsRequest)?.mode ?? 'off'
-  }
-
-  /** Whether a stanza of the server's is kept from the client, for now or for good. */
-  private isWithheld(compensation: Compensation, stanza: Stanza, isUnseen: boolean, output: BoundOutput): boolean {
-    const mode = stanza.kind === 'message' ? 'off' : this.compensationMode
-    if (mode === 'off') return false
-    const isTaken = compensation.received(stanza, mode === 'enforce', isUnseen)
-    if (isTaken) this.leaveOut('upstream', stanza, saidNothing, output)
-    this.compensate(compensation, output)
-    return isTaken
-  }
-
-  private grantTold(contact: string, isUndone: boolean, output: BoundOutput): void {
-    const { compensation } = this
-    if (compensation === undefined || this.compensationMode === 'off') return
-    compensation.told(contact, isUndone)
-    this.compensate(compensation, output)
-  }
-
-  private compensate(compensation: Compensation, output: BoundOutput): void {
-    if (compensation.due.length === 0) return
-    const due = compensation.due
-    compensation.due = []
-    for (const each of due) this.carryOut(each, output)
-  }
-
-  private carryOut(due: Due, output: BoundOutput): void {
-    const { bare: account } = this
-    switch (due.due) {
-      case 'deliver':
-        return this.deliver(due.stanza, output)
-      case 'answer': {
-        const { id, from } = due.push
-        return this.sayUpstream(element('iq', ns.client, { type: 'result', id, to: from }), output)
-      }
-      case 'read':
-        return this.spread(this.watch.received(due.push), output)
-      case 'unsubscribe': {
-        const id = `stanzagate-${this.options.newStreamId()}`
-        due.grant.id = id
-        const undo = element('presence', ns.client, { type: 'unsubscribe', id, to: bareOf(due.contact) })
-        const stanza = due.isShown ? stanzaOf(undo) : undefined
-        if (stanza !== undefined) this.spread(this.watch.sent(stanza), output)
-        return this.sayUpstream(undo, output)
-      }
-      case 'report': {
-        const { outcome, before } = due
-        return output.report({ report: 'compensation', outcome, account, contact: bareOf(due.contact), before })
-      }
-      case 'tell':
-        return output.tell(account, { news: 'unasked-grant', contact: due.contact, isUndone: due.isUndone })
+    return {
+      roster: {
+        stateOf: contact => watch.stateOf(contact),
+        isContact: contact => watch.isContact(contact),
+        isUnasked: contact => watch.isUnasked(contact),
+        answersRequest: contact => watch.answersRequest(contact),
+        endsSubscription: contact => watch.endsSubscription(contact),
+        trusts,
+      },
+      say: (whole, output) => this.sayUpstream(whole, output),
+      deliver: (stanza, output) => this.deliver(stanza, output),
+      leaveOut: (stanza, output) => this.leaveOut('upstream', stanza, saidNothing, output),
+      read: (from, stanza, output) =>
+        this.spread(from === 'client' ? watch.sent(stanza) : watch.received(stanza), output),
     }
   }
 

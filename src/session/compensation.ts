@@ -8,49 +8,16 @@
  * under load answers have overtaken the `subscribed` up to four times in a row. The time between the two was never more than 10 ms.
  */
 import { keyOf } from '../account/contact-map.ts'
-import type { Belief } from '../rules/rule.ts'
 import { isAccountItself } from '../stanza/own-addresses.ts'
 import { type RosterItem, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { ns } from '../stream/namespaces.ts'
-import { seesContact, type Visible } from '../subscription/state.ts'
+import { seesContact } from '../subscription/state.ts'
 import { child } from '../xml/element.ts'
 import { elementOfRecord, recordOfElement } from '../xml/element-record.ts'
+import type { Due, GrantedRoster } from './compensation-due.ts'
 import { type CompensationRecord, type Grant, type GrantPhase, grantOf, recordOfGrant } from './compensation-record.ts'
 import { Grants } from './grants.ts'
-import type { CompensationOutcome } from './labels.ts'
-
-/** What is known of the account's roster. */
-export interface GrantedRoster {
-  /** What was known of the contact, or `undefined`. */
-  stateOf(contact: string): Visible | undefined
-  isContact(contact: string): boolean
-  /** The user does not see the contact, and has not asked to. */
-  isUnasked(contact: string): boolean
-  answersRequest(contact: string): Belief
-  endsSubscription(contact: string): Belief
-  /** The contact's notifications are believed unasked. */
-  trusts(contact: string): boolean
-}
-
-/** What is to be done besides. */
-export type Due =
-  /** A stanza that was held goes to the client. */
-  | { readonly due: 'deliver'; readonly stanza: Stanza }
-  /** A roster push that the client never sees is answered in its name. */
-  | { readonly due: 'answer'; readonly push: Stanza }
-  /** It is only read for what it says of the roster. */
-  | { readonly due: 'read'; readonly push: Stanza }
-  /** The `unsubscribe` goes to the server. `isShown`: what it undoes was seen. */
-  | { readonly due: 'unsubscribe'; readonly contact: string; readonly isShown: boolean; readonly grant: Grant }
-  | {
-      readonly due: 'report'
-      readonly outcome: CompensationOutcome
-      readonly contact: string
-      readonly before: Visible
-    }
-  /** The account's other sessions are told that this grant was taken back, or was left. */
-  | { readonly due: 'tell'; readonly contact: string; readonly isUndone: boolean }
 
 /** Stanzas that are held in one session, and resources of one contact that are remembered. */
 const heldAtMost = 500

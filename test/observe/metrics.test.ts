@@ -112,6 +112,10 @@ t.test('reports become numbers', async t => {
     ],
     [{ report: 'request-released' }, 'held_requests_released_total im.example: 1'],
     [
+      { report: 'compensation', outcome: 'undone', account: 'a@b', contact: 'c@d', before: both },
+      'compensations_total undone im.example: 1',
+    ],
+    [
       { report: 'request-failed', condition: 'item-not-found' },
       'subscription_requests_failed_total item-not-found im.example: 1',
     ],

@@ -257,7 +257,7 @@ export class Gate {
       times: limits.times,
       loginFailures: limits.loginFailures,
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
-      mayRequest: account => requests?.take(account, clock.now()) ?? true,
+      ...(requests && { mayRequest: (account: string) => requests.take(account, clock.now()) }),
       ...(compensations && { mayCompensate: (account: string) => compensations.take(account, clock.now()) }),
       quarantine,
       newStreamId: () => randomBytes(16).toString('base64url'),

@@ -44,6 +44,8 @@ export interface Stage {
   readonly unverified?: Unverified
   /** Requests of strangers that an account is shown. */
   readonly pendingRequests?: RequestLimits
+  /** Requests that an account may make. */
+  readonly requests?: number
   /** Subscriptions granted unasked that an account may take back. */
   readonly compensations?: number
   /** The account has as many sessions as it may have. */
@@ -255,6 +257,7 @@ function standing(line: string): string {
 function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOptions {
   let ids = 0
   let taken = 0
+  let asked = 0
   const left = stage.compensations ?? 0
   return {
     starttls: stage.starttls ?? false,
@@ -266,6 +269,7 @@ function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOpt
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
     isCrowded: () => stage.crowded ?? false,
+    ...(stage.requests !== undefined && { mayRequest: () => asked++ < (stage.requests ?? 0) }),
     ...(stage.compensations !== undefined && { mayCompensate: () => taken++ < left }),
     quarantine,
     newStreamId: () => `gate-${++ids}`,

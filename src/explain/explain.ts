@@ -155,6 +155,7 @@ function judgementIn(state: StateName, question: Question, onRoutine?: (rule: Ru
     foreignFrom: settings.foreignFrom ?? 'override',
     unverified: settings.unknown ?? 'pass',
     mayRequest: () => true,
+    isIdleApproval: () => false,
     isRequestHeld: () => false,
     isGrantedUnasked: () => false,
     trusts: contact => isTrusted(contact, trusted),

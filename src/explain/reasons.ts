@@ -47,9 +47,14 @@ export function reasonsOf({ stanza, from, verdict, path, state }: ReasonsInput):
   if (out.length > 0) return out
   if (from === 'upstream' && stanza.kind === 'presence' && stanza.type === 'subscribe')
     return ['No rule has anything against it.', pendingUnknown]
+  const isSeen = state !== null && /^(from|both)/.test(state)
+  if (from === 'client' && stanza.kind === 'presence' && stanza.type === 'subscribed' && isSeen)
+    return ['No rule has anything against it.', idleWords]
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
 
+const idleWords =
+  'With limits.requestsPerHour outbound-requests may leave it out nevertheless: the contact sees the user already, and whether it has asked anew is not known here.'
 const undoneWords =
   'It showed that the server has granted the subscription. The gate keeps the roster push and the presence from the client, and takes the grant back with an `unsubscribe` as long as limits.compensationsPerHour allows.'
 const pendingUnknown =

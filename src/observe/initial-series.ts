@@ -41,7 +41,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
       says('upstream', 'forward', subscriptionTypes),
     ],
   ],
-  ['outbound-requests', [says('client', 'reject', ['subscribe'])]],
+  ['outbound-requests', [says('client', 'reject', ['subscribe']), says('client', 'drop', ['subscribed'])]],
   ['iq-request-one-payload', [says('client', 'reject')]],
   ['roster-set-one-item', [says('client', 'reject')]],
   ['roster-version-held', []],

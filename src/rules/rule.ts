@@ -49,6 +49,11 @@ export interface Facts {
   trusts(contact: string): boolean
   /** Takes one request from what the account may ask for within an hour; `false`: there is none left. */
   mayRequest(): boolean
+  /**
+   * Whether an approval of this contact changes nothing: it is known to see the user already, and the operator limits what accounts may send.
+   * `false` too where it is not known.
+   */
+  isIdleApproval(contact: string): boolean
   /** Whether an inbound `subscribe` of this contact has to wait: it is no contact yet, and enough requests were shown. It changes nothing. */
   isRequestHeld(contact: string): boolean
   /**

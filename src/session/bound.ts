@@ -84,6 +84,7 @@ export class BoundSession implements ResumableSession {
   private readonly known: KnownFacts
   private readonly trusts: Facts['trusts']
   private readonly mayRequest: Facts['mayRequest']
+  private readonly isIdleApproval: Facts['isIdleApproval']
 
   /** `domain`: the domain that the client has asked for; the gate's answers come from it. `memory`: left out: it begins. */
   constructor(options: BoundOptions, domain: string, jid: string, memory = begun(jid)) {
@@ -95,6 +96,7 @@ export class BoundSession implements ResumableSession {
     this.requests = memory.requests
     this.fetch = memory.fetch
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
+    this.isIdleApproval = contact => this.options.mayRequest !== undefined && this.watch.isGranted(contact)
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     const pending =
       options.quarantine &&
@@ -340,7 +342,7 @@ export class BoundSession implements ResumableSession {
   }
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
-    const { jid, bare, trusts, mayRequest } = this
+    const { jid, bare, trusts, mayRequest, isIdleApproval } = this
     const { foreignFrom = 'override', unverified = 'pass' } = this.options
     return {
       from,
@@ -355,6 +357,7 @@ export class BoundSession implements ResumableSession {
       isGrantedUnasked: known.isGrantedUnasked,
       trusts,
       mayRequest,
+      isIdleApproval,
     }
   }
 

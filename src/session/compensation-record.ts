@@ -20,7 +20,7 @@ export interface Grant {
   phase: GrantPhase
   /** What the roster showed before. */
   readonly before: Visible
-  /** The contact was in the roster before. */
+  /** The client has seen the contact in the roster, as it was before. */
   readonly isItem: boolean
   /** The client or the ledger has seen the grant. */
   isShown: boolean

@@ -81,8 +81,9 @@ export class Compensation {
     const item = this.isGrantedUnasked(stanza) ? this.itemOf(stanza) : undefined
     if (item === undefined) return
     const key = keyOf(item.jid)
+    const grant = this.begin(key, item, 'undecided')
     this.held.push({ key, stanza })
-    this.decide(key, this.begin(key, item, 'undecided'), isEnforced)
+    this.decide(key, grant, isEnforced)
   }
 
   /**
@@ -310,11 +311,19 @@ export class Compensation {
 
   private begin(key: string, { jid }: Pick<RosterItem, 'jid'>, phase: GrantPhase): Grant {
     const before = this.roster.stateOf(jid) ?? { subscription: 'none', ask: false }
-    const isItem = this.roster.isContact(jid)
+    const isItem = this.roster.isContact(jid) && !this.isBehind(key)
     const resources = this.grants.get(key)?.resources ?? []
     const grant: Grant = { contact: jid, phase, before, isItem, isShown: false, resources }
     this.grants.put(key, grant)
     return grant
+  }
+
+  /** Another push about the contact waits: what the roster shows is not what the client will have seen. */
+  private isBehind(key: string): boolean {
+    return this.held.some(({ stanza }) => {
+      const item = this.itemOf(stanza)
+      return item !== undefined && keyOf(item.jid) === key
+    })
   }
 
   private isUnaskedGain(item: RosterItem): boolean {

@@ -1,6 +1,6 @@
 /** Subscriptions that a server grants unasked (rule `subscription-needs-request`): what the client sees, and what the server is told. */
 import t from 'tap'
-import { bound, boundWithRoster, play, type Stage, wires } from '../playbook.ts'
+import { authenticated, bound, boundWithRoster, play, type Stage, wires } from '../playbook.ts'
 
 const sm = `xmlns='urn:xmpp:sm:3'`
 const items = `<item jid='x@far.example' subscription='from'/><item jid='nurse@im.example' subscription='both'/><item jid='asked@far.example' subscription='from' ask='subscribe'/>`
@@ -292,6 +292,43 @@ for (const wire of wires) {
     client: <a ${sm} h='0'/>
     -> upstream: <a xmlns="urn:xmpp:sm:3" h="3"/>`,
   )
+  // The server is told that it has arrived.
+  const begun = `${roster}
+    client: <enable ${sm} resume='true'/>
+    -> upstream ~ <enable
+    upstream: <enabled ${sm} id='x1' resume='true' max='600'/>
+    -> client ~ id="x1"
+    -> keep for 600000
+    ${isHeld('p1', 'x@far.example', 'both')}
+    closed client
+    -> stream-closed client client-lost
+    -> close upstream
+    -> lose
+    closed upstream
+    -> stream-closed upstream client-lost
+    -> session-closed romeo@im.example/orchard client-lost`
+  const resumed = `${authenticated(wire)}
+    client: <resume ${sm} previd='x1' h='0'/>
+    -> fetch
+    -> upstream: <resume xmlns="urn:xmpp:sm:3" previd="x1" h="1"/>
+    upstream: <resumed ${sm} previd='x1' h='0'/>
+    -> client ~ <resumed
+    -> resumption resumed
+    -> take
+    -> session-opened romeo@im.example/orchard
+    -> negotiated
+    -> recall romeo@im.example
+    -> tell roster`
+  book('a resumed stream: the approval comes then', [begun, `${resumed}${isUndone}${isBack('p2', 'p1')}`])
+  book('a resumed stream: none comes', [
+    begun,
+    `${resumed}
+    deadline
+    -> compensation passed x@far.example
+    -> tell push x@far.example
+    -> transition from to both
+    -> client ~ id="p1"`,
+  ])
   book('two resources: one unsubscribe, and neither client sees anything', [
     roster,
     `${roster.replaceAll('romeo@im.example/orchard', 'romeo@im.example/pda')}

@@ -78,6 +78,7 @@ export class Gate {
   private readonly storedQuarantine: StoredQuarantine | undefined
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
+  private readonly compensations: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
   private readonly strangers: StrangerPolicy | undefined
   private readonly relays: Relays
@@ -95,8 +96,9 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
-    const { requestsPerHour, pendingRequests } = limits
+    const { requestsPerHour, compensationsPerHour, pendingRequests } = limits
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
+    this.compensations = compensationsPerHour === undefined ? undefined : new RequestAllowance(compensationsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
     this.strangers = pendingRequests && new StrangerPolicy(pendingRequests, time)
@@ -294,7 +296,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, quarantine, strangers, clock } = this
+    const { settings, limits, accounts, requests, compensations, quarantine, strangers, clock } = this
     return {
       starttls,
       get rules() {
@@ -313,7 +315,8 @@ export class Gate {
       times: limits.times,
       loginFailures: limits.loginFailures,
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
-      mayRequest: account => requests?.take(account, clock.now()) ?? true,
+      ...(requests && { mayRequest: (account: string) => requests.take(account, clock.now()) }),
+      ...(compensations && { mayCompensate: (account: string) => compensations.take(account, clock.now()) }),
       quarantine,
       strangers,
       newStreamId: () => randomBytes(16).toString('base64url'),

@@ -45,6 +45,10 @@ export interface Stage {
   readonly unverified?: Unverified
   /** What becomes of requests of strangers. */
   readonly pendingRequests?: RequestLimits & StrangerSettings
+  /** Requests that an account may make. */
+  readonly requests?: number
+  /** Subscriptions granted unasked that an account may take back. */
+  readonly compensations?: number
   /** The account has as many sessions as it may have. */
   readonly crowded?: boolean
   /** What is told for counting alone is said too; default: it goes unsaid. */
@@ -157,6 +161,7 @@ class Theatre {
 
   private receive(event: SessionEvent): void {
     if (event.event === 'secured') this.securing.delete(event.side)
+    if (event.event === 'deadline') this.now = this.session.deadline ?? this.now
     for (const effect of this.session.receive(event, this.now)) this.perform(effect)
     if (event.event === 'connected' || event.event === 'secured') this.read('client')
     if (this.session.over && this.account !== undefined) this.spread(this.accounts.detach(this))
@@ -257,6 +262,9 @@ function standing(line: string): string {
 
 function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOptions {
   let ids = 0
+  let taken = 0
+  let asked = 0
+  const left = stage.compensations ?? 0
   return {
     starttls: stage.starttls ?? false,
     rules: activeRules({ default: 'enforce', modes: new Map(Object.entries(stage.modes ?? {})) }),
@@ -267,6 +275,8 @@ function optionsOf(stage: Stage, quarantine: Quarantine | undefined): SessionOpt
     times: defaultLimits.times,
     loginFailures: defaultLimits.loginFailures,
     isCrowded: () => stage.crowded ?? false,
+    ...(stage.requests !== undefined && { mayRequest: () => asked++ < (stage.requests ?? 0) }),
+    ...(stage.compensations !== undefined && { mayCompensate: () => taken++ < left }),
     quarantine,
     strangers: stage.pendingRequests && new StrangerPolicy(stage.pendingRequests, () => 0),
     newStreamId: () => `gate-${++ids}`,
@@ -307,6 +317,8 @@ function newsLine(news: AccountNews): string {
       return `tell ${news.news} ${news.contact}`
     case 'subscription':
       return `tell ${news.direction} ${news.type} ${news.contact}`
+    case 'unasked-grant':
+      return `tell unasked-grant ${news.contact} ${news.isUndone ? 'undone' : 'left'}`
     case 'push':
       return `tell push ${news.item.jid}`
     default:
@@ -356,6 +368,8 @@ function reportLine(report: Report): string {
       return `request-failed ${report.condition}`
     case 'roster-fetch':
       return `roster-fetch ${report.event}`
+    case 'compensation':
+      return `compensation ${report.outcome} ${report.contact}`
     case 'request-released':
       return 'request-released'
     case 'request-denied':

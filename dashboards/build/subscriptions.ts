@@ -184,6 +184,15 @@ export const subscriptions: DashboardInfo = {
         },
         alert: 'StanzagateIllegalTransitions',
       },
+      {
+        title: 'Subscriptions that were granted unasked',
+        description:
+          'Rule subscription-needs-request, with limits.compensationsPerHour. undone: taken back; failed: the server has not taken it back; limited: the account has had its share of the hour; observed: the rule only observes; passed: an administrator has changed the roster, which the client saw a second later.',
+        unit: 'short',
+        as: 'numbers',
+        width: 24,
+        queries: { '{{outcome}}': inRange('compensations', {}, ['outcome']) },
+      },
     ],
   },
 }

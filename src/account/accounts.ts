@@ -182,6 +182,7 @@ export class Accounts<M extends AccountMember> {
       this.keeper?.told?.(account, news)
       return { tell: toOthers(account, member, news), reports: reportsOf(happened) }
     }
+    if (news.news === 'unasked-grant') return { tell: toOthers(account, member, news), reports: [] }
     account.leader ??= member
     if (account.leader !== member) return told
     if (news.news === 'roster') {

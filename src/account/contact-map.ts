@@ -46,6 +46,11 @@ export class ContactMap<Value extends Shown> {
     return this.values.get(this.exactly(jid)) ?? this.similarTo(jid)?.value
   }
 
+  /** Whether a contact has exactly this spelling. */
+  hasExactly(jid: string): boolean {
+    return this.values.has(keyOf(jid))
+  }
+
   /**
    * The contact that the server names so: the one with exactly this spelling, or one that only the client has named so far; it
    * gets this spelling.

@@ -11,7 +11,7 @@
 import type { Belief } from '../rules/rule.ts'
 import { detachedString } from '../stanza/detached-string.ts'
 import type { RosterItem } from '../stanza/roster-iq.ts'
-import { seesContact, type Visible } from '../subscription/state.ts'
+import { isSeenByContact, seesContact, type Visible } from '../subscription/state.ts'
 import { ContactMap, keyOf } from './contact-map.ts'
 import { type ContactHash, domainOf, hashedContact, hashedDomain } from './hashed-contact.ts'
 
@@ -135,6 +135,20 @@ export class Ledger {
   /** The contact was first named by a push, and it is not known what that push has changed. */
   isUnjudged(jid: string): boolean {
     return (this.contacts.get(jid)?.unjudged ?? 'none') !== 'none'
+  }
+
+  /** The user does not see the contact, and nothing shows that it has asked to. `false` too when nothing is known. */
+  isUnasked(jid: string): boolean {
+    const state = this.stateOf(jid)
+    if (state === undefined || state.ask || seesContact(state)) return false
+    const contact = this.contacts.get(jid)
+    return contact === undefined || (contact.request === 'none' && contact.unjudged === 'none')
+  }
+
+  /** The roster shows, under exactly this name, that the contact sees the user. */
+  isSeenBy(jid: string): boolean {
+    const state = this.stateOf(jid)
+    return state !== undefined && isSeenByContact(state) && this.contacts.hasExactly(jid)
   }
 
   /** Whether an inbound `subscribed` answers a request: RFC 3921 section 8.2(8), RFC 6121 section 3.1.6. */

@@ -30,6 +30,8 @@ export type AccountNews =
     }
   /** The operator has released or denied requests of strangers. */
   | { readonly news: 'requests-decided' }
+  /** The server has granted a subscription for an unasked `subscribed`. The session has taken it back, or has left it so. */
+  | { readonly news: 'unasked-grant'; readonly contact: string; readonly isUndone: boolean }
   /** What was kept of the account beyond the process; it may be out of date. */
   | { readonly news: 'recalled'; readonly snapshot: RosterSnapshot }
   /** No session receives the account's roster pushes any longer. */

@@ -13,8 +13,9 @@ import { rosterGetOf, rosterItemsOf, rosterSetOf } from '../stanza/roster-iq.ts'
 import { type Stanza, type SubscriptionType, subscriptionTypeOf } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
-import type { Direction, Visible } from '../subscription/state.ts'
+import { type Direction, isSeenByContact, type Visible } from '../subscription/state.ts'
 import { child, elements } from '../xml/element.ts'
+import { keyOf } from './contact-map.ts'
 import type { ContactHash } from './hashed-contact.ts'
 import { hasItem, Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
 import type { AccountNews, AccountSnapshot } from './news.ts'
@@ -30,6 +31,8 @@ const nothing: Observed = { news: [], reports: [] }
 const rememberedLength = 5_000
 /** Requests of one stream whose answer is awaited: roster gets, and subscription requests. Beyond this number the oldest is forgotten. */
 const awaitedAtMost = 1_000
+/** Contacts of one stream that may see the user no longer, or ask anew. Of more, any may. */
+const doubtedAtMost = 1_000
 
 /** As data that JSON can hold. What is known of the account beyond this stream is kept with the account. */
 export interface RosterWatchRecord {
@@ -37,6 +40,8 @@ export interface RosterWatchRecord {
   readonly present: string | null
   readonly gets: readonly (readonly [string, string | null])[]
   readonly requests: readonly (readonly [string, string])[]
+  /** `null`: any contact. */
+  readonly doubted: readonly string[] | null
 }
 
 export class RosterWatch implements RosterView {
@@ -53,7 +58,13 @@ export class RosterWatch implements RosterView {
   private requests: Map<string, string> | undefined
   /** Finds contacts of a roster that was kept as hashes; `undefined`: none is. */
   private hash: ContactHash | undefined
+  /**
+   * Contacts that the roster shows as seeing the user, and that have asked or withdrawn, or were refused, since a push last showed them: an approval
+   * may change something. `undefined`: none. By `keyOf`.
+   */
+  private doubted: Set<string> | undefined
   private readonly jid: string
+  private isAnyDoubted = false
   private readonly bare: string
 
   /** `jid`: the client's full JID, in the server's spelling. */
@@ -64,21 +75,24 @@ export class RosterWatch implements RosterView {
   }
 
   /** `jid`: the client's full JID. Throws when it is no record of a watch. */
-  static restored(jid: string, { own, present, gets, requests }: RosterWatchRecord): RosterWatch {
+  static restored(jid: string, { own, present, gets, requests, doubted }: RosterWatchRecord): RosterWatch {
     const watch = new RosterWatch(jid, Ledger.restored(own))
     watch.present = present ?? undefined
     if (gets.length > 0) watch.gets = new Map(gets.map(([id, ver]) => [id, ver ?? undefined]))
     if (requests.length > 0) watch.requests = new Map(requests)
+    if (doubted === null) watch.isAnyDoubted = true
+    else if (doubted.length > 0) watch.doubted = new Set(doubted)
     return watch
   }
 
   get record(): RosterWatchRecord {
-    const { own, present = null, gets, requests } = this
+    const { own, present = null, gets, requests, doubted, isAnyDoubted } = this
     return {
       own: own.record,
       present,
       gets: [...(gets ?? [])].map(([id, ver = null]): [string, string | null] => [id, ver]),
       requests: [...(requests ?? [])],
+      doubted: isAnyDoubted ? null : [...(doubted ?? [])],
     }
   }
 
@@ -88,6 +102,19 @@ export class RosterWatch implements RosterView {
 
   endsSubscription(contact: string): Belief {
     return this.ask(contact, ledger => ledger.endsSubscription(contact))
+  }
+
+  /** The user does not see the contact, and nothing shows that it has asked to. `false` too when nothing is known. */
+  isUnasked(contact: string): boolean {
+    if (this.own.stateOf(contact) !== undefined) return this.own.isUnasked(contact)
+    return this.followed?.isUnasked(contact) === true
+  }
+
+  /** It is known that the contact sees the user, so that another approval changes nothing (RFC 6121 section A.2.3). */
+  isGranted(contact: string): boolean {
+    if (this.isAnyDoubted || this.doubted?.has(keyOf(contact)) === true) return false
+    const ledger = this.own.stateOf(contact) === undefined ? this.followed : this.own
+    return ledger?.isSeenBy(contact) === true
   }
 
   /** What is known of a contact's subscription, or `undefined`. */
@@ -144,6 +171,7 @@ export class RosterWatch implements RosterView {
         return nothing
       case 'subscription':
       case 'requests-decided':
+      case 'unasked-grant':
         return nothing
       case 'recalled': {
         this.kept ??= news.snapshot
@@ -178,11 +206,13 @@ export class RosterWatch implements RosterView {
     const set = isAccountItself(stanza.to, this.bare) ? rosterSetOf(stanza) : undefined
     if (set !== undefined) {
       const removed = rosterItemsOf(set).filter(item => item.removed)
+      for (const { jid } of removed) this.doubt(jid)
       return { news: removed.map(item => this.gaveUp(item.jid)), reports: [] }
     }
     const type = subscriptionTypeOf(stanza)
     if (stanza.to === undefined || type === undefined) return nothing
     if (type === 'unsubscribe') return { news: [this.gaveUp(stanza.to)], reports: [] }
+    if (type === 'unsubscribed') this.doubt(stanza.to)
     if (type !== 'subscribe') return { news: [passed('outbound', type, stanza.to)], reports: [] }
     this.requests ??= new Map()
     remember(this.requests, stanza.id ?? '', bareOf(stanza.to))
@@ -198,7 +228,9 @@ export class RosterWatch implements RosterView {
     if (push === undefined || !isAccountItself(stanza.from, this.bare)) return nothing
     const ver = push.attrs.get('ver')
     this.present = undefined
-    const news = rosterItemsOf(push).map(item => ({
+    const items = rosterItemsOf(push)
+    if (this.doubted !== undefined) for (const { jid } of items) this.doubted.delete(keyOf(jid))
+    const news = items.map(item => ({
       news: 'push' as const,
       item,
       ver,
@@ -228,6 +260,7 @@ export class RosterWatch implements RosterView {
       case 'unsubscribed':
         return this.delivered(type, from, this.endsSubscription(from), ledger => ledger.deliveredUnsubscribed(from))
       default:
+        this.doubt(from)
         return { news: [passed('inbound', type, from)], reports: [] }
     }
   }
@@ -299,6 +332,14 @@ export class RosterWatch implements RosterView {
     this.own.gaveUp(contact)
     this.followed?.gaveUp(contact)
     return { news: 'gave-up', contact }
+  }
+
+  private doubt(contact: string): void {
+    const state = this.stateOf(contact)
+    if (state === undefined || !isSeenByContact(state)) return
+    this.doubted ??= new Set()
+    this.doubted.add(detachedString(keyOf(contact)))
+    if (this.doubted.size > doubtedAtMost) this.isAnyDoubted = true
   }
 
   private ask(contact: string, question: (ledger: Ledger) => Belief): Belief {

@@ -21,6 +21,8 @@ export interface Limits {
   readonly resources: number
   /** Subscription requests that an account may send within an hour; left out: as many as it likes. */
   readonly requestsPerHour?: number | undefined
+  /** Subscriptions, granted unasked, that an account may take back within an hour; left out: none is looked for. */
+  readonly compensationsPerHour?: number | undefined
   /** What becomes of the subscription requests of strangers; left out: all are shown. */
   readonly pendingRequests?: PendingRequestLimits | undefined
   readonly rate: Rate
@@ -135,6 +137,7 @@ export interface LimitsFile {
   readonly loginFailures?: number
   readonly resources?: number
   readonly requestsPerHour?: number
+  readonly compensationsPerHour?: number
   readonly pendingRequests?: Partial<PendingRequestLimits>
   readonly rate?: {
     readonly beforeLogin?: number
@@ -178,6 +181,7 @@ export function limitsOf(file: LimitsFile = {}): Limits {
     loginFailures: file.loginFailures ?? defaultLimits.loginFailures,
     resources: file.resources ?? defaultLimits.resources,
     ...(file.requestsPerHour !== undefined && { requestsPerHour: file.requestsPerHour }),
+    ...(file.compensationsPerHour !== undefined && { compensationsPerHour: file.compensationsPerHour }),
     ...(file.pendingRequests !== undefined && {
       pendingRequests: { ...defaultPendingRequests, ...file.pendingRequests },
     }),

@@ -23,7 +23,7 @@ const unasked: Readonly<Record<Unasked, Outcome>> = {
 const believed: Remedy = {
   prosody: ['no setting is known: report it to its makers; the rule keeps the presence from the client and counts it'],
   ejabberd: [
-    'no setting changes it: the rule keeps the presence from the client and counts it; the roster push still comes',
+    'no setting changes it: the rule keeps the presence from the client and counts it; the roster push still comes, unless limits.compensationsPerHour has it taken back',
   ],
   other: ['the rule keeps the presence from the client and counts it; report it to its makers'],
 }

@@ -1,6 +1,7 @@
 /** Why a verdict is what it is, in words. */
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
+import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
@@ -48,9 +49,16 @@ export function reasonsOf({ stanza, from, verdict, path, state, stranger }: Reas
   if (out.length > 0) return out
   if (from === 'upstream' && stanza.kind === 'presence' && stanza.type === 'subscribe')
     return ['No rule has anything against it.', pendingUnknown, ...(stranger === undefined ? [] : [stranger])]
+  const isSeen = state !== null && /^(from|both)/.test(state)
+  if (from === 'client' && stanza.kind === 'presence' && stanza.type === 'subscribed' && isSeen)
+    return ['No rule has anything against it.', idleWords]
   return [verdict === 'forward' ? 'No rule has anything against it.' : "No rule spoke: the session's phase forbids it."]
 }
 
+const idleWords =
+  'With limits.requestsPerHour outbound-requests may leave it out nevertheless: the contact sees the user already, and whether it has asked anew is not known here.'
+const undoneWords =
+  'It showed that the server has granted the subscription. The gate keeps the roster push and the presence from the client, and takes the grant back with an `unsubscribe` as long as limits.compensationsPerHour allows.'
 const pendingUnknown =
   "With limits.pendingRequests a stranger's request may be held nevertheless: how many were shown is not known here."
 
@@ -61,6 +69,7 @@ function effectOf(step: Step): string {
     case 'close':
       return `The stream ends with ${errorWords(step)}.`
     default:
+      if (step.rule === subscriptionNeedsRequest.name) return undoneWords
       return step.rule === pendingRequests.name
         ? 'It is held until there is room for it, or left out if it was shown or is held already, or if its class of strangers is dropped (limits.pendingRequests.strangers); the server delivers it again at each login.'
         : 'It is not passed on, and nobody is told.'

@@ -9,6 +9,7 @@ import type { AuditConfig } from '../config/types.ts'
 import type { About, Watcher } from '../relay/watcher.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
+import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { decidingOf, isDecision, isSubscription, type Judged } from '../session/judgement-report.ts'
 import type { Report } from '../session/report.ts'
 import { foldBare } from '../stanza/jid.ts'
@@ -98,10 +99,11 @@ export class Audit implements Watcher {
 
   report(report: Report, about: About): void {
     if (report.report === 'request-denied') return this.denied(report, about)
-    if (report.report !== 'judged') return
-    if (!isDecision(report) && !(this.options.config.all && isSubscription(report))) return
+    const judged = report.report === 'compensation' ? undoingOf(report) : report
+    if (judged?.report !== 'judged') return
+    if (!isDecision(judged) && !(this.options.config.all && isSubscription(judged))) return
     const time = (this.options.time ?? Date.now)()
-    this.file.add(oneLine(JSON.stringify(recordOf(report, about, time, this.name))))
+    this.file.add(oneLine(JSON.stringify(recordOf(judged, about, time, this.name))))
   }
 
   private denied({ account, contact }: Extract<Report, { report: 'request-denied' }>, about: About): void {
@@ -135,6 +137,28 @@ export class Audit implements Watcher {
     if (now - this.lost.told < quiet) return
     logger.error({ file: config.file, reason: why, lines: this.lost.count }, 'lines of the audit are lost')
     this.lost = { told: now, count: 0 }
+  }
+}
+
+/** The `unsubscribe` that the gate has sent in the account's name; `undefined`: it has sent none. */
+function undoingOf({
+  outcome,
+  account,
+  contact,
+  before,
+}: Extract<Report, { report: 'compensation' }>): Judged | undefined {
+  if (outcome !== 'undone') return undefined
+  const { name: rule, clause } = subscriptionNeedsRequest
+  return {
+    report: 'judged',
+    from: 'client',
+    kind: 'presence',
+    type: 'unsubscribe',
+    verdict: 'forward',
+    said: [{ rule, clause, mode: 'enforce', verdict: 'forward' }],
+    account,
+    contact,
+    state: before,
   }
 }
 

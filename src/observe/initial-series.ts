@@ -41,13 +41,14 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
       says('upstream', 'forward', subscriptionTypes),
     ],
   ],
-  ['outbound-requests', [says('client', 'reject', ['subscribe'])]],
+  ['outbound-requests', [says('client', 'reject', ['subscribe']), says('client', 'drop', ['subscribed'])]],
   ['iq-request-one-payload', [says('client', 'reject')]],
   ['roster-set-one-item', [says('client', 'reject')]],
   ['roster-version-held', []],
   ['roster-push-from-account', [says('upstream', 'reject')]],
   ['carbons-from-account', [says('upstream', 'drop')]],
   ['iq-answer-needs-request', [says('upstream', 'drop')]],
+  ['subscription-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
   ['pending-requests', [says('upstream', 'drop', ['subscribe'])]],
@@ -141,6 +142,7 @@ function* ofSubscriptions(route: string): Iterable<Initial> {
   }
   for (const condition of metrics.failed.labels.condition) yield ['failed', condition, route]
   yield ['releasedRequests', route]
+  for (const outcome of metrics.compensations.labels.outcome) yield ['compensations', outcome, route]
 }
 
 function* ofRule({ rule: { name }, mode }: ConfiguredLabels['rules'][number], route: string): Iterable<Initial> {

@@ -148,6 +148,11 @@ export class Log implements Watcher {
         return this.failed(report, about)
       case 'judged':
         return this.judged(report, about)
+      case 'compensation':
+        // Others can bring it about by the thousand.
+        if (report.outcome === 'passed' || this.leftOutOf(stream) === undefined)
+          return this.to.rules.debug({ stream, ...report }, 'subscription granted unasked')
+        return this.to.rules.info({ stream, ...report }, 'subscription granted unasked')
       case 'stream-opened':
       case 'stream-closed':
         if (report.report === 'stream-closed' && report.side === 'client') this.judgements.delete(stream)

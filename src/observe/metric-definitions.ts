@@ -11,7 +11,14 @@ import { reloadOutcomes } from '../config/labels.ts'
 import { certificateOutcomes, refusals, rejections } from '../listener/labels.ts'
 import { rules } from '../rules/all-rules.ts'
 import { modes } from '../rules/mode.ts'
-import { causes, connectFailures, negotiationStages, resumptionOutcomes, rosterFetchEvents } from '../session/labels.ts'
+import {
+  causes,
+  compensationOutcomes,
+  connectFailures,
+  negotiationStages,
+  resumptionOutcomes,
+  rosterFetchEvents,
+} from '../session/labels.ts'
 import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds } from '../stanza/stanza.ts'
@@ -377,6 +384,14 @@ export const metrics = {
     help: 'Connection attempts that were made at another member after one had failed. The client notices nothing but the time.',
     labels: { upstream },
     example: 'rate(stanzagate_upstream_failovers_total[5m])',
+  },
+  compensations: {
+    name: 'stanzagate_compensations_total',
+    kind: 'counter',
+    unit: 'subscriptions',
+    help: 'Subscriptions that the server has granted unasked, by what the gate did; see rule subscription-needs-request. undone: taken back; failed: the server has not taken it back; limited: the account has had its share of the hour; observed: the rule only observes; passed: a roster push alone, without an approval, which the client got a second later.',
+    labels: { outcome: compensationOutcomes, route },
+    example: 'sum by (outcome) (increase(stanzagate_compensations_total[1h]))',
   },
   heldRequests: {
     name: 'stanzagate_held_requests',

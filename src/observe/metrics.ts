@@ -252,6 +252,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('strangerRequests', [report.class, report.outcome])
       case 'request-denied':
         return this.add('deniedRequests', [])
+      case 'compensation':
+        return this.add('compensations', [report.outcome, route])
       case 'request-released':
         return this.add('releasedRequests', [route])
       case 'resumption':

@@ -14,6 +14,7 @@ import { rosterVersionHeld } from './roster-version-held.ts'
 import type { Rule } from './rule.ts'
 import { subscribedNeedsRequest } from './subscribed-needs-request.ts'
 import { subscriptionBareJids } from './subscription-bare-jids.ts'
+import { subscriptionNeedsRequest } from './subscription-needs-request.ts'
 import { unsubscribedNeedsSubscription } from './unsubscribed-needs-subscription.ts'
 
 /** Every rule in the order in which they are asked: first who sends, then what it is, how it is addressed, and whether it is believed. */
@@ -29,6 +30,7 @@ export const rules: readonly Rule[] = [
   rosterPushFromAccount,
   carbonsFromAccount,
   iqAnswerNeedsRequest,
+  subscriptionNeedsRequest,
   subscribedNeedsRequest,
   unsubscribedNeedsSubscription,
   pendingRequests,

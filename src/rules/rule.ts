@@ -54,8 +54,18 @@ export interface Facts {
    * stopped.
    */
   readonly offersPreApproval: boolean
+  /**
+   * Whether an approval of this contact changes nothing: it is known to see the user already, and the operator limits what accounts may send.
+   * `false` too where it is not known.
+   */
+  isIdleApproval(contact: string): boolean
   /** Whether an inbound `subscribe` of this contact has to wait: it is no contact yet, and enough requests were shown. It changes nothing. */
   isRequestHeld(contact: string, request: Stanza): boolean
+  /**
+   * Whether this inbound `subscribed` or roster push shows that the server has granted a subscription for a `subscribed` that nobody has asked
+   * for. It changes nothing.
+   */
+  isGrantedUnasked(stanza: Stanza): boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
   readonly roster: RosterView

@@ -19,6 +19,8 @@ import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
+import type { Element } from '../xml/element.ts'
+import { GrantGuard, type GuardedSession } from './grant-guard.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
@@ -39,6 +41,8 @@ export interface BoundOptions {
   readonly unverified?: Unverified
   /** Takes one request from what this account may ask for; left out: as many as it likes. */
   mayRequest?(account: string): boolean
+  /** Takes one from the unasked grants that this account may take back; left out: none is looked for. */
+  mayCompensate?(account: string): boolean
   /** Where requests of strangers wait; left out: none has to. */
   readonly quarantine?: Quarantine | undefined
   /** What becomes of strangers' requests by class; left out: all wait there. */
@@ -55,13 +59,14 @@ interface Memory {
 }
 
 /** The facts that the session remembers for the rules. */
-type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld'>
+type KnownFacts = Pick<Facts, 'roster' | 'asked' | 'isRequestHeld' | 'isGrantedUnasked'>
 
 /** The facts for a stanza that was forwarded before and comes again: everything is believed again. */
 const believing: KnownFacts = {
   roster: { answersRequest: () => 'accept', endsSubscription: () => 'accept', holdsVersion: () => true },
   asked: () => 'accept',
   isRequestHeld: () => false,
+  isGrantedUnasked: () => false,
 }
 
 const saidNothing: readonly RuleOutcome[] = []
@@ -79,11 +84,13 @@ export class BoundSession implements ResumableSession {
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
   private readonly pending: PendingRequests | undefined
+  private readonly guard: GrantGuard | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
   private readonly trusts: Facts['trusts']
   private readonly mayRequest: Facts['mayRequest']
+  private readonly isIdleApproval: Facts['isIdleApproval']
 
   /** `domain`: the domain that the client has asked for; the gate's answers come from it. `memory`: left out: it begins. */
   constructor(options: BoundOptions, domain: string, jid: string, memory = begun(jid)) {
@@ -95,6 +102,7 @@ export class BoundSession implements ResumableSession {
     this.requests = memory.requests
     this.fetch = memory.fetch
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
+    this.isIdleApproval = contact => this.options.mayRequest !== undefined && this.watch.isGranted(contact)
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
     const pending =
       options.quarantine &&
@@ -109,18 +117,21 @@ export class BoundSession implements ResumableSession {
         options.strangers,
       )
     this.pending = pending
+    const guard = options.mayCompensate && new GrantGuard(options, this.bare, this.guarded())
+    this.guard = guard
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
       isRequestHeld:
         pending === undefined ? believing.isRequestHeld : (contact, request) => pending.isHeld(contact, request),
+      isGrantedUnasked: guard === undefined ? believing.isGrantedUnasked : stanza => guard.isGrantedUnasked(stanza),
     }
   }
 
   /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
   static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
     if (record.format !== sessionFormat) return undefined
-    const { jid, domain, offersPreApproval, counts, requests, watch, fetch, pending } = record
+    const { jid, domain, offersPreApproval, counts, requests, watch, fetch, pending, compensation } = record
     if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
     const session = new BoundSession(options, domain, jid, {
       watch: RosterWatch.restored(jid, watch),
@@ -131,6 +142,7 @@ export class BoundSession implements ResumableSession {
     session.offersPreApproval = offersPreApproval
     session.counts = StanzaCounts.restored(counts)
     if (pending !== null) session.pending?.restore(pending)
+    if (compensation !== null) session.guard?.restore(compensation)
     return session
   }
 
@@ -139,7 +151,8 @@ export class BoundSession implements ResumableSession {
     const counts = this.counts?.record
     if (counts === undefined) return undefined
     const pending = this.pending?.record ?? null
-    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending }
+    const compensation = this.guard?.record ?? null
+    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending, compensation }
     return { format: sessionFormat, jid, domain, offersPreApproval, counts, ...memory }
   }
 
@@ -161,11 +174,13 @@ export class BoundSession implements ResumableSession {
     this.isLive = snapshot.live
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
+    this.guard?.resumed()
   }
 
   /** Another session of the account has told something. */
   told(news: AccountNews, output: BoundOutput): void {
     this.spread(this.watch.told(news), output)
+    if (news.news === 'unasked-grant') this.guard?.told(news, output)
     if (news.news === 'roster') this.isLive = true
     if (news.news === 'requests-decided') return this.release(output)
     if (news.news !== 'blind') return
@@ -175,6 +190,8 @@ export class BoundSession implements ResumableSession {
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
     const { watch, requests } = this
+    const guard = from === 'upstream' ? this.guard : undefined
+    guard?.comes(stanza, output)
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
     switch (verdict.verdict) {
       case 'forward':
@@ -184,6 +201,7 @@ export class BoundSession implements ResumableSession {
         } else {
           requests.received(stanza)
           const hidden = this.fetch.received(stanza)
+          if (guard?.received(verdict.stanza, hidden !== undefined, output) === true) return
           if (hidden !== undefined) return this.hide(stanza, hidden, output)
         }
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
@@ -198,6 +216,7 @@ export class BoundSession implements ResumableSession {
         this.leaveOut(from, stanza, said, output)
         if (said.at(-1)?.rule === pendingRequests.name && this.pending !== undefined)
           this.setAside(this.pending, stanza, output)
+        guard?.refused(stanza, output)
         return
       case 'close':
         return output.fail(verdict.error, `${from}-error`, verdict.text)
@@ -265,6 +284,49 @@ export class BoundSession implements ResumableSession {
     }
   }
 
+  until(now: number): number | undefined {
+    return this.guard?.until(now)
+  }
+
+  late(now: number, output: BoundOutput): void {
+    this.guard?.late(now, output)
+  }
+
+  private guarded(): GuardedSession {
+    const { watch, trusts } = this
+    return {
+      roster: {
+        stateOf: contact => watch.stateOf(contact),
+        isContact: contact => watch.isContact(contact),
+        isUnasked: contact => watch.isUnasked(contact),
+        answersRequest: contact => watch.answersRequest(contact),
+        endsSubscription: contact => watch.endsSubscription(contact),
+        trusts,
+      },
+      say: (whole, output) => this.sayUpstream(whole, output),
+      deliver: (stanza, output) => this.deliver(stanza, output),
+      leaveOut: (stanza, output) => this.leaveOut('upstream', stanza, saidNothing, output),
+      read: (from, stanza, output) =>
+        this.spread(from === 'client' ? watch.sent(stanza) : watch.received(stanza), output),
+    }
+  }
+
+  /** The gate says something in the client's name. */
+  private sayUpstream(whole: Element, output: BoundOutput): void {
+    this.counts?.added('upstream', whole)
+    output.sendElement('upstream', whole)
+  }
+
+  /** A stanza of the server's that was held goes to the client, who gets it later. */
+  private deliver(stanza: Stanza, output: BoundOutput): void {
+    this.spread(this.watch.received(stanza), output)
+    const unseen = this.fetch.received(stanza)
+    if (unseen?.answer !== undefined) return this.sayUpstream(unseen.answer, output)
+    this.counts?.added('client', stanza.element)
+    output.sendElement('client', stanza.element)
+    if (this.pending?.received(stanza) === true) this.release(output)
+  }
+
   private reject(
     from: Side,
     stanza: Stanza,
@@ -326,7 +388,7 @@ export class BoundSession implements ResumableSession {
   }
 
   private facts(from: Side, lang: string | undefined, known: KnownFacts): Facts {
-    const { jid, bare, trusts, mayRequest } = this
+    const { jid, bare, trusts, mayRequest, isIdleApproval } = this
     const { foreignFrom = 'override', unverified = 'pass' } = this.options
     return {
       from,
@@ -338,9 +400,11 @@ export class BoundSession implements ResumableSession {
       roster: known.roster,
       asked: known.asked,
       isRequestHeld: known.isRequestHeld,
+      isGrantedUnasked: known.isGrantedUnasked,
       trusts,
       mayRequest,
       offersPreApproval: this.offersPreApproval,
+      isIdleApproval,
     }
   }
 

@@ -42,6 +42,10 @@ export type Resumption = (typeof resumptionOutcomes)[number]
 export const negotiationStages = ['tls', 'sasl', 'bind'] as const
 export type NegotiationStage = (typeof negotiationStages)[number]
 
+/** What became of a subscription that the server has granted unasked; see compensation.ts. */
+export const compensationOutcomes = ['undone', 'failed', 'limited', 'observed', 'passed'] as const
+export type CompensationOutcome = (typeof compensationOutcomes)[number]
+
 /** Of the roster that the gate asks for itself; see roster-fetch.ts. */
 export const rosterFetchEvents = ['asked', 'answered', 'failed', 'push'] as const
 export type RosterFetchEvent = (typeof rosterFetchEvents)[number]

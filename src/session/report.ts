@@ -5,7 +5,14 @@ import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Kind } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
-import type { Cause, ConnectFailure, NegotiationStage, Resumption, RosterFetchEvent } from './labels.ts'
+import type {
+  Cause,
+  CompensationOutcome,
+  ConnectFailure,
+  NegotiationStage,
+  Resumption,
+  RosterFetchEvent,
+} from './labels.ts'
 
 /** The `type` attribute as a label: what the schema enumerates, the defaults by name, and `other`. */
 export type TypeLabel = string
@@ -57,6 +64,20 @@ export type Report =
   | { readonly report: 'request-denied'; readonly account: string; readonly contact: string }
   /** The user was told that requests are held. */
   | { readonly report: 'headline' }
+  /**
+   * The server has granted a subscription that nobody has asked for. `undone`: for an unasked `subscribed`; the `unsubscribe` went out in the
+   * account's name. `limited`: the account has none left for this hour. `observed`: the rule only observes. `failed`: the server was sent
+   * the `unsubscribe`, and did not take the grant back. `passed`: no `subscribed` came; somebody else has changed the roster.
+   */
+  | {
+      readonly report: 'compensation'
+      readonly outcome: CompensationOutcome
+      /** Bare JIDs, for the log and the audit. */
+      readonly account: string
+      readonly contact: string
+      /** What the roster showed before. */
+      readonly before: Visible
+    }
   /** A request that was held has gone to the client. */
   | { readonly report: 'request-released' }
   /** A first-level element that is no stanza was answered or left out by the gate. */

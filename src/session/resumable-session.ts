@@ -25,6 +25,10 @@ export interface ResumableSession {
   refuse(stanza: Stanza, error: StanzaError, output: BoundOutput): void
   /** What was known of the account when the session joined it. */
   joined(snapshot: AccountSnapshot, output: BoundOutput): void
+  /** The time of the next call of `late`, in milliseconds; `undefined`: none is wanted. `now`: milliseconds, from any beginning. */
+  until(now: number): number | undefined
+  /** That time has come. */
+  late(now: number, output: BoundOutput): void
   /** Another session of the account has told something. */
   told(news: AccountNews, output: BoundOutput): void
 }

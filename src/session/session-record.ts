@@ -1,5 +1,6 @@
 /** What another process needs to go on with a session; data that JSON can hold. */
 import type { RosterWatchRecord } from '../account/roster-watch.ts'
+import type { CompensationRecord } from './compensation-record.ts'
 import type { PendingIqsRecord } from './pending-iqs.ts'
 import type { PendingRequestsRecord } from './pending-requests.ts'
 import type { RosterFetchRecord } from './roster-fetch.ts'
@@ -19,6 +20,8 @@ export interface SessionRecord {
   readonly fetch: RosterFetchRecord
   /** `null`: the gate held no requests. */
   readonly pending: PendingRequestsRecord | null
+  /** `null`: no subscription was granted unasked. */
+  readonly compensation: CompensationRecord | null
 }
 
 /** The version of the record. A session of another version is not resumed: its client binds again. */

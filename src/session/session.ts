@@ -87,16 +87,17 @@ export class Session {
   receive(event: SessionEvent, now: number): Effect[] {
     this.streams.out = []
     const wasOpen = this.streams.isOpen
-    this.on(event)
+    this.on(event, now)
     if (wasOpen && !this.streams.isOpen) this.negotiator.streamManagement.ended()
     if (this.over) this.deadline = undefined
     else if (this.closing)
       this.deadline = Math.min(wasOpen ? Infinity : (this.deadline ?? Infinity), now + this.closeWithin)
-    else this.deadline = this.negotiator.phase === 'bound' ? undefined : this.timers.until(this.negotiator.turn, now)
+    else if (this.negotiator.phase === 'bound') this.deadline = this.negotiator.bound?.until(now)
+    else this.deadline = this.timers.until(this.negotiator.turn, now)
     return this.streams.out
   }
 
-  private on(event: SessionEvent): void {
+  private on(event: SessionEvent, now: number): void {
     switch (event.event) {
       case 'connected':
         this.streams.connected()
@@ -129,7 +130,7 @@ export class Session {
       case 'stalled':
         return this.onStalled(event.side)
       case 'deadline':
-        return this.onDeadline()
+        return this.onDeadline(now)
     }
   }
 
@@ -274,9 +275,10 @@ export class Session {
     this.fail('internal-server-error', 'upstream-lost', 'the connection to the server was lost')
   }
 
-  private onDeadline(): void {
+  private onDeadline(now: number): void {
     this.deadline = undefined
     if (!this.streams.isOpen) return this.streams.abort()
+    if (this.negotiator.phase === 'bound') return this.negotiator.bound?.late(now, this.streams)
     // Nothing can be sent in the middle of a handshake.
     if (this.negotiator.opening.isSecuring) {
       this.streams.cut('timeout')

@@ -1170,6 +1170,10 @@ t.test('limits', t => {
       '{ seconds: { header: 0.5 } }',
       '9: limits.seconds.header: 0.5 is not a whole number of seconds from 1 to 86400; write for example 5',
     ],
+    [
+      '{ compensationsPerHour: 0 }',
+      '9: limits.compensationsPerHour: 0 is not a whole number of subscriptions from 1 to 1000; write for example 10',
+    ],
     ['{ seconds: { headers: 5 } }', "9: limits.seconds.headers: is not a known key; did you mean 'header'?"],
     [
       '{ exempt: [10.0.0.0/33] }',
@@ -1206,6 +1210,8 @@ t.test('limits', t => {
   }
   const limitsOf = (limits: string) => read(fileWith({ more: `limits: ${limits}` })).limits
   t.strictSame(limitsOf('{}'), defaultLimits)
+  t.equal(limitsOf('{}')?.compensationsPerHour, undefined)
+  t.equal(limitsOf('{ compensationsPerHour: 10 }')?.compensationsPerHour, 10)
   t.strictSame(limitsOf('{ pendingRequests: {} }')?.pendingRequests, { perLogin: 10, perDay: 50 })
   t.strictSame(limitsOf('{ pendingRequests: { perLogin: 3 } }')?.pendingRequests, { perLogin: 3, perDay: 50 })
   t.match(limitsOf('{ seconds: { header: 7 }, client: { depth: 9 }, overload: { heapPercent: 70 }, exempt: [] }'), {

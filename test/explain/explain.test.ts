@@ -278,6 +278,11 @@ t.test('a decision on record', async t => {
   })
   t.equal(inShort(held), 'drop: pending-requests decided')
   t.match(held.why, [/^pending-requests decided: .* \(RFC 6121 3\.1\.3\)\.$/, /^It is held until there is room/])
+  const granted = explainRecord({
+    ...{ ...record, said: [{ rule: 'subscription-needs-request', mode: 'enforce', verdict: 'drop' }] },
+  })
+  t.equal(inShort(granted), 'drop: subscription-needs-request decided')
+  t.match(granted.why, [/ \(RFC 6121 3\.1\.6\)\.$/, /^It showed that the server has granted the subscription/])
 
   const observed = {
     ...record,

@@ -33,6 +33,11 @@ function said(rule: string, verdict: RuleOutcome['verdict'], rest: Partial<RuleO
   return { rule, clause: `clause of ${rule}`, mode: 'enforce', verdict, ...rest }
 }
 
+function compensation(outcome: 'undone' | 'limited'): Report {
+  const { account = '', contact = '' } = forged
+  return { report: 'compensation', outcome, account, contact, before: { subscription: 'from', ask: false } }
+}
+
 /** The audit of one gate. `lines` stops it, and gives what it wrote. */
 function begin(t: Test, config: Partial<AuditConfig> = {}) {
   const file = join(t.testdir({}), 'audit.jsonl')
@@ -117,6 +122,8 @@ t.test('which reports have a line, and what it says', async t => {
       'gate null forward by pending-requests null',
     ],
     [{ report: 'headline' }, true, undefined],
+    [compensation('undone'), false, 'client from forward by subscription-needs-request enforce'],
+    [compensation('limited'), true, undefined],
   ]
   for (const [report, all, says] of rows) {
     const { audit, lines, file } = begin(t, { all })

@@ -25,6 +25,7 @@ import type { Belief, Facts, Rule, Verdict } from '../../src/rules/rule.ts'
 import { RulesByScope, rulesByScope } from '../../src/rules/rules-by-scope.ts'
 import { subscribedNeedsRequest } from '../../src/rules/subscribed-needs-request.ts'
 import { subscriptionBareJids } from '../../src/rules/subscription-bare-jids.ts'
+import { subscriptionNeedsRequest } from '../../src/rules/subscription-needs-request.ts'
 import { unsubscribedNeedsSubscription } from '../../src/rules/unsubscribed-needs-subscription.ts'
 import { readdressed, type Stanza, stanzaOf, subscriptionTypes } from '../../src/stanza/stanza.ts'
 import { makeFraming } from '../../src/stream/framing.ts'
@@ -59,6 +60,8 @@ const usual: Facts = {
   lang: 'en',
   mayRequest: () => true,
   offersPreApproval: false,
+  isIdleApproval: contact => /^seen@/.test(contact),
+  isGrantedUnasked: ({ from, id }) => from === 'mallory@im.example' || id === 'granted',
   isRequestHeld: contact => contact.startsWith('stranger@'),
   trusts: contact => contact.endsWith('gateway.example'),
   asked: ({ id }) => (id === 'forgotten' ? 'unknown' : id === 'asked' ? 'accept' : 'refuse'),
@@ -207,6 +210,11 @@ judges(
   [
     ['client', `<presence type='subscribe' to='a@im.example'/>`, 'reject policy-violation'],
     ['client', `<presence type='subscribed' to='a@im.example'/>`, 'pass'],
+    ['client', `<presence type='subscribed' to='seen@im.example'/>`, 'drop'],
+    ['client', `<presence type='subscribed' to='seen@gateway.example'/>`, 'pass'],
+    ['client', `<presence type='subscribed'/>`, 'pass'],
+    ['client', `<presence type='unsubscribed' to='seen@im.example'/>`, 'pass'],
+    ['client', `<presence to='seen@im.example'/>`, 'pass'],
     ['client', `<presence type='unsubscribe' to='a@im.example'/>`, 'pass'],
     ['client', `<presence to='a@im.example'/>`, 'pass'],
     ['client', `<message type='subscribe' to='a@im.example'/>`, 'pass'],
@@ -232,6 +240,16 @@ judges(pendingRequests, [
     'pass',
   ],
   ['client', `<presence type='subscribe' to='stranger@far.example' from='stranger@far.example'/>`, 'pass'],
+])
+judges(subscriptionNeedsRequest, [
+  ['upstream', `<presence type='subscribed' from='mallory@im.example'/>`, 'drop'],
+  ['upstream', `<presence type='subscribed' from='friend@im.example'/>`, 'pass'],
+  ['upstream', `<presence type='unsubscribed' from='mallory@im.example'/>`, 'pass'],
+  ['upstream', `<presence from='mallory@im.example'/>`, 'pass'],
+  ['upstream', `<iq type='set' id='granted'><query xmlns='jabber:iq:roster'/></iq>`, 'drop'],
+  ['upstream', `<iq type='set' id='other'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
+  ['upstream', `<iq type='result' id='granted'/>`, 'pass'],
+  ['client', `<iq type='set' id='granted'><query xmlns='jabber:iq:roster'/></iq>`, 'pass'],
 ])
 judges(outboundRequests, [['client', `<presence type='subscribe' to='a@im.example'/>`, 'pass']])
 
@@ -600,7 +618,11 @@ t.test("what is outside of a rule's scope it has nothing against", async t => {
   t.same(names('client', `<message to='a@b'/>`), ['from-is-bound-jid'])
   t.same(names('client', `<message to='a@b' type='nobody-knows'/>`), ['from-is-bound-jid'])
   t.same(names('upstream', `<presence from='a@b'/>`), [])
-  t.same(names('upstream', `<presence type='subscribed'/>`), ['subscription-bare-jids', 'subscribed-needs-request'])
+  t.same(names('upstream', `<presence type='subscribed'/>`), [
+    'subscription-bare-jids',
+    'subscription-needs-request',
+    'subscribed-needs-request',
+  ])
   t.same(names('upstream', '<message/>'), ['carbons-from-account'])
 })
 

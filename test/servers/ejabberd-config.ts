@@ -23,6 +23,8 @@ export interface EjabberdOptions {
   readonly http?: boolean
   /** Lets clients register accounts (XEP-0077). */
   readonly registration?: boolean
+  /** Has groups whose members see each other (mod_shared_roster). */
+  readonly sharedRoster?: boolean
   /** Opens a component port (XEP-0114) where `stranger.localhost` may connect with this secret. */
   readonly componentSecret?: string
   /** Opens a second c2s port, without TLS, where every connection has to begin with a PROXY protocol header. */
@@ -150,6 +152,7 @@ function modules(options: EjabberdOptions): Setting {
     mod_vcard: {},
     mod_version: { show_os: false },
     ...(options.http === true && { mod_bosh: {} }),
+    ...(options.sharedRoster === true && { mod_shared_roster: {} }),
     ...(options.registration === true && { mod_register: {} }),
   }
 }

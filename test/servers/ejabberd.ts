@@ -37,6 +37,8 @@ export interface Ejabberd {
    * ejabberd would check; resolves when ejabberd has written it. Throws if there is no such session or no such XML.
    */
   inject(jid: string, xml: string): Promise<void>
+  /** Evaluates Erlang expressions, as an administrator may at ejabberd's shell; throws when the last one's value is not `ok`. */
+  run(expressions: string): Promise<void>
   /** What ejabberd has logged, oldest line first. */
   log(): string
   /** Ends it in good order, and removes the folder. */
@@ -81,6 +83,7 @@ async function attemptStart(options: EjabberdOptions): Promise<Ejabberd | string
     folder,
     pid: child.pid,
     inject: (jid, xml) => child.command('inject', jid, xml),
+    run: expressions => child.command('run', '-', expressions),
     log: () => child.log,
     stop: () => child.stop(),
   }
@@ -183,7 +186,7 @@ class Child {
   }
 
   /** Commands may be given at once: they wait in the pipe, and are answered in their order. */
-  async command(word: 'account' | 'inject', jid: string, text: string, more = ''): Promise<void> {
+  async command(word: 'account' | 'inject' | 'run', jid: string, text: string, more = ''): Promise<void> {
     if (/\s/.test(jid)) throw new Error(`ejabberd refused to ${word}: no JID: ${jid}`)
     const answered = this.#answer()
     this.#process.stdin.write(`${word} ${jid} ${Buffer.from(text).toString('base64')} ${more}\n`)

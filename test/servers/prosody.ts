@@ -27,6 +27,8 @@ export interface Prosody {
    * Prosody would check; resolves when Prosody has written it. Throws if there is no such session or no such XML.
    */
   inject(jid: string, xml: string): Promise<void>
+  /** Runs Lua, as an administrator may at Prosody's console; throws when it does not return a number. */
+  run(lua: string): Promise<void>
   /** What Prosody has logged, oldest line first. */
   log(): string
   /** Lets it end in order, its sessions with `system-shutdown` (none for a session with stream management), and removes the folder. */
@@ -67,6 +69,7 @@ function running(child: Child, folder: string, ports: ProsodyPorts): Prosody {
     folder,
     pid: child.pid,
     inject: (jid, xml) => child.command(`${jid} ${Buffer.from(xml).toString('base64')}`),
+    run: lua => child.command(`run ${Buffer.from(lua).toString('base64')}`),
     log: () => child.log,
     stop: () => child.stop(),
   }

@@ -15,6 +15,7 @@ const options = {
   rules: activeRules({ default: 'enforce', modes: new Map() }),
   trustedDomains: new Set<string>(),
   unverified: 'fetch',
+  mayCompensate: () => true,
   newStreamId: () => 'id',
 } as const
 const jid = 'romeo@im.example/orchard'
@@ -45,6 +46,9 @@ const presence = (attrs: Record<string, string>) => element('presence', ns.clien
 const iq = (attrs: Record<string, string>, children: Element[] = []) => element('iq', ns.client, attrs, children)
 const item = (attrs: Record<string, string>) => element('item', ns.roster, attrs)
 
+const push = (id: string, contact: string, subscription: string) =>
+  iq({ type: 'set', id }, [element('query', ns.roster, {}, [item({ jid: contact, subscription })])])
+
 /** A session with something of everything in its memory. */
 function full(): BoundSession {
   const session = new BoundSession(options, 'im.example', jid)
@@ -56,6 +60,8 @@ function full(): BoundSession {
   const items = [
     item({ jid: 'juliet@im.example', subscription: 'both' }),
     item({ jid: 'nurse@im.example', subscription: 'none', ask: 'subscribe' }),
+    item({ jid: 'mallory@evil.example', subscription: 'from' }),
+    item({ jid: 'held@evil.example', subscription: 'from' }),
   ]
   give(session, 'upstream', iq({ type: 'result', id: 'roster' }, [element('query', ns.roster, { ver: '7' }, items)]))
   give(session, 'client', presence({ type: 'subscribe', id: 'asks', to: 'tybalt@im.example' }))
@@ -71,6 +77,10 @@ function full(): BoundSession {
   session.counts.acknowledgement('client', element('a', ns.sm3, { h: '2' }))
   session.counts.resumed(element('resume', ns.sm3, { h: '4' }), element('resumed', ns.sm3, { h: '3' }))
   give(session, 'upstream', presence({ type: 'subscribed', from: 'nurse@im.example', id: 'decided' }))
+  // One grant is taken back; of another it is not known yet.
+  give(session, 'upstream', push('granted', 'mallory@evil.example', 'both'))
+  give(session, 'upstream', presence({ type: 'subscribed', from: 'mallory@evil.example', id: 'unasked' }))
+  give(session, 'upstream', push('undecided', 'held@evil.example', 'both'))
   return session
 }
 
@@ -83,6 +93,8 @@ const next: readonly (readonly [Side, Element])[] = [
   ['upstream', iq({ type: 'result', id: 'asked', from: 'room@rooms.example' })],
   ['upstream', iq({ type: 'result', id: 'unasked', from: 'room@rooms.example' })],
   ['upstream', iq({ type: 'result', id: 'again' })],
+  ['upstream', push('back', 'mallory@evil.example', 'from')],
+  ['upstream', presence({ type: 'subscribed', from: 'held@evil.example', id: 'late' })],
   ['client', presence({})],
 ]
 
@@ -126,6 +138,12 @@ t.test('records of other versions, and damaged ones', async t => {
     { ...record, requests: 'none' },
     { ...record, offersPreApproval: undefined },
     { ...record, fetch: null },
+    { ...record, compensation: { grants: [{ key: 'a@b' }], held: [] } },
+    {
+      ...record,
+      compensation: { ...record.compensation, grants: [{ ...record.compensation.grants[0], phase: 'lost' }] },
+    },
+    { ...record, compensation: { grants: [], held: [{ key: 1, element: ['x', '', [], []] }] } },
   ])
     t.throws(() => BoundSession.restored(options, damaged))
   t.throws(() => BoundSession.restored(options, null as never))

@@ -2,6 +2,7 @@
 --
 -- Commands come on standard input, one a line, and the next one only after the answer to the last:
 --   JID base64(XML)
+--   run base64(LUA)
 -- a full JID names one session, a bare JID all sessions of that account. The answer is one line on standard output:
 --   stanzagate-test ok SESSIONS
 --   stanzagate-test error REASON
@@ -47,6 +48,7 @@ local function obey(line)
 	local jid, encoded = line:match("^(%S+) (%S+)$")
 	local xml = encoded and base64.decode(encoded)
 	if not xml then return nil, "no command" end
+	if jid == "run" then return assert(load(xml))() end
 	return inject(jid, xml)
 end
 

@@ -4,6 +4,7 @@
 %% Commands come on standard input, one a line:
 %%   account JID base64(PASSWORD) SCRAM-ITERATIONS
 %%   inject JID base64(XML)
+%%   run - base64(EXPRESSIONS)
 %% For `inject` a full JID names one session, a bare JID all sessions of that account. Each is answered, in their order,
 %% by one line on standard output:
 %%   stanzagate-test ok COUNT
@@ -70,6 +71,11 @@ obey([<<"account">>, JID, Encoded, Iterations]) ->
     end;
 obey([<<"inject">>, JID, Encoded]) ->
     inject(JID, base64:decode(Encoded));
+obey([<<"run">>, _, Encoded]) ->
+    {ok, Tokens, _} = erl_scan:string(binary_to_list(base64:decode(Encoded))),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    {value, ok, _} = erl_eval:exprs(Expressions, []),
+    {ok, 1};
 obey(_) ->
     {error, <<"no command">>}.
 

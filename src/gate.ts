@@ -60,6 +60,7 @@ export class Gate {
   private readonly settings: Settings
   private readonly upstreams: Upstreams
   private readonly clock: Clock
+  private readonly time: () => number
   // Watchers: they are told everything and decide nothing.
   readonly metrics: Metrics
   readonly offenders = new Offenders()
@@ -89,6 +90,7 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
+    this.time = time
     const { requestsPerHour, pendingRequests } = limits
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
@@ -105,6 +107,7 @@ export class Gate {
     this.metrics = new Metrics({ routes: domainsOf(routes), upstreams: upstreams.names, rules }, environment.time)
     this.metrics.counts(() => this.relays.states())
     this.metrics.countsRequests(() => this.accounts.waitingRequests())
+    this.metrics.countsUnacknowledged(now => this.accounts.unacknowledged(now))
     if (quarantine !== undefined) this.metrics.holds(() => quarantine)
     this.log = new Log(
       loggers,
@@ -173,7 +176,7 @@ export class Gate {
 
   /** What is known of an account's subscriptions; `undefined`: nothing. */
   known(account: string): AccountView | undefined {
-    return this.accounts.known(account)
+    return this.accounts.known(account, this.time())
   }
 
   /** The requests of strangers that are held for an account; who comes first is first. */
@@ -292,8 +295,8 @@ export class Gate {
         log.storeGaveUp(accounts)
       },
     }
-    const recall: StoredAccountsOptions['recall'] = (account, roster, since) => {
-      const recalled = this.accounts.recall(account, roster, since)
+    const recall: StoredAccountsOptions['recall'] = (...kept) => {
+      const recalled = this.accounts.recall(...kept)
       for (const [relay, news] of recalled?.tell ?? []) relay.told(news)
       return recalled !== undefined
     }

@@ -66,6 +66,13 @@ export const subscriptions: DashboardInfo = {
         queries: { '{{direction}}, {{age}}': now('waitingRequests', {}, ['direction', 'age']) },
       },
       {
+        title: 'Delivered and not acknowledged',
+        description:
+          'What users have neither affirmed nor denied (RFC 3921 section 9.4), of the accounts in memory. Clients of today acknowledge subscribe alone: much of the other types is normal, and goes after 90 days.',
+        unit: 'short',
+        queries: { '{{type}}, {{age}}': now('unacknowledged', {}, ['type', 'age']) },
+      },
+      {
         title: 'From users in this time range',
         description: "Subscription stanzas that the gate's own users sent, whatever became of them.",
         unit: 'short',

@@ -176,11 +176,18 @@ function timeOf(since: number | undefined): string | null {
   return since === undefined ? null : new Date(since).toISOString()
 }
 
-const unseen: AccountView = { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
+const unseen: AccountView = {
+  sessions: 0,
+  complete: false,
+  live: false,
+  contacts: [],
+  requests: [],
+  unacknowledged: [],
+}
 
 function accountOf(
   account: string,
-  { sessions, complete, live, contacts, requests }: AccountView,
+  { sessions, complete, live, contacts, requests, unacknowledged }: AccountView,
   held: readonly HeldRequest[],
 ) {
   const shown = contacts.map(({ contact, state, since }) => ({
@@ -191,5 +198,6 @@ function accountOf(
   const waiting = requests.map(({ contact, since }) => ({ contact, since: timeOf(since) }))
   const roster = complete ? (live ? 'live' : 'remembered') : 'unseen'
   const quarantine = held.map(({ contact, since, why }) => ({ contact, since: timeOf(since), why }))
-  return { account, sessions, roster, contacts: shown, requests: waiting, quarantine }
+  const delivered = unacknowledged.map(({ type, contact, since }) => ({ type, contact, since: timeOf(since) }))
+  return { account, sessions, roster, contacts: shown, requests: waiting, unacknowledged: delivered, quarantine }
 }

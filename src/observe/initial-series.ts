@@ -62,6 +62,8 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
   yield ['waiting']
   for (const direction of metrics.waitingRequests.labels.direction)
     for (const age of metrics.waitingRequests.labels.age) yield ['waitingRequests', direction, age]
+  for (const type of metrics.unacknowledged.labels.type)
+    for (const age of metrics.unacknowledged.labels.age) yield ['unacknowledged', type, age]
   yield ['adminRefused']
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]

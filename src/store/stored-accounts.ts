@@ -35,7 +35,12 @@ export interface StoredAccountsOptions {
   /** The accounts that have a session. */
   present(): Iterable<KeptAccount>
   /** Tells the account's sessions what was kept. Says whether it was taken. */
-  recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
+  recall(
+    account: string,
+    roster: RosterSnapshot,
+    since: ReadonlyMap<string, number>,
+    unacknowledged: ReadonlyMap<string, string>,
+  ): boolean
   /** A session of the account at another gate has told this. */
   heard(account: string, news: RequestNews): void
   /** Accounts whose changes may wait. Left out: `waitingAtMost`. */
@@ -146,7 +151,7 @@ export class StoredAccounts implements AccountKeeper {
     if (fields.size === 0) return watcher.recalled('nothing')
     const kept = accountOf(fields)
     if (kept === undefined) return watcher.recalled('unreadable')
-    if (!recall(account.key, kept.roster, kept.since)) return watcher.recalled('late')
+    if (!recall(account.key, kept.roster, kept.since, kept.unacknowledged)) return watcher.recalled('late')
     watcher.recalled('found')
     this.known.set(account, rosterText(kept.roster.ver))
     this.touch(account)
@@ -157,7 +162,7 @@ export class StoredAccounts implements AccountKeeper {
     if (!Array.isArray(said)) return
     const [account, news, contact] = said
     if (typeof account !== 'string' || typeof contact !== 'string') return
-    if (news === 'asked' || news === 'gave-up') this.options.heard(account, { news, contact })
+    if (news === 'asked' || news === 'gave-up' || news === 'answered') this.options.heard(account, { news, contact })
   }
 
   /** The account was used today. */

@@ -92,9 +92,10 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
               { contact: 'tybalt@im.example', since: 172_800_000 },
               { contact: 'paris@im.example', since: undefined },
             ],
+            unacknowledged: [{ type: 'subscribe', contact: 'tybalt@im.example', since: 172_800_000 }],
           }
         : account === 'gone@im.example'
-          ? { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
+          ? { sessions: 0, complete: false, live: false, contacts: [], requests: [], unacknowledged: [] }
           : undefined,
     held: account => {
       const element = { name: 'presence', ns: 'jabber:client', attrs: new Map(), children: ['the text of it'] }
@@ -399,6 +400,7 @@ t.test('an account', async t => {
       { contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' },
       { contact: 'paris@im.example', since: null },
     ],
+    unacknowledged: [{ type: 'subscribe', contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' }],
     quarantine: [{ contact: 'stranger@far.example', since: '1970-01-04T00:00:00.000Z', why: 'per-day' }],
   }
   for (const jid of ['juliet@im.example', 'Juliet@IM.example', 'juliet%40im.example', 'juliet@im.example/balcony'])
@@ -407,6 +409,7 @@ t.test('an account', async t => {
     (await ask('away@im.example')).json(),
     {
       ...{ account: 'away@im.example', sessions: 0, roster: 'unseen', contacts: [], requests: [] },
+      unacknowledged: [],
       quarantine: wanted.quarantine,
     },
     'of an account that only has held requests',

@@ -563,3 +563,30 @@ t.test('requests that wait, by age, each time anew', async t => {
     'outbound unknown 1',
   ])
 })
+
+t.test('what is not acknowledged, by type and age', async t => {
+  const hour = 3_600_000
+  const now = 1_000 * 24 * hour
+  const metrics = new Metrics(undefined, () => now)
+  t.teardown(() => metrics.stop())
+  const accounts = new Accounts<object>(10)
+  metrics.countsUnacknowledged(time => accounts.unacknowledged(time))
+  const member = {}
+  accounts.attach('romeo@im.example', member)
+  const subscription = { news: 'subscription', direction: 'inbound' } as const
+  const delivered = (type: 'subscribe' | 'subscribed', contact: string, age: number) =>
+    accounts.tell(member, { ...subscription, type, contact }, now - age)
+  delivered('subscribe', 'a@im.example', 91 * 24 * hour)
+  delivered('subscribe', 'b@im.example', 8 * 24 * hour)
+  delivered('subscribe', 'c@im.example', hour)
+  delivered('subscribed', 'c@im.example', 0)
+  const read = async () => {
+    const text = await metrics.registry.metrics()
+    return [...text.matchAll(/^stanzagate_unacknowledged\{type="(\w+)",age="(\w+)"\} ([1-9]\d*)$/gm)].map(found =>
+      found.slice(1).join(' '),
+    )
+  }
+  t.same(await read(), ['subscribe day 1', 'subscribe older 1', 'subscribed hour 1'])
+  accounts.tell(member, { ...subscription, direction: 'outbound', type: 'subscribed', contact: 'c@im.example' }, now)
+  t.same(await read(), ['subscribe older 1', 'subscribed hour 1'])
+})

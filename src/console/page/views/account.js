@@ -42,15 +42,20 @@ const states = {
   both: 'both see each other',
 }
 
-function answer({ account: name, sessions, roster, contacts }) {
+function answer({ account: name, sessions, roster, contacts, unacknowledged }) {
   return html`
     <dl class="known">
       <div><dt>Account</dt><dd>${jid(name)}</dd></div>
       <div><dt>Sessions</dt><dd><a href="#sessions" @click=${() => toSessions(name)}>${sessions}</a></dd></div>
       <div><dt>Roster</dt><dd>${rosters[roster]}</dd></div>
       <div><dt>Contacts</dt><dd>${contacts.length}</dd></div>
+      ${unacknowledged.length === 0 ? nothing : html`<div><dt>Delivered, and not acknowledged</dt><dd>${unacknowledged.map(delivered)}</dd></div>`}
     </dl>
     ${contacts.length === 0 ? html`<p class="empty">No contact is known.</p>` : table(contacts)}`
+}
+
+function delivered({ type, contact, since: came }) {
+  return html`<div>${type} of ${jid(contact)} <span class="dim">(<time datetime=${came}>${since(came)}</time>)</span></div>`
 }
 
 function table(contacts) {

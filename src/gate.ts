@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Accounts, type AccountView } from './account/accounts.ts'
 import type { HeldRequest } from './account/held-requests.ts'
 import { Quarantine } from './account/quarantine.ts'
+import { RedeliveringServers } from './account/redelivering-servers.ts'
 import { RequestAllowance } from './account/request-allowance.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
 import type { Reloadable } from './config/reload.ts'
@@ -23,6 +24,7 @@ import { StoreLog } from './observe/store-log.ts'
 import type { Relay } from './relay/relay.ts'
 import { Relays } from './relay/relays.ts'
 import type { SessionView, Watcher } from './relay/watcher.ts'
+import type { Redeliveries } from './session/redelivery.ts'
 import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
 import type { SessionKeeper } from './session/session-keeper.ts'
@@ -75,6 +77,7 @@ export class Gate {
   private readonly accounts: Accounts<Relay>
   private readonly requests: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
+  private readonly redeliveries: Redeliveries
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -95,6 +98,11 @@ export class Gate {
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     const quarantine = pendingRequests && new Quarantine(pendingRequests, time)
     this.quarantine = quarantine
+    this.redeliveries = {
+      servers: new RedeliveringServers(),
+      now: time,
+      unanswered: account => this.accounts.unanswered(account, time()),
+    }
     const upstreams = new Upstreams(config.upstreams)
     this.upstreams = upstreams
     this.settings = new Settings(
@@ -239,7 +247,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, quarantine, clock } = this
+    const { settings, limits, accounts, requests, quarantine, redeliveries, clock } = this
     return {
       starttls,
       get rules() {
@@ -260,6 +268,7 @@ export class Gate {
       isCrowded: account => accounts.sessionsOf(account) >= limits.resources,
       mayRequest: account => requests?.take(account, clock.now()) ?? true,
       quarantine,
+      redeliveries,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)

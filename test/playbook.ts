@@ -349,6 +349,8 @@ function reportLine(report: Report): string {
       return `request-failed ${report.condition}`
     case 'roster-fetch':
       return `roster-fetch ${report.event}`
+    case 'redelivery':
+      return `redelivery ${report.type} ${report.outcome}`
     case 'request-released':
       return 'request-released'
   }

@@ -73,6 +73,15 @@ export const subscriptions: DashboardInfo = {
         queries: { '{{type}}, {{age}}': now('unacknowledged', {}, ['type', 'age']) },
       },
       {
+        title: 'Requests delivered again',
+        description:
+          'With the rule redeliver-requests, for a server that does not do it. held: by the rule pending-requests; observed: they would have been delivered.',
+        unit: 'short',
+        as: 'numbers',
+        width: 24,
+        queries: { '{{outcome}}': inRange('redeliveries', {}, ['outcome']) },
+      },
+      {
         title: 'From users in this time range',
         description: "Subscription stanzas that the gate's own users sent, whatever became of them.",
         unit: 'short',

@@ -144,6 +144,12 @@ export class Accounts<M extends AccountMember> {
     for (const { unacknowledged } of this.accounts.values()) yield* unacknowledged.list(now)
   }
 
+  /** The requests that were delivered to an account and are not answered; the oldest first. `now`: milliseconds since 1970. */
+  unanswered(jid: string, now: number): readonly UnacknowledgedStanza[] {
+    const account = this.accounts.get(keyOf(jid))
+    return account === undefined ? [] : [...account.unacknowledged.list(now)].filter(({ type }) => type === 'subscribe')
+  }
+
   /** Sessions that the account has at present. */
   sessionsOf(jid: string): number {
     return this.accounts.get(keyOf(jid))?.members.size ?? 0
@@ -187,6 +193,10 @@ export class Accounts<M extends AccountMember> {
     const acknowledged = account.unacknowledged.told(news, time)
     // Without a whole roster there is no record.
     if (acknowledged.length > 0 && account.ledger.complete) this.keeper?.changed(account, acknowledged)
+    if (news.news === 'answered') {
+      this.keeper?.told?.(account, news)
+      return told
+    }
     if (news.news === 'subscription') {
       const { direction, type, contact } = news
       if (direction === 'outbound' && type !== 'subscribe') this.keeper?.told?.(account, { news: 'answered', contact })

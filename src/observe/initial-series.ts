@@ -50,6 +50,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
   ['iq-answer-needs-request', [says('upstream', 'drop')]],
   ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
+  ['redeliver-requests', [says('upstream', 'forward', ['subscribe'])]],
   ['pending-requests', [says('upstream', 'drop', ['subscribe'])]],
 ])
 
@@ -64,6 +65,7 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
     for (const age of metrics.waitingRequests.labels.age) yield ['waitingRequests', direction, age]
   for (const type of metrics.unacknowledged.labels.type)
     for (const age of metrics.unacknowledged.labels.age) yield ['unacknowledged', type, age]
+  for (const outcome of metrics.redeliveries.labels.outcome) yield ['redeliveries', 'subscribe', outcome]
   yield ['adminRefused']
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]
   for (const outcome of metrics.audit.labels.outcome) yield ['audit', outcome]

@@ -9,7 +9,14 @@ import { reloadOutcomes } from '../config/labels.ts'
 import { certificateOutcomes, refusals, rejections } from '../listener/labels.ts'
 import { rules } from '../rules/all-rules.ts'
 import { modes } from '../rules/mode.ts'
-import { causes, connectFailures, negotiationStages, resumptionOutcomes, rosterFetchEvents } from '../session/labels.ts'
+import {
+  causes,
+  connectFailures,
+  negotiationStages,
+  redeliveryOutcomes,
+  resumptionOutcomes,
+  rosterFetchEvents,
+} from '../session/labels.ts'
 import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
 import { kinds, subscriptionTypes } from '../stanza/stanza.ts'
@@ -342,6 +349,14 @@ export const metrics = {
     help: 'Subscription stanzas that were delivered to users and are neither affirmed nor denied (RFC 3921 section 9.4), of the accounts in memory, by age as in stanzagate_waiting_requests. Clients of today acknowledge subscribe alone: the other types go after 90 days, and say nothing bad.',
     labels: { type: subscriptionTypes, age: requestAges.filter(age => age !== 'unknown') },
     example: 'sum(stanzagate_unacknowledged{type="subscribe",age="older"})',
+  },
+  redeliveries: {
+    name: 'stanzagate_redeliveries_total',
+    kind: 'counter',
+    unit: 'stanzas',
+    help: 'With the rule redeliver-requests, unanswered subscription requests that the gate was to deliver again because the server does not. delivered; held: by the rule pending-requests; observed: it would have been delivered.',
+    labels: { type: ['subscribe'], outcome: redeliveryOutcomes },
+    example: 'sum by (outcome) (increase(stanzagate_redeliveries_total[1d]))',
   },
   rosterFetches: {
     name: 'stanzagate_roster_fetches_total',

@@ -228,6 +228,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('rosterFetches', [report.event])
       case 'request-released':
         return this.add('releasedRequests', [route])
+      case 'redelivery':
+        return this.add('redeliveries', [report.type, report.outcome])
       case 'resumption':
         return this.add('resumptions', [report.outcome, route])
       case 'decided':

@@ -51,6 +51,8 @@ export interface Facts {
   mayRequest(): boolean
   /** Whether an inbound `subscribe` of this contact has to wait: it is no contact yet, and enough requests were shown. It changes nothing. */
   isRequestHeld(contact: string): boolean
+  /** The server has not sent it: the gate delivers an unanswered request again. Left out: it has. */
+  readonly isRedelivered?: boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
   readonly roster: RosterView
@@ -85,4 +87,6 @@ export interface Rule {
   readonly scope?: Scope
   /** The gate learns from the answer to the rewritten stanza: the rule is carried out in mode `observe` too. */
   readonly isNeededToObserve?: boolean
+  /** It has its own mode or none: `rules.default` does not switch it on. */
+  readonly isOffByDefault?: boolean
 }

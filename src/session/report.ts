@@ -4,7 +4,14 @@ import type { RuleOutcome } from '../rules/outcome.ts'
 import type { Kind } from '../stanza/stanza.ts'
 import type { Side } from '../stream/item.ts'
 import type { Visible } from '../subscription/state.ts'
-import type { Cause, ConnectFailure, NegotiationStage, Resumption, RosterFetchEvent } from './labels.ts'
+import type {
+  Cause,
+  ConnectFailure,
+  NegotiationStage,
+  RedeliveryOutcome,
+  Resumption,
+  RosterFetchEvent,
+} from './labels.ts'
 
 /** The `type` attribute as a label: what the schema enumerates, the defaults by name, and `other`. */
 export type TypeLabel = string
@@ -50,6 +57,8 @@ export type Report =
   | { readonly report: 'roster-fetch'; readonly event: RosterFetchEvent }
   /** A request that was held has gone to the client. */
   | { readonly report: 'request-released' }
+  /** An unanswered stanza was to be delivered again, because the server does not do it. */
+  | { readonly report: 'redelivery'; readonly type: 'subscribe'; readonly outcome: RedeliveryOutcome }
   /** A first-level element that is no stanza was answered or left out by the gate. */
   | { readonly report: 'nonza'; readonly from: Side; readonly verdict: 'reject' | 'drop' }
   /** A client did not get on: the condition of the server's answer, of RFC 6120 section 6.5 or a stanza error's, or the gate's own. */

@@ -2,6 +2,7 @@
 import type { RosterWatchRecord } from '../account/roster-watch.ts'
 import type { PendingIqsRecord } from './pending-iqs.ts'
 import type { PendingRequestsRecord } from './pending-requests.ts'
+import type { RedeliveryRecord } from './redelivery.ts'
 import type { RosterFetchRecord } from './roster-fetch.ts'
 import type { CountsRecord } from './stanza-counts.ts'
 
@@ -17,7 +18,9 @@ export interface SessionRecord {
   readonly fetch: RosterFetchRecord
   /** `null`: the gate held no requests. */
   readonly pending: PendingRequestsRecord | null
+  /** `null`: the gate delivers no requests again. */
+  readonly redelivery: RedeliveryRecord | null
 }
 
 /** The version of the record. A session of another version is not resumed: its client binds again. */
-export const sessionFormat = 1
+export const sessionFormat = 2

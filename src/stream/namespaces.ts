@@ -25,5 +25,7 @@ export const ns = {
   limits: 'urn:xmpp:stream-limits:0',
   session: 'urn:ietf:params:xml:ns:xmpp-session',
   preauth: 'urn:xmpp:pars:0',
+  ping: 'urn:xmpp:ping',
+  blocking: 'urn:xmpp:blocking',
   xml: 'http://www.w3.org/XML/1998/namespace',
 } as const

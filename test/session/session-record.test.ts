@@ -111,7 +111,7 @@ t.test('a session that cannot be resumed has no record', async t => {
 
 t.test('records of other versions, and damaged ones', async t => {
   const record = JSON.parse(JSON.stringify(full().record))
-  t.equal(BoundSession.restored(options, { ...record, format: 2 }), undefined)
+  t.equal(BoundSession.restored(options, { ...record, format: 1 }), undefined)
   for (const damaged of [
     { ...record, counts: undefined },
     { ...record, counts: { ...record.counts, outbound: { ...record.counts.outbound, received: '1' } } },

@@ -5,6 +5,7 @@ import type { Decided, Decision } from './account/account-requests.ts'
 import { Accounts, type AccountView } from './account/accounts.ts'
 import type { HeldRequest } from './account/held-requests.ts'
 import { Quarantine } from './account/quarantine.ts'
+import { RedeliveringServers } from './account/redelivering-servers.ts'
 import { RequestAllowance } from './account/request-allowance.ts'
 import { StrangerPolicy } from './account/stranger-policy.ts'
 import { defaultLimits, type Limits } from './config/limits.ts'
@@ -25,6 +26,7 @@ import { StoreLog } from './observe/store-log.ts'
 import type { Relay } from './relay/relay.ts'
 import { Relays } from './relay/relays.ts'
 import type { SessionView, Watcher } from './relay/watcher.ts'
+import type { Redeliveries } from './session/redelivery.ts'
 import { ResumableSessions } from './session/resumable-sessions.ts'
 import type { SessionOptions } from './session/session.ts'
 import type { SessionKeeper } from './session/session-keeper.ts'
@@ -64,6 +66,7 @@ export class Gate {
   private readonly settings: Settings
   private readonly upstreams: Upstreams
   private readonly clock: Clock
+  private readonly time: () => number
   // Watchers: they are told everything and decide nothing.
   readonly metrics: Metrics
   readonly offenders = new Offenders()
@@ -81,6 +84,7 @@ export class Gate {
   private readonly compensations: RequestAllowance | undefined
   private readonly quarantine: Quarantine | undefined
   private readonly strangers: StrangerPolicy | undefined
+  private readonly redeliveries: Redeliveries
   private readonly relays: Relays
   private stopped: Promise<void> | undefined
 
@@ -96,6 +100,7 @@ export class Gate {
     const { clock = systemClock, time = Date.now } = environment
     this.limits = limits
     this.clock = clock
+    this.time = time
     const { requestsPerHour, compensationsPerHour, pendingRequests } = limits
     this.requests = requestsPerHour === undefined ? undefined : new RequestAllowance(requestsPerHour)
     this.compensations = compensationsPerHour === undefined ? undefined : new RequestAllowance(compensationsPerHour)
@@ -106,6 +111,11 @@ export class Gate {
       clock,
       changed: (...change) => this.log.memberChanged(...change),
     })
+    this.redeliveries = {
+      servers: new RedeliveringServers(),
+      now: time,
+      unanswered: account => this.accounts.unanswered(account, time()),
+    }
     this.upstreams = upstreams
     this.settings = new Settings(config, next => this.metrics.knows(this.settings.rules, domainsOf(next.routes)))
     const { rules } = this.settings
@@ -114,6 +124,7 @@ export class Gate {
     this.metrics.counts(() => this.relays.states())
     this.metrics.countsMembers(() => upstreams.views())
     this.metrics.countsRequests(() => this.accounts.waitingRequests())
+    this.metrics.countsUnacknowledged(now => this.accounts.unacknowledged(now))
     if (quarantine !== undefined) this.metrics.holds(() => quarantine)
     this.log = new Log(
       loggers,
@@ -184,7 +195,7 @@ export class Gate {
 
   /** What is known of an account's subscriptions; `undefined`: nothing. */
   known(account: string): AccountView | undefined {
-    return this.accounts.known(account)
+    return this.accounts.known(account, this.time())
   }
 
   /** The requests of strangers that are held for an account; who comes first is first. */
@@ -296,7 +307,7 @@ export class Gate {
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {
-    const { settings, limits, accounts, requests, compensations, quarantine, strangers, clock } = this
+    const { settings, limits, accounts, requests, compensations, quarantine, strangers, redeliveries, clock } = this
     return {
       starttls,
       get rules() {
@@ -319,6 +330,7 @@ export class Gate {
       ...(compensations && { mayCompensate: (account: string) => compensations.take(account, clock.now()) }),
       quarantine,
       strangers,
+      redeliveries,
       newStreamId: () => randomBytes(16).toString('base64url'),
       destinationOf: domain => {
         const route = settings.routeOf(domain)
@@ -364,8 +376,8 @@ export class Gate {
         log.storeGaveUp(accounts)
       },
     }
-    const recall: StoredAccountsOptions['recall'] = (account, roster, since) => {
-      const recalled = this.accounts.recall(account, roster, since)
+    const recall: StoredAccountsOptions['recall'] = (...kept) => {
+      const recalled = this.accounts.recall(...kept)
       for (const [relay, news] of recalled?.tell ?? []) relay.told(news)
       return recalled !== undefined
     }

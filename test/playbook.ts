@@ -370,6 +370,8 @@ function reportLine(report: Report): string {
       return `roster-fetch ${report.event}`
     case 'compensation':
       return `compensation ${report.outcome} ${report.contact}`
+    case 'redelivery':
+      return `redelivery ${report.type} ${report.outcome}`
     case 'request-released':
       return 'request-released'
     case 'request-denied':

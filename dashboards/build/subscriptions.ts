@@ -66,6 +66,22 @@ export const subscriptions: DashboardInfo = {
         queries: { '{{direction}}, {{age}}': now('waitingRequests', {}, ['direction', 'age']) },
       },
       {
+        title: 'Delivered and not acknowledged',
+        description:
+          'What users have neither affirmed nor denied (RFC 3921 section 9.4), of the accounts in memory. Clients of today acknowledge subscribe alone: much of the other types is normal, and goes after 90 days.',
+        unit: 'short',
+        queries: { '{{type}}, {{age}}': now('unacknowledged', {}, ['type', 'age']) },
+      },
+      {
+        title: 'Requests delivered again',
+        description:
+          'With the rule redeliver-requests, for a server that does not do it. held: by the rule pending-requests; observed: they would have been delivered.',
+        unit: 'short',
+        as: 'numbers',
+        width: 24,
+        queries: { '{{outcome}}': inRange('redeliveries', {}, ['outcome']) },
+      },
+      {
         title: 'From users in this time range',
         description: "Subscription stanzas that the gate's own users sent, whatever became of them.",
         unit: 'short',

@@ -1,6 +1,6 @@
 /**
- * An account as the fields of a record: `roster` with the version of the roster, and a field for each contact that the roster shows.
- * Only accounts whose whole roster was seen have a record.
+ * An account as the fields of a record: `roster` with the version of the roster, a field for each contact that the roster shows, and one for each that
+ * has sent what is not acknowledged. Only accounts whose whole roster was seen have a record.
  */
 import type { Visible } from '../subscription/state.ts'
 import type { KeptAccount } from './accounts.ts'
@@ -13,11 +13,14 @@ export interface AccountRecord {
   readonly roster: RosterSnapshot
   /** When a contact has come to its state, by folded bare JID; milliseconds since 1970. */
   readonly since: ReadonlyMap<string, number>
+  /** Texts of `Unacknowledged.textOf`, by folded bare JID. */
+  readonly unacknowledged: ReadonlyMap<string, string>
 }
 
 /** Its text says at which version the other fields stand. */
 export const rosterField = 'roster'
 export const contactPrefix = 'contact:'
+export const unacknowledgedPrefix = 'unacknowledged:'
 
 /** Gives the fields of these contacts, and that of the roster. `undefined`: the field is to be removed. */
 export function fieldsOf(account: KeptAccount, contacts: Iterable<string>): Map<string, string | undefined> {
@@ -25,13 +28,15 @@ export function fieldsOf(account: KeptAccount, contacts: Iterable<string>): Map<
   for (const contact of contacts) {
     const state = account.ledger.itemOf(contact)
     fields.set(contactPrefix + contact, state && contactText(state, account.since.get(contact)))
+    const text = account.unacknowledged.textOf(contact)
+    if (text !== undefined || account.unacknowledged.isGone(contact)) fields.set(unacknowledgedPrefix + contact, text)
   }
   return fields
 }
 
 /** Gives all fields. */
 export function wholeRecordOf(account: KeptAccount): Map<string, string | undefined> {
-  return fieldsOf(account, account.ledger.visibleItems().keys())
+  return fieldsOf(account, new Set([...account.ledger.visibleItems().keys(), ...account.unacknowledged.keys()]))
 }
 
 /** `undefined`: these are not the fields of an account. */
@@ -40,7 +45,9 @@ export function accountOf(fields: Fields): AccountRecord | undefined {
   if (roster === undefined) return undefined
   const items = new Map<string, Visible>()
   const since = new Map<string, number>()
+  const unacknowledged = new Map<string, string>()
   for (const [name, text] of fields) {
+    if (name.startsWith(unacknowledgedPrefix)) unacknowledged.set(name.slice(unacknowledgedPrefix.length), text)
     if (!name.startsWith(contactPrefix)) continue
     const found = contactForm.exec(text)
     if (found === null) return undefined
@@ -49,7 +56,7 @@ export function accountOf(fields: Fields): AccountRecord | undefined {
     items.set(contact, { subscription: subscription as Visible['subscription'], ask: ask !== undefined })
     if (time !== undefined) since.set(contact, Number(time))
   }
-  return { roster: { ...roster, items }, since }
+  return { roster: { ...roster, items }, since, unacknowledged }
 }
 
 /** `version 17`, or `no version`. */

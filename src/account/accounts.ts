@@ -15,6 +15,7 @@ import type { AccountNews, AccountSnapshot, RequestNews } from './news.ts'
 import type { AccountReport } from './report.ts'
 import { reveal } from './revealed-contacts.ts'
 import { type SubscriptionEvent, SubscriptionHistory } from './subscription-history.ts'
+import { type Room, Unacknowledged, type UnacknowledgedStanza } from './unacknowledged.ts'
 import type { WaitingRequest } from './waiting-requests.ts'
 
 /** A session, as an object that is only compared by identity. */
@@ -45,6 +46,8 @@ export interface AccountView {
   }[]
   /** Contacts whose requests the user has not answered, as far as the gate has seen them. `since`: as above. */
   readonly requests: readonly { readonly contact: string; readonly since: number | undefined }[]
+  /** What was delivered and not acknowledged. */
+  readonly unacknowledged: readonly UnacknowledgedStanza[]
 }
 
 /** The part of an account that may be kept beyond the process. */
@@ -55,13 +58,14 @@ export interface KeptAccount {
   readonly ledger: Ledger
   /** When a push has moved a contact to its state, by folded bare JID; milliseconds since 1970. */
   readonly since: Map<string, number>
+  readonly unacknowledged: Unacknowledged
 }
 
 /** Keeps accounts beyond the process. */
 export interface AccountKeeper {
   /** A session of the account begins. `isKnown`: the account was in memory; otherwise `Accounts.recall` may tell what was kept of it. */
   began(account: KeptAccount, isKnown: boolean): void
-  /** The visible states of these contacts, by folded bare JID, or the roster's version are others than before. */
+  /** What a record has of these contacts, by folded bare JID, or the roster's version are others than before. */
   changed(account: KeptAccount, contacts: readonly string[]): void
   /** A session has begun or given up a request. Left out: nobody else must know. */
   told?(account: KeptAccount, news: RequestNews): void
@@ -80,6 +84,8 @@ interface Account<M> extends KeptAccount {
 }
 
 const told: NewsDelivery<never> = { tell: [], reports: [] }
+/** Contacts of whom something is not acknowledged, of all accounts together. */
+const unacknowledgedAtMost = 100_000
 
 export class Accounts<M extends AccountMember> {
   private readonly accounts = new Map<string, Account<M>>()
@@ -87,6 +93,7 @@ export class Accounts<M extends AccountMember> {
   private readonly joined = new Map<M, Account<M>>()
   private readonly atMost: number
   private readonly keeper: AccountKeeper | undefined
+  private readonly room: Room = { left: unacknowledgedAtMost }
 
   /** `atMost`: accounts remembered without a session; the one unused longest goes first. `keeper`: left out: nothing is kept. */
   constructor(atMost: number, keeper?: AccountKeeper) {
@@ -107,11 +114,18 @@ export class Accounts<M extends AccountMember> {
 
   /**
    * What the keeper has kept of an account. Gives the sessions to be told. `undefined`: it is not taken, as the account is not in
-   * memory, or its whole roster was seen meanwhile; then only the times of contacts count that are in the same state.
+   * memory, or its whole roster was seen meanwhile; then only the times of contacts count that are in the same state. `unacknowledged`: texts of
+   * `Unacknowledged.textOf` by contact.
    */
-  recall(key: string, kept: RosterSnapshot, since: ReadonlyMap<string, number>): NewsDelivery<M> | undefined {
+  recall(
+    key: string,
+    kept: RosterSnapshot,
+    since: ReadonlyMap<string, number>,
+    unacknowledged?: ReadonlyMap<string, string>,
+  ): NewsDelivery<M> | undefined {
     const account = this.accounts.get(key)
     if (account === undefined) return undefined
+    for (const [contact, text] of unacknowledged ?? []) account.unacknowledged.restore(contact, text)
     if (account.ledger.complete) {
       keepTimes(account, kept, since)
       return undefined
@@ -135,13 +149,24 @@ export class Accounts<M extends AccountMember> {
     for (const { history } of this.accounts.values()) yield* history.waitingRequests()
   }
 
+  /** What was delivered and not acknowledged, of all accounts in memory. `now`: milliseconds since 1970. */
+  *unacknowledged(now: number): Iterable<UnacknowledgedStanza> {
+    for (const { unacknowledged } of this.accounts.values()) yield* unacknowledged.list(now)
+  }
+
+  /** The requests that were delivered to an account and are not answered; the oldest first. `now`: milliseconds since 1970. */
+  unanswered(jid: string, now: number): readonly UnacknowledgedStanza[] {
+    const account = this.accounts.get(keyOf(jid))
+    return account === undefined ? [] : [...account.unacknowledged.list(now)].filter(({ type }) => type === 'subscribe')
+  }
+
   /** Sessions that the account has at present. */
   sessionsOf(jid: string): number {
     return this.accounts.get(keyOf(jid))?.members.size ?? 0
   }
 
-  /** `undefined`: nothing is known of the account. */
-  known(jid: string): AccountView | undefined {
+  /** `undefined`: nothing is known of the account. `now`: milliseconds since 1970; what is unacknowledged for too long by then is left out. */
+  known(jid: string, now = 0): AccountView | undefined {
     const account = this.accounts.get(keyOf(jid))
     if (account === undefined) return undefined
     const { members, ledger, since, history } = account
@@ -152,13 +177,22 @@ export class Accounts<M extends AccountMember> {
       since: since.get(contact),
     }))
     const requests = history.waiting()
-    return { sessions: members.size, complete: ledger.complete, live: isLed(account), contacts, requests }
+    const unacknowledged = [...account.unacknowledged.list(now)]
+    return {
+      sessions: members.size,
+      complete: ledger.complete,
+      live: isLed(account),
+      contacts,
+      requests,
+      unacknowledged,
+    }
   }
 
   /** Something is told from beyond the account's sessions here: by a session at another gate, which has counted it, or by the operator. */
   heard(key: string, news: AccountNews): NewsDelivery<M> {
-    const members = this.accounts.get(key)?.members ?? []
-    return { tell: [...members].map(member => [member, news]), reports: [] }
+    const account = this.accounts.get(key)
+    account?.unacknowledged.told(news, undefined)
+    return { tell: [...(account?.members ?? [])].map(member => [member, news]), reports: [] }
   }
 
   /** `member` tells something. `time`: milliseconds since 1970; left out: the time that a request has waited is not reported. */
@@ -171,12 +205,21 @@ export class Accounts<M extends AccountMember> {
     }
     const { history } = account
     reveal(account, news)
+    const acknowledged = account.unacknowledged.told(news, time)
+    // Without a whole roster there is no record.
+    if (acknowledged.length > 0 && account.ledger.complete) this.keeper?.changed(account, acknowledged)
+    if (news.news === 'answered') {
+      this.keeper?.told?.(account, news)
+      return told
+    }
     if (news.news === 'subscription') {
       const { direction, type, contact } = news
+      if (direction === 'outbound' && type !== 'subscribe') this.keeper?.told?.(account, { news: 'answered', contact })
       const context = { hasPushes: account.leader !== undefined, time }
       return { tell: [], reports: reportsOf(history.passed(direction, type, contact, context)) }
     }
     if (news.news === 'gave-up') history.gaveUp(news.contact)
+    if (news.news === 'gave-up' && news.isRemoved) this.keeper?.told?.(account, { ...news, news: 'answered' })
     if (news.news === 'asked' || news.news === 'gave-up') {
       const happened = news.news === 'asked' ? history.asked(news.contact, time) : []
       this.keeper?.told?.(account, news)
@@ -240,6 +283,7 @@ export class Accounts<M extends AccountMember> {
       ledger: new Ledger(this.keeper?.hashOf?.(key)),
       history: new SubscriptionHistory(),
       since: new Map<string, number>(),
+      unacknowledged: new Unacknowledged(this.room),
     }
     this.accounts.set(key, account)
     return account
@@ -250,6 +294,7 @@ export class Accounts<M extends AccountMember> {
       if (this.accounts.size <= this.atMost) return
       if (account.members.size > 0) continue
       this.accounts.delete(key)
+      account.unacknowledged.clear()
       this.keeper?.forgotten(account)
     }
   }

@@ -5,10 +5,12 @@ import type { Direction, Visible } from '../subscription/state.ts'
 import type { ContactHash } from './hashed-contact.ts'
 import type { RosterSnapshot } from './ledger.ts'
 
-/** The user has begun a request, or has given up seeing the contact. */
+/** The user has begun a request, has given up seeing the contact, or (`answered`, told to other gates alone) has approved or denied its request. */
 export interface RequestNews {
-  readonly news: 'asked' | 'gave-up'
+  readonly news: 'asked' | 'gave-up' | 'answered'
   readonly contact: string
+  /** It was given up by a roster remove. */
+  readonly isRemoved?: true
 }
 
 /** What one session of an account tells the others. Contacts are spelled as in the stanza. */

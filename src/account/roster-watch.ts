@@ -18,7 +18,7 @@ import { child, elements } from '../xml/element.ts'
 import { keyOf } from './contact-map.ts'
 import type { ContactHash } from './hashed-contact.ts'
 import { hasItem, Ledger, type LedgerRecord, type RosterSnapshot } from './ledger.ts'
-import type { AccountNews, AccountSnapshot } from './news.ts'
+import type { AccountNews, AccountSnapshot, RequestNews } from './news.ts'
 import type { AccountReport } from './report.ts'
 
 export interface Observed {
@@ -172,6 +172,7 @@ export class RosterWatch implements RosterView {
       case 'subscription':
       case 'requests-decided':
       case 'unasked-grant':
+      case 'answered':
         return nothing
       case 'recalled': {
         this.kept ??= news.snapshot
@@ -207,7 +208,7 @@ export class RosterWatch implements RosterView {
     if (set !== undefined) {
       const removed = rosterItemsOf(set).filter(item => item.removed)
       for (const { jid } of removed) this.doubt(jid)
-      return { news: removed.map(item => this.gaveUp(item.jid)), reports: [] }
+      return { news: removed.map(({ jid }) => ({ ...this.gaveUp(jid), isRemoved: true })), reports: [] }
     }
     const type = subscriptionTypeOf(stanza)
     if (stanza.to === undefined || type === undefined) return nothing
@@ -320,15 +321,19 @@ export class RosterWatch implements RosterView {
     return { news: [rosterNews(snapshot)], reports: [] }
   }
 
-  /** Only a `subscribe` that begins a request is told: another stream may have seen the answer to a repeated one already. */
+  /**
+   * Only a `subscribe` that begins a request is told as such: another stream may have seen the answer to a repeated one already. A repeated one may be
+   * an acknowledgement (RFC 3921 section 9.4).
+   */
   private asked(contact: string): Observed {
     const isKnown = this.own.stateOf(contact) !== undefined
     const begins = this.own.asked(contact)
     const follows = this.followed?.asked(contact) ?? begins
-    return (isKnown ? begins : follows) ? { news: [{ news: 'asked', contact }], reports: [] } : nothing
+    const isRequest = isKnown ? begins : follows
+    return { news: [isRequest ? { news: 'asked', contact } : passed('outbound', 'subscribe', contact)], reports: [] }
   }
 
-  private gaveUp(contact: string): AccountNews {
+  private gaveUp(contact: string): RequestNews {
     this.own.gaveUp(contact)
     this.followed?.gaveUp(contact)
     return { news: 'gave-up', contact }

@@ -115,7 +115,7 @@ export class SubscriptionHistory {
     { hasPushes, time }: { hasPushes: boolean; time: number | undefined },
   ): SubscriptionEvent[] {
     const key = keyOf(contact)
-    if (direction === 'outbound') return this.answered(key, type)
+    if (direction === 'outbound') return type === 'subscribe' ? [] : this.answered(key, type)
     switch (type) {
       case 'subscribe':
         if (this.askers.has(key)) return []

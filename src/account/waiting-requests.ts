@@ -15,7 +15,7 @@ export interface WaitingRequest {
 const hour = 3_600_000
 
 /** `now`: milliseconds since 1970. */
-export function ageOf({ since }: WaitingRequest, now: number): RequestAge {
+export function ageOf({ since }: Pick<WaitingRequest, 'since'>, now: number): RequestAge {
   if (since === undefined) return 'unknown'
   const age = now - since
   if (age < hour) return 'hour'

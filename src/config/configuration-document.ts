@@ -1,5 +1,7 @@
 /** The text of docs/configuration.md, made of the configuration's schema. `node scripts/configuration.mjs` writes the file. */
 
+import { rules as allRules } from '../rules/all-rules.ts'
+
 /** A part of the schema, as far as it is shown. */
 export interface SchemaPart {
   readonly title?: string
@@ -59,7 +61,9 @@ function section(schema: ConfigurationSchema, name: string, part: SchemaPart, ru
   const modes = rules.map(rule => ({
     key: `rules.${rule}`,
     values: '',
-    fallback: '`rules.default`',
+    fallback: allRules.some(({ name, isOffByDefault }) => name === rule && isOffByDefault === true)
+      ? '`off`'
+      : '`rules.default`',
     meaning: `The mode of [\`${rule}\`](rules.md#rules).`,
   }))
   return [

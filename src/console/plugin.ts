@@ -242,7 +242,14 @@ function timeOf(since: number | undefined): string | null {
   return since === undefined ? null : new Date(since).toISOString()
 }
 
-const unseen: AccountView = { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
+const unseen: AccountView = {
+  sessions: 0,
+  complete: false,
+  live: false,
+  contacts: [],
+  requests: [],
+  unacknowledged: [],
+}
 
 function requestsOf(account: string, desk: QuarantineDesk | undefined) {
   const held = [...(desk?.heldFor(account) ?? [])]
@@ -253,7 +260,7 @@ function requestsOf(account: string, desk: QuarantineDesk | undefined) {
   }
 }
 
-function accountOf(account: string, { sessions, complete, live, contacts, requests }: AccountView) {
+function accountOf(account: string, { sessions, complete, live, contacts, requests, unacknowledged }: AccountView) {
   const shown = contacts.map(({ contact, state, since }) => ({
     contact,
     state: stateLabel(state),
@@ -261,5 +268,6 @@ function accountOf(account: string, { sessions, complete, live, contacts, reques
   }))
   const waiting = requests.map(({ contact, since }) => ({ contact, since: timeOf(since) }))
   const roster = complete ? (live ? 'live' : 'remembered') : 'unseen'
-  return { account, sessions, roster, contacts: shown, requests: waiting }
+  const delivered = unacknowledged.map(({ type, contact, since }) => ({ type, contact, since: timeOf(since) }))
+  return { account, sessions, roster, contacts: shown, requests: waiting, unacknowledged: delivered }
 }

@@ -1,6 +1,7 @@
 /** Why a verdict is what it is, in words. */
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
+import { redeliverRequests } from '../rules/redeliver-requests.ts'
 import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts'
 import { isAnswerable } from '../stanza/error.ts'
 import type { Stanza } from '../stanza/stanza.ts'
@@ -30,7 +31,11 @@ export function reasonsOf({ stanza, from, verdict, path, state, stranger }: Reas
   const out: string[] = []
   for (const step of path) {
     const right = `${step.about} (${step.clause})`
-    if (step.outcome === 'rewrote') out.push(`${step.rule} put it right: ${right}.`)
+    const isAgain = step.rule === redeliverRequests.name
+    if (step.outcome === 'rewrote')
+      out.push(
+        isAgain ? `The gate delivers it, as the server has not: ${right}.` : `${step.rule} put it right: ${right}.`,
+      )
     if (step.outcome === 'would' && step.verdict !== null) {
       const error = step.error === null ? '' : `, ${errorWords(step)}`
       out.push(`${step.rule} only observes, and would have ${infinitives[step.verdict]}${error}: ${right}.`)

@@ -51,6 +51,7 @@ export const ruleOutcomes: ReadonlyMap<string, readonly PossibleOutcome[]> = new
   ['subscription-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['subscribed-needs-request', [says('upstream', 'drop', ['subscribed'])]],
   ['unsubscribed-needs-subscription', [says('upstream', 'drop', ['unsubscribed'])]],
+  ['redeliver-requests', [says('upstream', 'forward', ['subscribe'])]],
   ['pending-requests', [says('upstream', 'drop', ['subscribe'])]],
 ])
 
@@ -63,6 +64,9 @@ export function* initialSeries({ routes, upstreams, rules }: ConfiguredLabels): 
   yield ['waiting']
   for (const direction of metrics.waitingRequests.labels.direction)
     for (const age of metrics.waitingRequests.labels.age) yield ['waitingRequests', direction, age]
+  for (const type of metrics.unacknowledged.labels.type)
+    for (const age of metrics.unacknowledged.labels.age) yield ['unacknowledged', type, age]
+  for (const outcome of metrics.redeliveries.labels.outcome) yield ['redeliveries', 'subscribe', outcome]
   yield ['adminRefused']
   for (const decision of metrics.operatorDecisions.labels.decision) yield ['operatorDecisions', decision]
   for (const outcome of metrics.configReloads.labels.outcome) yield ['configReloads', outcome]

@@ -16,12 +16,13 @@ import {
   compensationOutcomes,
   connectFailures,
   negotiationStages,
+  redeliveryOutcomes,
   resumptionOutcomes,
   rosterFetchEvents,
 } from '../session/labels.ts'
 import { phases } from '../session/negotiation.ts'
 import { definedConditions, iqTypes, messageTypes, presenceTypes } from '../stanza/generated/types.ts'
-import { kinds } from '../stanza/stanza.ts'
+import { kinds, subscriptionTypes } from '../stanza/stanza.ts'
 import { typeLabel } from '../stanza/type-label.ts'
 import { keptSessionEvents, recallOutcomes, storeOperations } from '../store/labels.ts'
 import { wires } from '../stream/framing.ts'
@@ -344,6 +345,22 @@ export const metrics = {
     help: 'Subscription requests that wait for an answer, of the accounts in memory. outbound: of a user, which the contact has not answered; inbound: of a contact, which the user has not answered. By age: less than an hour, a day, a week; older; unknown: begun before the gate saw it.',
     labels: { direction: ['outbound', 'inbound'], age: requestAges },
     example: 'sum by (direction) (stanzagate_waiting_requests{age="older"})',
+  },
+  unacknowledged: {
+    name: 'stanzagate_unacknowledged',
+    kind: 'gauge',
+    unit: 'stanzas',
+    help: 'Subscription stanzas that were delivered to users and are neither affirmed nor denied (RFC 3921 section 9.4), of the accounts in memory, by age as in stanzagate_waiting_requests. Clients of today acknowledge subscribe alone: the other types go after 90 days, and say nothing bad.',
+    labels: { type: subscriptionTypes, age: requestAges.filter(age => age !== 'unknown') },
+    example: 'sum(stanzagate_unacknowledged{type="subscribe",age="older"})',
+  },
+  redeliveries: {
+    name: 'stanzagate_redeliveries_total',
+    kind: 'counter',
+    unit: 'stanzas',
+    help: 'With the rule redeliver-requests, unanswered subscription requests that the gate was to deliver again because the server does not. delivered; held: by the rule pending-requests; observed: it would have been delivered.',
+    labels: { type: ['subscribe'], outcome: redeliveryOutcomes },
+    example: 'sum by (outcome) (increase(stanzagate_redeliveries_total[1d]))',
   },
   rosterFetches: {
     name: 'stanzagate_roster_fetches_total',

@@ -2,6 +2,7 @@
 
 import { Histogram, Registry } from 'prom-client'
 import type { Decision } from '../account/account-requests.ts'
+import type { UnacknowledgedStanza } from '../account/unacknowledged.ts'
 import { ageOf, type WaitingRequest } from '../account/waiting-requests.ts'
 import type { ReloadOutcome } from '../config/labels.ts'
 import type { certificateOutcomes, Rejection } from '../listener/labels.ts'
@@ -79,6 +80,7 @@ export class Metrics implements Watcher, StoreWatcher {
   private clientStreams: () => Iterable<StreamState> = () => []
   private waitingRequests: () => Iterable<WaitingRequest> = () => []
   private pools: () => Iterable<PoolView> = () => []
+  private unacknowledged: (now: number) => Iterable<UnacknowledgedStanza> = () => []
   private held: () => HeldRequestCounts = () => ({ size: 0, evicted: 0 })
 
   /** `known`: what is configured, whose series are then there from the beginning. `time`: milliseconds since 1970. */
@@ -138,6 +140,11 @@ export class Metrics implements Watcher, StoreWatcher {
   /** Whom to ask, at each scrape, for the requests that wait for an answer. */
   countsRequests(waitingRequests: () => Iterable<WaitingRequest>): void {
     this.waitingRequests = waitingRequests
+  }
+
+  /** Whom to ask, at each scrape, for what is not acknowledged. */
+  countsUnacknowledged(unacknowledged: (now: number) => Iterable<UnacknowledgedStanza>): void {
+    this.unacknowledged = unacknowledged
   }
 
   /** Whom to ask, at each scrape, for the requests that are held. */
@@ -256,6 +263,8 @@ export class Metrics implements Watcher, StoreWatcher {
         return this.add('compensations', [report.outcome, route])
       case 'request-released':
         return this.add('releasedRequests', [route])
+      case 'redelivery':
+        return this.add('redeliveries', [report.type, report.outcome])
       case 'resumption':
         return this.add('resumptions', [report.outcome, route])
       case 'decided':
@@ -358,6 +367,7 @@ export class Metrics implements Watcher, StoreWatcher {
   private readerOf(key: MetricKey, tally: LabelCounts): () => Iterable<Series> {
     if (key === 'received') return () => this.readReceived(tally)
     if (key === 'waitingRequests') return () => this.readWaitingRequests(tally)
+    if (key === 'unacknowledged') return () => this.readUnacknowledged(tally)
     if (key === 'heldRequests') return () => [{ values: [], count: this.held().size }]
     if (key === 'evictedRequests') return () => [{ values: [], count: this.held().evicted }]
     if (key === 'clientStreams') return () => this.readStreams(tally)
@@ -383,6 +393,13 @@ export class Metrics implements Watcher, StoreWatcher {
     const now = this.time()
     for (const series of tally.series) series.count = 0
     for (const request of this.waitingRequests()) tally.add([request.direction, ageOf(request, now)], 1)
+    return tally.series
+  }
+
+  private readUnacknowledged(tally: LabelCounts): Iterable<Series> {
+    const now = this.time()
+    for (const series of tally.series) series.count = 0
+    for (const stanza of this.unacknowledged(now)) tally.add([stanza.type, ageOf(stanza, now)], 1)
     return tally.series
   }
 

@@ -8,6 +8,7 @@ import { outboundRequests } from './outbound-requests.ts'
 import { pendingRequests } from './pending-requests.ts'
 import { presenceChildren } from './presence-children.ts'
 import { presenceType } from './presence-type.ts'
+import { redeliverRequests } from './redeliver-requests.ts'
 import { rosterPushFromAccount } from './roster-push-from-account.ts'
 import { rosterSetOneItem } from './roster-set-one-item.ts'
 import { rosterVersionHeld } from './roster-version-held.ts'
@@ -33,6 +34,7 @@ export const rules: readonly Rule[] = [
   subscriptionNeedsRequest,
   subscribedNeedsRequest,
   unsubscribedNeedsSubscription,
+  redeliverRequests,
   pendingRequests,
 ]
 
@@ -54,10 +56,11 @@ export function modesOf(rule: Rule): readonly Mode[] {
   return rule.repair === undefined ? modes.filter(mode => mode !== 'repair') : modes
 }
 
-/** The mode of one rule. Where the default is `repair`, a rule that cannot repair observes. */
+/** The mode of one rule. Where the default is `repair`, a rule that cannot repair observes. Some rules are off unless they are named. */
 export function modeIn(settings: ModeSettings, rule: Rule): Mode {
   const own = settings.modes.get(rule.name)
   if (own !== undefined) return own
+  if (rule.isOffByDefault === true) return 'off'
   return settings.default === 'repair' && rule.repair === undefined ? 'observe' : settings.default
 }
 

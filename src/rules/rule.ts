@@ -66,6 +66,8 @@ export interface Facts {
    * for. It changes nothing.
    */
   isGrantedUnasked(stanza: Stanza): boolean
+  /** The server has not sent it: the gate delivers an unanswered request again. Left out: it has. */
+  readonly isRedelivered?: boolean
   /** RFC 6120 section 8.2.3: does this result or error answer a request of the client's, and come from whom it asked? */
   asked(answer: Stanza): Belief
   readonly roster: RosterView
@@ -100,4 +102,6 @@ export interface Rule {
   readonly scope?: Scope
   /** The gate learns from the answer to the rewritten stanza: the rule is carried out in mode `observe` too. */
   readonly isNeededToObserve?: boolean
+  /** It has its own mode or none: `rules.default` does not switch it on. */
+  readonly isOffByDefault?: boolean
 }

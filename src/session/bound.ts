@@ -4,6 +4,7 @@
  * resumption.
  */
 
+import { keyOf } from '../account/contact-map.ts'
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import type { Quarantine } from '../account/quarantine.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
@@ -12,18 +13,21 @@ import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
+import { redeliverRequests } from '../rules/redeliver-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
+import { bareOf, foldDomain, hasResource, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
+import { ns } from '../stream/namespaces.ts'
 import type { Visible } from '../subscription/state.ts'
-import type { Element } from '../xml/element.ts'
+import { type Element, element } from '../xml/element.ts'
 import { GrantGuard, type GuardedSession } from './grant-guard.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
+import { blockedBy, type Due, type Redeliveries, Redelivery } from './redelivery.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import { type SessionRecord, sessionFormat } from './session-record.ts'
@@ -47,6 +51,8 @@ export interface BoundOptions {
   readonly quarantine?: Quarantine | undefined
   /** What becomes of strangers' requests by class; left out: all wait there. */
   readonly strangers?: StrangerPolicy | undefined
+  /** What is known for delivering unanswered requests again; left out: none is. */
+  readonly redeliveries?: Redeliveries | undefined
   /** Each time another one, which nobody can guess. */
   newStreamId(): string
 }
@@ -85,6 +91,7 @@ export class BoundSession implements ResumableSession {
   private readonly fetch: RosterFetch
   private readonly pending: PendingRequests | undefined
   private readonly guard: GrantGuard | undefined
+  private readonly redelivery: Redelivery | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -119,6 +126,8 @@ export class BoundSession implements ResumableSession {
     this.pending = pending
     const guard = options.mayCompensate && new GrantGuard(options, this.bare, this.guarded())
     this.guard = guard
+    const { redeliveries } = options
+    if (redeliveries !== undefined && isRedelivering(options)) this.redelivery = new Redelivery(redeliveries, jid)
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
@@ -131,7 +140,7 @@ export class BoundSession implements ResumableSession {
   /** A session that another process has kept; `undefined`: the record is of another version. Throws when it is no record of a session. */
   static restored(options: BoundOptions, record: SessionRecord): BoundSession | undefined {
     if (record.format !== sessionFormat) return undefined
-    const { jid, domain, offersPreApproval, counts, requests, watch, fetch, pending, compensation } = record
+    const { jid, domain, offersPreApproval, counts, requests, watch, fetch, pending, compensation, redelivery } = record
     if (typeof jid !== 'string' || typeof domain !== 'string') throw new TypeError('a session has a JID and a domain')
     const session = new BoundSession(options, domain, jid, {
       watch: RosterWatch.restored(jid, watch),
@@ -143,6 +152,8 @@ export class BoundSession implements ResumableSession {
     session.counts = StanzaCounts.restored(counts)
     if (pending !== null) session.pending?.restore(pending)
     if (compensation !== null) session.guard?.restore(compensation)
+    if (redelivery === null) session.redelivery?.skip()
+    else session.redelivery?.restore(redelivery)
     return session
   }
 
@@ -152,7 +163,15 @@ export class BoundSession implements ResumableSession {
     if (counts === undefined) return undefined
     const pending = this.pending?.record ?? null
     const compensation = this.guard?.record ?? null
-    const memory = { requests: requests.record, watch: watch.record, fetch: fetch.record, pending, compensation }
+    const redelivery = this.redelivery?.record ?? null
+    const memory = {
+      requests: requests.record,
+      watch: watch.record,
+      fetch: fetch.record,
+      pending,
+      compensation,
+      redelivery,
+    }
     return { format: sessionFormat, jid, domain, offersPreApproval, counts, ...memory }
   }
 
@@ -189,7 +208,8 @@ export class BoundSession implements ResumableSession {
   }
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
-    const { watch, requests } = this
+    const { watch, requests, redelivery } = this
+    if (from === 'upstream') redelivery?.came(stanza)
     const guard = from === 'upstream' ? this.guard : undefined
     guard?.comes(stanza, output)
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
@@ -200,6 +220,7 @@ export class BoundSession implements ResumableSession {
           requests.sent(verdict.stanza)
         } else {
           requests.received(stanza)
+          if (redelivery?.isPong(stanza) === true) return this.ponged(stanza, redelivery, output)
           const hidden = this.fetch.received(stanza)
           if (guard?.received(verdict.stanza, hidden !== undefined, output) === true) return
           if (hidden !== undefined) return this.hide(stanza, hidden, output)
@@ -208,6 +229,7 @@ export class BoundSession implements ResumableSession {
         this.counts?.passed(from, stanza)
         output.sendElement(other[from], verdict.stanza.element)
         if (this.pending !== undefined) this.passedBy(this.pending, from, verdict.stanza, output)
+        if (redelivery !== undefined) this.redeliver(from, verdict.stanza, redelivery, output)
         return
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
@@ -266,6 +288,63 @@ export class BoundSession implements ResumableSession {
       this.counts?.added(to, element)
       output.report(report)
       output.sendElement(to, element)
+    }
+  }
+
+  /** A stanza has gone on: requests may be due that the server does not deliver again. */
+  private redeliver(from: Side, stanza: Stanza, redelivery: Redelivery, output: BoundOutput): void {
+    if (from === 'client') this.blocked(stanza, output)
+    const due = redelivery[from === 'client' ? 'sent' : 'received'](stanza)
+    if (due?.due === 'deliver') return this.deliverAgain(due, output)
+    if (due === undefined) return
+    const request = redelivery.ping(`stanzagate-${this.options.newStreamId()}`)
+    const ping = stanzaOf(request)
+    if (ping !== undefined) this.requests.sent(ping)
+    this.counts?.added('upstream', request)
+    output.sendElement('upstream', request)
+  }
+
+  /** The server has answered the gate's ping. */
+  private ponged(stanza: Stanza, redelivery: Redelivery, output: BoundOutput): void {
+    this.leaveOut('upstream', stanza, saidNothing, output)
+    const due = redelivery.answered()
+    if (due?.due === 'deliver') this.deliverAgain(due, output)
+  }
+
+  /** A contact that the client blocks (XEP-0191) is shown no more. */
+  private blocked(stanza: Stanza, output: BoundOutput): void {
+    const blocked = blockedBy(stanza, this.bare)
+    if (blocked.length === 0) return
+    for (const { contact } of this.options.redeliveries?.unanswered(this.bare) ?? [])
+      if (blocked.some(jid => isOrHas(jid, contact))) output.tell(this.bare, { news: 'answered', contact })
+  }
+
+  /** To the client these are stanzas of the server's; they are judged like one. */
+  private deliverAgain({ contacts }: Extract<Due, { due: 'deliver' }>, output: BoundOutput): void {
+    const rules = rulesByScope(this.options.rules)
+    for (const contact of contacts) {
+      const whole = element('presence', ns.client, { type: 'subscribe', from: contact, to: this.bare })
+      const stanza = stanzaOf(whole)
+      if (stanza === undefined) continue
+      const facts = { ...this.facts('upstream', undefined, this.known), isRedelivered: true }
+      const { verdict, decisions } = judge(rules.of('upstream', stanza), stanza, facts)
+      const said = decisions.map(ruleOutcomeOf)
+      const mode = said.find(({ rule }) => rule === redeliverRequests.name)?.mode
+      if (mode === undefined) return
+      const isHeld = verdict.verdict !== 'forward'
+      const outcome = mode === 'observe' ? 'observed' : isHeld ? 'held' : 'delivered'
+      output.report({ report: 'redelivery', type: 'subscribe', outcome })
+      if (mode === 'observe') continue
+      output.report(judgedReport('upstream', stanza, verdict.verdict, said, this.bare, this))
+      if (verdict.verdict !== 'forward') {
+        if (said.at(-1)?.rule === pendingRequests.name && this.pending !== undefined)
+          this.setAside(this.pending, stanza, output)
+        continue
+      }
+      this.spread(this.watch.received(stanza), output)
+      this.counts?.added('client', whole)
+      output.sendElement('client', whole)
+      if (this.pending !== undefined) this.passedBy(this.pending, 'upstream', stanza, output)
     }
   }
 
@@ -416,6 +495,18 @@ export class BoundSession implements ResumableSession {
 
 function begun(jid: string): Memory {
   return { watch: new RosterWatch(jid), requests: new PendingIqs(jid), fetch: new RosterFetch(bareOf(jid)) }
+}
+
+/** The rule is on when the session begins. */
+function isRedelivering({ rules }: BoundOptions): boolean {
+  return rules.some(({ rule }) => rule.name === redeliverRequests.name)
+}
+
+/** Whether this is the contact's bare JID, or its domain. */
+function isOrHas(jid: string, contact: string): boolean {
+  if (hasResource(jid)) return false
+  const key = keyOf(jid)
+  return key === contact || (!key.includes('@') && contact.endsWith(`@${key}`))
 }
 
 /** Whether a contact's domain is one of these, which are folded. */

@@ -46,6 +46,10 @@ export type NegotiationStage = (typeof negotiationStages)[number]
 export const compensationOutcomes = ['undone', 'failed', 'limited', 'observed', 'passed'] as const
 export type CompensationOutcome = (typeof compensationOutcomes)[number]
 
+/** Of requests that the gate delivers again; see redelivery.ts. `held`: the rule pending-requests has; `observed`: they would be. */
+export const redeliveryOutcomes = ['delivered', 'held', 'observed'] as const
+export type RedeliveryOutcome = (typeof redeliveryOutcomes)[number]
+
 /** Of the roster that the gate asks for itself; see roster-fetch.ts. */
 export const rosterFetchEvents = ['asked', 'answered', 'failed', 'push'] as const
 export type RosterFetchEvent = (typeof rosterFetchEvents)[number]

@@ -10,6 +10,7 @@ import type {
   CompensationOutcome,
   ConnectFailure,
   NegotiationStage,
+  RedeliveryOutcome,
   Resumption,
   RosterFetchEvent,
 } from './labels.ts'
@@ -80,6 +81,8 @@ export type Report =
     }
   /** A request that was held has gone to the client. */
   | { readonly report: 'request-released' }
+  /** An unanswered stanza was to be delivered again, because the server does not do it. */
+  | { readonly report: 'redelivery'; readonly type: 'subscribe'; readonly outcome: RedeliveryOutcome }
   /** A first-level element that is no stanza was answered or left out by the gate. */
   | { readonly report: 'nonza'; readonly from: Side; readonly verdict: 'reject' | 'drop' }
   /** A client did not get on: the condition of the server's answer, of RFC 6120 section 6.5 or a stanza error's, or the gate's own. */

@@ -3,6 +3,7 @@ import type { RosterWatchRecord } from '../account/roster-watch.ts'
 import type { CompensationRecord } from './compensation-record.ts'
 import type { PendingIqsRecord } from './pending-iqs.ts'
 import type { PendingRequestsRecord } from './pending-requests.ts'
+import type { RedeliveryRecord } from './redelivery.ts'
 import type { RosterFetchRecord } from './roster-fetch.ts'
 import type { CountsRecord } from './stanza-counts.ts'
 
@@ -22,6 +23,8 @@ export interface SessionRecord {
   readonly pending: PendingRequestsRecord | null
   /** `null`: no subscription was granted unasked. */
   readonly compensation: CompensationRecord | null
+  /** `null`: the gate delivers no requests again. */
+  readonly redelivery: RedeliveryRecord | null
 }
 
 /** The version of the record. A session of another version is not resumed: its client binds again. */

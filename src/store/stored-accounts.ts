@@ -41,7 +41,12 @@ export interface StoredAccountsOptions {
   /** The accounts that have a session. */
   present(): Iterable<KeptAccount>
   /** Tells the account's sessions what was kept. Says whether it was taken. */
-  recall(account: string, roster: RosterSnapshot, since: ReadonlyMap<string, number>): boolean
+  recall(
+    account: string,
+    roster: RosterSnapshot,
+    since: ReadonlyMap<string, number>,
+    unacknowledged: ReadonlyMap<string, string>,
+  ): boolean
   /** A session of the account at another gate has told this. */
   heard(account: string, news: RequestNews): void
   /** The operator has decided about requests to the account, at another gate, which has written it. */
@@ -160,7 +165,7 @@ export class StoredAccounts implements AccountKeeper {
     const shown = key === undefined ? fields : shownFields(key, account.key, fields)
     const kept = shown && accountOf(shown)
     if (kept === undefined) return watcher.recalled('unreadable')
-    if (!recall(account.key, kept.roster, kept.since)) return watcher.recalled('late')
+    if (!recall(account.key, kept.roster, kept.since, kept.unacknowledged)) return watcher.recalled('late')
     watcher.recalled('found')
     this.known.set(account, rosterText(kept.roster.ver))
     this.touch(account)
@@ -173,7 +178,7 @@ export class StoredAccounts implements AccountKeeper {
     if (typeof account !== 'string') return
     if (news === requestsDecided) return this.options.decided(account)
     if (typeof contact !== 'string') return
-    if (news === 'asked' || news === 'gave-up') this.options.heard(account, { news, contact })
+    if (news === 'asked' || news === 'gave-up' || news === 'answered') this.options.heard(account, { news, contact })
   }
 
   /** The account was used today. */

@@ -27,5 +27,7 @@ export const ns = {
   preauth: 'urn:xmpp:pars:0',
   commands: 'http://jabber.org/protocol/commands',
   dataForms: 'jabber:x:data',
+  ping: 'urn:xmpp:ping',
+  blocking: 'urn:xmpp:blocking',
   xml: 'http://www.w3.org/XML/1998/namespace',
 } as const

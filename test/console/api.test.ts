@@ -121,9 +121,10 @@ async function made(t: Test, options: Partial<ConsoleOptions> & { readonly open?
               { contact: 'tybalt@im.example', since: 172_800_000 },
               { contact: 'paris@im.example', since: undefined },
             ],
+            unacknowledged: [{ type: 'subscribe', contact: 'tybalt@im.example', since: 172_800_000 }],
           }
         : account === 'gone@im.example'
-          ? { sessions: 0, complete: false, live: false, contacts: [], requests: [] }
+          ? { sessions: 0, complete: false, live: false, contacts: [], requests: [], unacknowledged: [] }
           : undefined,
     quarantine: deskOf(),
     ...more,
@@ -535,6 +536,7 @@ t.test('an account', async t => {
       { contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' },
       { contact: 'paris@im.example', since: null },
     ],
+    unacknowledged: [{ type: 'subscribe', contact: 'tybalt@im.example', since: '1970-01-03T00:00:00.000Z' }],
     quarantine: [heldRow],
     denied: [{ contact: 'bot@spam.example', since: '1970-01-05T00:00:00.000Z' }],
   }
@@ -544,6 +546,7 @@ t.test('an account', async t => {
     (await ask('away@im.example')).json(),
     {
       ...{ account: 'away@im.example', sessions: 0, roster: 'unseen', contacts: [], requests: [] },
+      unacknowledged: [],
       quarantine: [heldRow],
       denied: [],
     },

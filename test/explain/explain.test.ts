@@ -41,7 +41,8 @@ function modes(
 
 /** What became of it, and the rules that had to do with it. */
 function inShort({ verdict, isRewritten, path }: Explanation): string {
-  const spoke = path.filter(({ outcome }) => outcome !== 'nothing' && outcome !== 'unasked')
+  const offByDefault = ({ rule, outcome }: (typeof path)[number]) => rule === 'redeliver-requests' && outcome === 'off'
+  const spoke = path.filter(step => step.outcome !== 'nothing' && step.outcome !== 'unasked' && !offByDefault(step))
   const steps = spoke.map(({ rule, outcome, error }) => ` ${rule} ${outcome}${error === null ? '' : ` ${error}`}`)
   return `${verdict}${isRewritten ? '*' : ''}:${steps}`
 }
@@ -283,6 +284,13 @@ t.test('a decision on record', async t => {
   })
   t.equal(inShort(granted), 'drop: subscription-needs-request decided')
   t.match(granted.why, [/ \(RFC 6121 3\.1\.6\)\.$/, /^It showed that the server has granted the subscription/])
+
+  const again = explainRecord({
+    ...{ ...record, type: 'subscribe', verdict: 'forward' },
+    said: [{ rule: 'redeliver-requests', mode: 'enforce', verdict: 'forward' }],
+  })
+  t.equal(inShort(again), 'forward*: redeliver-requests rewrote')
+  t.match(again.why, [/^The gate delivers it, as the server has not: .* \(RFC 6121 3\.1\.3\)\.$/])
 
   const observed = {
     ...record,

@@ -365,7 +365,7 @@ t.test('what is configured is there at 0', async t => {
   t.ok(series < 500, `${series} series`)
   for (const type of subscriptionTypes)
     for (const from of ['client', 'upstream'] as const) gate.report({ ...judged([]), type, from }, about)
-  for (const { name } of rules)
+  for (const { name } of rules.filter(({ isOffByDefault }) => isOffByDefault !== true))
     for (const { from, verdict, types } of ruleOutcomes.get(name) ?? [])
       for (const type of types) gate.report({ ...judged([said(name, verdict)], verdict), type, from }, about)
   for (const condition of metrics.streamErrors.labels.condition)
@@ -571,4 +571,31 @@ t.test('requests that wait, by age, each time anew', async t => {
     'outbound older 1',
     'outbound unknown 1',
   ])
+})
+
+t.test('what is not acknowledged, by type and age', async t => {
+  const hour = 3_600_000
+  const now = 1_000 * 24 * hour
+  const metrics = new Metrics(undefined, () => now)
+  t.teardown(() => metrics.stop())
+  const accounts = new Accounts<object>(10)
+  metrics.countsUnacknowledged(time => accounts.unacknowledged(time))
+  const member = {}
+  accounts.attach('romeo@im.example', member)
+  const subscription = { news: 'subscription', direction: 'inbound' } as const
+  const delivered = (type: 'subscribe' | 'subscribed', contact: string, age: number) =>
+    accounts.tell(member, { ...subscription, type, contact }, now - age)
+  delivered('subscribe', 'a@im.example', 91 * 24 * hour)
+  delivered('subscribe', 'b@im.example', 8 * 24 * hour)
+  delivered('subscribe', 'c@im.example', hour)
+  delivered('subscribed', 'c@im.example', 0)
+  const read = async () => {
+    const text = await metrics.registry.metrics()
+    return [...text.matchAll(/^stanzagate_unacknowledged\{type="(\w+)",age="(\w+)"\} ([1-9]\d*)$/gm)].map(found =>
+      found.slice(1).join(' '),
+    )
+  }
+  t.same(await read(), ['subscribe day 1', 'subscribe older 1', 'subscribed hour 1'])
+  accounts.tell(member, { ...subscription, direction: 'outbound', type: 'subscribed', contact: 'c@im.example' }, now)
+  t.same(await read(), ['subscribe older 1', 'subscribed hour 1'])
 })

@@ -18,6 +18,7 @@ import { ruleOutcomeOf } from '../../src/rules/outcome.ts'
 import { pendingRequests } from '../../src/rules/pending-requests.ts'
 import { presenceChildren } from '../../src/rules/presence-children.ts'
 import { presenceType } from '../../src/rules/presence-type.ts'
+import { redeliverRequests } from '../../src/rules/redeliver-requests.ts'
 import { rosterPushFromAccount } from '../../src/rules/roster-push-from-account.ts'
 import { rosterSetOneItem } from '../../src/rules/roster-set-one-item.ts'
 import { rosterVersionHeld } from '../../src/rules/roster-version-held.ts'
@@ -222,6 +223,10 @@ judges(
   ],
   { mayRequest: () => false },
 )
+judges(redeliverRequests, [['upstream', `<presence from='a@b' to='romeo@im.example' type='subscribe'/>`, 'pass']])
+const redelivered = `<presence from="a@b" to="romeo@im.example" type="subscribe"/>`
+judges(redeliverRequests, [['upstream', redelivered, `forward ${redelivered}`]], { isRedelivered: true })
+
 judges(pendingRequests, [
   ['upstream', `<presence type='subscribe' from='stranger@far.example'/>`, 'drop'],
   ['upstream', `<presence type='subscribe' from='stranger@far.example/pda'/>`, 'drop'],
@@ -997,6 +1002,12 @@ t.test('modes: the default, and one by one', async t => {
   )
   for (const { rule, mode } of active)
     t.equal(mode, rule === presenceChildren ? 'enforce' : 'observe', `${rule.name} has its mode`)
-  t.equal(active.length, rules.length - 1)
+  const named = rules.filter(({ isOffByDefault }) => isOffByDefault === true)
+  t.equal(active.length, rules.length - 1 - named.length)
   t.same(activeRules({ default: 'off', modes: new Map() }), [])
+  for (const rule of named) {
+    t.notOk(active.some(each => each.rule === rule))
+    const modes = new Map([[rule.name, 'enforce']] as const)
+    t.same(activeRules({ default: 'off', modes }), [{ rule, mode: 'enforce' }], 'its own mode switches it on')
+  }
 })

@@ -325,7 +325,7 @@ t.test('of one account no more wait than it may have sessions', async t => {
 
 t.test('what is no session is not restored', async t => {
   const sessions = new ResumableSessions<CertificateOwner>(10)
-  for (const record of [undefined, null, 'text', {}, { format: 1 }, { format: 2 }])
+  for (const record of [undefined, null, 'text', {}, { format: 1 }, { format: 2 }, { format: 3 }])
     t.equal(sessions.restore({ key: 'k', record, resumableFor: 10, left: 5 }, options, 0), false)
   t.equal(sessions.waiting, 0)
 })

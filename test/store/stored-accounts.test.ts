@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { Accounts } from '../../src/account/accounts.ts'
 import type { AccountNews } from '../../src/account/news.ts'
 import type { RosterItem } from '../../src/stanza/roster-iq.ts'
+import type { SubscriptionType } from '../../src/stanza/stanza.ts'
 import { openLmdbStore } from '../../src/store/lmdb-store.ts'
 import type { RecordChange, Store } from '../../src/store/store.ts'
 import { StoreCalls } from '../../src/store/store-calls.ts'
@@ -108,8 +109,8 @@ class House {
       days,
       key: secret === undefined ? undefined : new StoreKey(secret),
       atMost: waiting,
-      recall: (account, roster, since) => {
-        const recalled = this.accounts.recall(account, roster, since)
+      recall: (...kept) => {
+        const recalled = this.accounts.recall(...kept)
         for (const [{ name }, news] of recalled?.tell ?? []) said.push(`${name} is told ${news.news}`)
         return recalled !== undefined
       },
@@ -224,6 +225,54 @@ for (const secret of [undefined, 'contacts are kept as hashes'])
       await second.stored.stop()
     },
   )
+
+t.test('what is not acknowledged comes back, and what was acknowledged does not', async t => {
+  const folder = folderOf(t)
+  const juliet = 'juliet@capulet.example'
+  const first = await House.at(folder)
+  const balcony = { name: 'balcony' }
+  const passed = (direction: 'inbound' | 'outbound', type: SubscriptionType, contact: string): AccountNews => ({
+    ...({ news: 'subscription', direction, type, contact } as const),
+  })
+  first.accounts.attach(juliet, balcony)
+  await first.settled()
+  const { time } = first
+  first.tell(balcony, passed('inbound', 'subscribe', 'early@x'))
+  await first.later(1_000)
+  t.same(first.store.saved, [], 'without a roster there is no record')
+  first.tell(balcony, roster('v1', item('romeo@x', 'to')))
+  await first.later(1_000)
+  first.tell(balcony, passed('inbound', 'subscribe', 'paris@x'))
+  first.tell(balcony, passed('inbound', 'subscribed', 'romeo@x'))
+  first.tell(balcony, passed('inbound', 'subscribe', 'tybalt@x'))
+  await first.later(1_000)
+  first.tell(balcony, passed('outbound', 'unsubscribed', 'paris@x'))
+  await first.stored.stop()
+
+  const second = await House.at(folder, { time: first.time })
+  const orchard = { name: 'orchard' }
+  second.accounts.attach(juliet, orchard)
+  await second.settled()
+  t.same(
+    new Set(second.accounts.known(juliet)?.unacknowledged),
+    new Set([
+      { type: 'subscribe', contact: 'early@x', since: time },
+      { type: 'subscribed', contact: 'romeo@x', since: time + 2_000 },
+      { type: 'subscribe', contact: 'tybalt@x', since: time + 2_000 },
+    ]),
+  )
+  t.same(second.view(juliet)?.contacts, [['romeo@x', 'to', undefined]], 'and they are no contacts')
+  // The roster that comes before what was kept changes nothing of that.
+  second.tell(orchard, roster('v1', item('romeo@x', 'to'), item('tybalt@x', 'from')))
+  await second.stored.stop()
+  const third = await House.at(folder, { time: second.time })
+  third.accounts.attach(juliet, orchard)
+  third.tell(orchard, roster('v1', item('romeo@x', 'to'), item('tybalt@x', 'from')))
+  await third.settled()
+  const left = third.accounts.known(juliet)?.unacknowledged.map(({ contact }) => contact)
+  t.same(new Set(left), new Set(['early@x', 'romeo@x']))
+  await third.stored.stop()
+})
 
 t.test('an account comes back as it was', async t => {
   const folder = folderOf(t)

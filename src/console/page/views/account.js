@@ -42,7 +42,7 @@ const states = {
   both: 'both see each other',
 }
 
-function answer({ account: name, sessions, roster, contacts, quarantine, denied }) {
+function answer({ account: name, sessions, roster, contacts, unacknowledged, quarantine, denied }) {
   return html`
     <dl class="known">
       <div><dt>Account</dt><dd>${jid(name)}</dd></div>
@@ -51,8 +51,13 @@ function answer({ account: name, sessions, roster, contacts, quarantine, denied 
       <div><dt>Contacts</dt><dd>${contacts.length}</dd></div>
       <div><dt>Requests held</dt><dd><a href="#quarantine" @click=${() => toQuarantine(name)}>${quarantine.length}</a></dd></div>
       ${denied.length === 0 ? nothing : html`<div><dt>Denied</dt><dd>${denied.map(({ contact }) => html`${jid(contact)} `)}</dd></div>`}
+      ${unacknowledged.length === 0 ? nothing : html`<div><dt>Delivered, and not acknowledged</dt><dd>${unacknowledged.map(delivered)}</dd></div>`}
     </dl>
     ${contacts.length === 0 ? html`<p class="empty">No contact is known.</p>` : table(contacts)}`
+}
+
+function delivered({ type, contact, since: came }) {
+  return html`<div>${type} of ${jid(contact)} <span class="dim">(<time datetime=${came}>${since(came)}</time>)</span></div>`
 }
 
 function table(contacts) {

@@ -305,6 +305,7 @@ export class Gate {
     const sessions = new StoredSessions({
       store,
       calls,
+      clock,
       time,
       counted: (event, count) => {
         metrics.sessionsKept(event, count)

@@ -1,9 +1,11 @@
 /**
- * Keeps resumable sessions in a store, from the end of one process until the client comes back at another. A session is taken out before
- * it is used: what is in the store is never older than the session.
+ * Keeps resumable sessions in a store, from the end of one process until the client comes back at another. A session is read first, and taken
+ * out when the server has resumed it for the client that has asked: whoever knows an SM-ID, but is not its owner, changes nothing. What is in the store is never
+ * older than the session.
  */
-import { createHash } from 'node:crypto'
-import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import { createHash, randomUUID } from 'node:crypto'
+import type { FoundSession, KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import type { Clock } from '../transport/clock.ts'
 import type { KeptSessionEvent } from './labels.ts'
 import type { RecordChange, Store } from './store.ts'
 import type { StoreCalls } from './store-calls.ts'
@@ -11,13 +13,14 @@ import type { StoreCalls } from './store-calls.ts'
 export interface StoredSessionsOptions {
   readonly store: Store
   readonly calls: StoreCalls
+  readonly clock: Clock
   /** Milliseconds since 1970. */
   readonly time: () => number
   /** This has become of so many sessions. */
   counted(event: KeptSessionEvent, sessions: number): void
 }
 
-/** What the field holds, as JSON. */
+/** What the field holds: a hash, and this as JSON. */
 interface Entry {
   readonly record: unknown
   readonly resumableFor: number
@@ -26,6 +29,11 @@ interface Entry {
 }
 
 const field = 'session'
+/** Who asks the server for the session at present; `nobody`. */
+const turnField = 'turn'
+const nobody = '-'
+/** Milliseconds that one who asks waits for another's turn, and between two looks. A server answers sooner. */
+const turn = { atMost: 1_000, look: 50 }
 const day = 86_400_000
 
 export class StoredSessions implements SessionKeeper {
@@ -43,36 +51,80 @@ export class StoredSessions implements SessionKeeper {
     return isKept
   }
 
-  async take(key: string): Promise<KeptSession | undefined> {
-    const { store, calls, time, counted } = this.options
+  async find(key: string): Promise<FoundSession | undefined> {
+    const { calls, time, counted } = this.options
     const record = recordName(key)
-    const text = await calls.call('take-session', async () => {
-      const found = (await store.load(record)).get(field)
-      if (found === undefined) return found
-      // Of two that ask at once one gets it.
-      const expects = { name: field, texts: [found] }
-      const unfit = await store.save([{ record, fields: new Map(), isWhole: true, expects, until: 0 }])
-      return unfit.length === 0 ? found : undefined
-    })
+    const own = randomUUID()
+    const text = await calls.call('take-session', () => this.read(record, own))
     if (text === undefined) return undefined
     const entry = entryOf(text)
     if (entry === undefined) {
       this.unreadable()
       return undefined
     }
-    const left = entry.until - time()
-    counted(left > 0 ? 'found' : 'expired', 1)
-    return left > 0 ? { key, record: entry.record, resumableFor: entry.resumableFor, left } : undefined
+    const release = () => this.release(record, entry, own)
+    // A clock that was set back does not make it longer.
+    const left = Math.min(entry.until - time(), entry.resumableFor)
+    if (left <= 0) {
+      counted('expired', 1)
+      await release()
+      return undefined
+    }
+    const { resumableFor } = entry
+    return { key, record: entry.record, resumableFor, left, claim: () => this.claim(record, text), release }
   }
 
   unreadable(): void {
     this.options.counted('unreadable', 1)
   }
 
+  /**
+   * Gives the text of the session when nobody else asks the server for it. One who asks for long, and may be no owner, does not keep others
+   * from it: a claim is what counts.
+   */
+  private async read(record: string, own: string): Promise<string | undefined> {
+    const { store, clock } = this.options
+    const began = clock.now()
+    for (;;) {
+      const fields = await store.load(record)
+      const text = fields.get(field)
+      const entry = text === undefined ? undefined : entryOf(text)
+      if (entry === undefined) return text
+      const other = fields.get(turnField) ?? nobody
+      const isLate = clock.now() - began >= turn.atMost
+      const isOwn = (isLate || other === nobody) && (await this.takeTurn(record, entry, other, own))
+      if (isLate || isOwn) return text
+      await new Promise<void>(resolve => clock.after(turn.look, resolve))
+    }
+  }
+
+  private async takeTurn(record: string, { until }: Entry, from: string, to: string): Promise<boolean> {
+    const change = { record, fields: new Map([[turnField, to]]), isWhole: false, until: Math.floor(until / day) }
+    const unfit = await this.options.store.save([{ ...change, expects: { name: turnField, texts: [from] } }])
+    return unfit.length === 0
+  }
+
+  private async release(record: string, entry: Entry, own: string): Promise<void> {
+    // Others wait their time if it fails.
+    await this.takeTurn(record, entry, own, nobody).catch(() => {})
+  }
+
+  private async claim(record: string, text: string): Promise<boolean> {
+    const { store, calls, counted } = this.options
+    const change = { record, fields: new Map(), isWhole: true, expects: { name: field, texts: [text] }, until: 0 }
+    const unfit = await calls.call('take-session', () => store.save([change]))
+    const isClaimed = unfit?.length === 0
+    if (isClaimed) counted('found', 1)
+    return isClaimed
+  }
+
   private changeOf({ key, record, resumableFor, left }: KeptSession): RecordChange {
     const until = this.options.time() + left
     const entry: Entry = { record, resumableFor, until }
-    const fields = new Map([[field, JSON.stringify(entry)]])
+    const fields = new Map([
+      [field, textOf(entry)],
+      [turnField, nobody],
+    ])
     return { record: recordName(key), fields, isWhole: true, until: Math.floor(until / day) }
   }
 }
@@ -82,12 +134,26 @@ function recordName(key: string): string {
   return `session:${createHash('sha256').update(key).digest('base64url')}`
 }
 
+/** A count that is damaged may still look like one: the hash shows it. */
+function textOf(entry: Entry): string {
+  const json = JSON.stringify(entry)
+  return hashOf(json) + json
+}
+
 /** `undefined`: it is none. */
 function entryOf(text: string): Entry | undefined {
+  const json = text.slice(hashLength)
+  if (text.slice(0, hashLength) !== hashOf(json)) return undefined
   try {
-    const { record, resumableFor, until } = JSON.parse(text) as Entry
+    const { record, resumableFor, until } = JSON.parse(json) as Entry
     return Number.isFinite(resumableFor) && Number.isFinite(until) ? { record, resumableFor, until } : undefined
   } catch {
     return undefined
   }
+}
+
+const hashLength = 22
+
+function hashOf(json: string): string {
+  return createHash('sha256').update(json).digest('base64url').slice(0, hashLength)
 }

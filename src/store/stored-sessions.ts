@@ -4,6 +4,7 @@
  * older than the session.
  */
 import { createHash, randomUUID } from 'node:crypto'
+import type { Fields } from '../account/account-record.ts'
 import type { FoundSession, KeptSession, SessionKeeper } from '../session/session-keeper.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { KeptSessionEvent } from './labels.ts'
@@ -20,7 +21,7 @@ export interface StoredSessionsOptions {
   counted(event: KeptSessionEvent, sessions: number): void
 }
 
-/** What the field holds: a hash, and this as JSON. */
+/** What the field holds, as JSON. */
 interface Entry {
   readonly record: unknown
   readonly resumableFor: number
@@ -28,7 +29,14 @@ interface Entry {
   readonly until: number
 }
 
+interface Read {
+  readonly entry: Entry
+  readonly hash: string
+}
+
 const field = 'session'
+/** Of the text of the session: a count that is damaged may still look like one. */
+const hashField = 'hash'
 /** Who asks the server for the session at present; `nobody`. */
 const turnField = 'turn'
 const nobody = '-'
@@ -55,13 +63,13 @@ export class StoredSessions implements SessionKeeper {
     const { calls, time, counted } = this.options
     const record = recordName(key)
     const own = randomUUID()
-    const text = await calls.call('take-session', () => this.read(record, own))
-    if (text === undefined) return undefined
-    const entry = entryOf(text)
-    if (entry === undefined) {
+    const read = await calls.call('take-session', () => this.read(record, own))
+    if (read === undefined || read === 'nothing') return undefined
+    if (read === 'unreadable') {
       this.unreadable()
       return undefined
     }
+    const { entry, hash } = read
     const release = () => this.release(record, entry, own)
     // A clock that was set back does not make it longer.
     const left = Math.min(entry.until - time(), entry.resumableFor)
@@ -71,7 +79,7 @@ export class StoredSessions implements SessionKeeper {
       return undefined
     }
     const { resumableFor } = entry
-    return { key, record: entry.record, resumableFor, left, claim: () => this.claim(record, text), release }
+    return { key, record: entry.record, resumableFor, left, claim: () => this.claim(record, hash), release }
   }
 
   unreadable(): void {
@@ -79,21 +87,23 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /**
-   * Gives the text of the session when nobody else asks the server for it. One who asks for long, and may be no owner, does not keep others
+   * Reads the session when nobody else asks the server for it. One who asks for long, and may be no owner, does not keep others
    * from it: a claim is what counts.
    */
-  private async read(record: string, own: string): Promise<string | undefined> {
+  private async read(record: string, own: string): Promise<Read | 'nothing' | 'unreadable'> {
     const { store, clock } = this.options
     const began = clock.now()
+    let read: Read | undefined
     for (;;) {
       const fields = await store.load(record)
-      const text = fields.get(field)
-      const entry = text === undefined ? undefined : entryOf(text)
-      if (entry === undefined) return text
+      const hash = fields.get(hashField)
+      if (fields.size === 0) return 'nothing'
+      if (read?.hash !== hash) read = readOf(fields)
+      if (read === undefined) return 'unreadable'
       const other = fields.get(turnField) ?? nobody
       const isLate = clock.now() - began >= turn.atMost
-      const isOwn = (isLate || other === nobody) && (await this.takeTurn(record, entry, other, own))
-      if (isLate || isOwn) return text
+      const isOwn = (isLate || other === nobody) && (await this.takeTurn(record, read.entry, other, own))
+      if (isLate || isOwn) return read
       await new Promise<void>(resolve => clock.after(turn.look, resolve))
     }
   }
@@ -109,9 +119,9 @@ export class StoredSessions implements SessionKeeper {
     await this.takeTurn(record, entry, own, nobody).catch(() => {})
   }
 
-  private async claim(record: string, text: string): Promise<boolean> {
+  private async claim(record: string, hash: string): Promise<boolean> {
     const { store, calls, counted } = this.options
-    const change = { record, fields: new Map(), isWhole: true, expects: { name: field, texts: [text] }, until: 0 }
+    const change = { record, fields: new Map(), isWhole: true, expects: { name: hashField, texts: [hash] }, until: 0 }
     const unfit = await calls.call('take-session', () => store.save([change]))
     const isClaimed = unfit?.length === 0
     if (isClaimed) counted('found', 1)
@@ -121,8 +131,10 @@ export class StoredSessions implements SessionKeeper {
   private changeOf({ key, record, resumableFor, left }: KeptSession): RecordChange {
     const until = this.options.time() + left
     const entry: Entry = { record, resumableFor, until }
+    const text = JSON.stringify(entry)
     const fields = new Map([
-      [field, textOf(entry)],
+      [field, text],
+      [hashField, hashOf(text)],
       [turnField, nobody],
     ])
     return { record: recordName(key), fields, isWhole: true, until: Math.floor(until / day) }
@@ -134,26 +146,20 @@ function recordName(key: string): string {
   return `session:${createHash('sha256').update(key).digest('base64url')}`
 }
 
-/** A count that is damaged may still look like one: the hash shows it. */
-function textOf(entry: Entry): string {
-  const json = JSON.stringify(entry)
-  return hashOf(json) + json
-}
-
-/** `undefined`: it is none. */
-function entryOf(text: string): Entry | undefined {
-  const json = text.slice(hashLength)
-  if (text.slice(0, hashLength) !== hashOf(json)) return undefined
+/** `undefined`: it is no session. */
+function readOf(fields: Fields): Read | undefined {
+  const text = fields.get(field) ?? ''
+  const hash = hashOf(text)
+  if (fields.get(hashField) !== hash) return undefined
   try {
-    const { record, resumableFor, until } = JSON.parse(json) as Entry
-    return Number.isFinite(resumableFor) && Number.isFinite(until) ? { record, resumableFor, until } : undefined
+    const { record, resumableFor, until } = JSON.parse(text) as Entry
+    const isEntry = Number.isFinite(resumableFor) && Number.isFinite(until)
+    return isEntry ? { entry: { record, resumableFor, until }, hash } : undefined
   } catch {
     return undefined
   }
 }
 
-const hashLength = 22
-
-function hashOf(json: string): string {
-  return createHash('sha256').update(json).digest('base64url').slice(0, hashLength)
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
 }

@@ -400,6 +400,7 @@ export class Gate {
     const sessions = new StoredSessions({
       store,
       calls,
+      clock,
       time,
       key,
       counted: (event, count) => {

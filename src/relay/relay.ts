@@ -16,9 +16,10 @@ import type { Effect, SessionEvent } from '../session/event.ts'
 import { isPlain, type Judged } from '../session/judgement-report.ts'
 import type { ConnectFailure } from '../session/labels.ts'
 import type { Report } from '../session/report.ts'
-import type { ResumableSessions } from '../session/resumable-sessions.ts'
+import type { ResumableSession } from '../session/resumable-session.ts'
+import { type ResumableSessions, restoredSession } from '../session/resumable-sessions.ts'
 import { Session, type SessionOptions } from '../session/session.ts'
-import type { KeptSession, SessionKeeper } from '../session/session-keeper.ts'
+import type { FoundSession, KeptSession, SessionKeeper } from '../session/session-keeper.ts'
 import { bareOf, foldBare } from '../stanza/jid.ts'
 import { kindOf } from '../stanza/stanza.ts'
 import type { Side, StreamItem } from '../stream/item.ts'
@@ -79,6 +80,12 @@ export class Relay {
   private finished = false
   /** The session is being kept for another process: nothing is read, and it learns nothing. */
   private frozen = false
+  /** What another process has kept, and this client has asked for: it is the client's when the server says so. */
+  private found: { readonly kept: FoundSession; readonly bound: ResumableSession } | undefined
+  /** How often the keeper was asked. */
+  private searches = 0
+  /** The server has resumed what was found, and it is being taken out: nothing is read, and nothing is written. */
+  private isClaiming = false
   private isFlushDue = false
   private readonly since: number
   private readonly began = now()
@@ -249,6 +256,7 @@ export class Relay {
     if (side === 'upstream' && this.sides.client.hasUnread) this.read('client', at)
     this.sides[side]?.rest()
     if (this.hasClientEnded) this.endClient()
+    if (this.isClaiming) return this.regulate(at)
     if (this.sides.client.unwritten + (this.sides.upstream?.unwritten ?? 0) > unwrittenAtMost) return this.flush(at)
     // A WebSocket may be closed by the next frame of the same read, and takes nothing after that.
     if (this.incoming.connection.wire === 'websocket') this.sides.client.flush(at)
@@ -262,7 +270,14 @@ export class Relay {
     let seconds = 0
     for (;;) {
       const end = this.sides[side]
-      if (end === undefined || this.broken || this.frozen || (side === 'client' && this.session.holding)) break
+      if (
+        end === undefined ||
+        this.broken ||
+        this.frozen ||
+        this.isClaiming ||
+        (side === 'client' && this.session.holding)
+      )
+        break
       if (this.quota[side] === 0) {
         this.yield()
         break
@@ -359,13 +374,14 @@ export class Relay {
         if (effect.side === 'upstream' && this.isRedialling) return this.giveUpRedial()
         return this.sides[effect.side]?.connection.abort()
       case 'join-account':
+        this.release()
         return this.receive({ event: 'account-joined', snapshot: this.context.accounts.attach(effect.account, this) })
       case 'offer-resumption':
         return this.context.resumableSessions.offer(effect.key, effect.bound, this, effect.resumableFor)
       case 'find-resumable':
         return this.findResumable(effect.key)
       case 'take-over':
-        return this.context.resumableSessions.takeOver(effect.key, this)?.superseded()
+        return this.takeOver(effect.key)
       case 'suspend':
         return this.suspend()
       case 'withdraw-resumption':
@@ -386,16 +402,50 @@ export class Relay {
 
   private findResumable(key: string): void {
     const { resumableSessions, keeper } = this.context
-    const found = resumableSessions.find(key, now())
-    if (found !== undefined || keeper === undefined) return this.receive({ event: 'resumable-found', found })
-    void keeper.take(key).then(kept => {
-      if (kept !== undefined && !resumableSessions.restore(kept, this.incoming.session, now())) keeper.unreadable()
-      if (this.finished) return
-      this.receive({ event: 'resumable-found', found: resumableSessions.find(key, now()) })
+    const here = resumableSessions.find(key, now())
+    this.release()
+    if (here !== undefined || keeper === undefined || this.searches === searchesAtMost)
+      return this.receive({ event: 'resumable-found', found: here })
+    this.searches++
+    void keeper.find(key).then(kept => {
+      const bound = kept && restoredSession(kept.record, this.incoming.session)
+      if (kept !== undefined && bound === undefined) keeper.unreadable()
+      if (kept !== undefined && bound !== undefined) this.found = { kept, bound }
+      if (this.finished) return this.release()
+      this.receive({ event: 'resumable-found', found: bound })
       // What the client has sent meanwhile was not read.
       this.pump('client')
       this.flush()
     })
+  }
+
+  private takeOver(key: string): void {
+    const { found } = this
+    if (found === undefined) return this.context.resumableSessions.takeOver(key, this)?.superseded()
+    this.found = undefined
+    this.isClaiming = true
+    void found.kept.claim().then(isClaimed => {
+      this.isClaiming = false
+      // Somebody else goes on with it: what this one knows of it is not the present state.
+      if (!isClaimed) return this.abort()
+      this.claimed(found)
+    })
+  }
+
+  private claimed({ kept, bound }: NonNullable<Relay['found']>): void {
+    const { resumableSessions } = this.context
+    // Its stream was lost meanwhile: nothing has come to either side since it was kept.
+    if (!this.session.isResumable) resumableSessions.restore(kept, this.incoming.session, now())
+    else resumableSessions.offer(kept.key, bound, this, kept.resumableFor)
+    if (this.finished) return
+    for (const side of ['upstream', 'client'] as const) this.pump(side)
+    this.flush()
+  }
+
+  /** What was found is left to others. */
+  private release(): void {
+    void this.found?.kept.release()
+    this.found = undefined
   }
 
   private send(to: Side, item: StreamItem): void {
@@ -487,8 +537,10 @@ export class Relay {
   /** Writes what the session has sent. */
   flush(at = now()): void {
     this.isFlushDue = false
-    this.sides.client.flush(at)
-    this.sides.upstream?.flush(at)
+    if (!this.isClaiming) {
+      this.sides.client.flush(at)
+      this.sides.upstream?.flush(at)
+    }
     this.regulate(at)
   }
 
@@ -499,10 +551,10 @@ export class Relay {
     const wait = client.wait(at)
     const isClientFull = client.connection.waiting > buffer
     const isUpstreamFull = upstream !== undefined && upstream.connection.waiting > buffer
-    const isYielding = this.turn !== undefined
     // A client that does not take the gate's answers is not read: each stanza of it might need another answer.
-    client.hold(wait > 0 || isYielding || this.frozen || isClientFull || isUpstreamFull || this.session.holding)
-    upstream?.hold(isYielding || this.frozen || isClientFull)
+    const isPaused = this.frozen || this.isClaiming || this.turn !== undefined
+    client.hold(wait > 0 || isPaused || isClientFull || isUpstreamFull || this.session.holding)
+    upstream?.hold(isPaused || isClientFull)
     if ((wait === 0 && !client.isSpent) || this.rateTimer !== undefined || this.finished) return
     this.rateTimer = setTimeout(() => {
       this.rateTimer = undefined
@@ -582,6 +634,7 @@ export class Relay {
     clearImmediate(this.turn)
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.stop()
     this.giveUp?.()
+    this.release()
     this.context.resumableSessions.withdraw(this)
     this.spread(this.context.accounts.detach(this))
     this.context.finished(this)
@@ -590,6 +643,9 @@ export class Relay {
 
 /** Items of one connection that are read in one go: some milliseconds of work. A flood does not hold up other connections. */
 const itemsAtOnce = 100
+
+/** Sessions that one stream may ask the keeper for: an honest client asks for one. */
+const searchesAtMost = 5
 
 /** Milliseconds after which a negotiated session has TCP keepalives. Before, the deadlines of the negotiation find a peer that is gone. */
 const keepAliveAfter = 60_000

@@ -69,8 +69,12 @@ export class AckTranslator {
   /** Throws when it is no record of one. */
   static restored({ received, handled, total, units }: AckRecord): AckTranslator {
     const acks = new AckTranslator()
-    for (const count of [received, handled, total])
-      if (!Number.isSafeInteger(count) || count < 0) throw new TypeError('a count is a whole number')
+    for (const [count, end] of [
+      [received, modulus],
+      [handled, modulus],
+      [total, Number.MAX_SAFE_INTEGER],
+    ] as const)
+      if (!Number.isSafeInteger(count) || count < 0 || count >= end) throw new TypeError('a count is a whole number')
     acks.received = received
     acks.handled = handled
     acks.total = total
@@ -89,10 +93,13 @@ export class AckTranslator {
   private restore(unit: UnitRecord): void {
     switch (unit.unit) {
       case 'forwarded':
+        if (!Number.isSafeInteger(unit.count) || unit.count < 1)
+          throw new TypeError('a run is a whole number of stanzas')
         return this.count('forwarded', unit.count)
       case 'decided':
         return this.decided(unit.print)
       case 'dropped':
+        if (!Array.isArray(unit.said) || !unit.said.every(isOutcome)) throw new TypeError('rules leave out stanzas')
         return this.dropped(unit.print, unit.said)
       case 'added':
         return this.added(elementOfRecord(unit.element))
@@ -230,6 +237,10 @@ export class AckTranslator {
     if (due > 0 && first !== undefined && isSent(first)) handled += due
     return { received, handled, at, part: due }
   }
+}
+
+function isOutcome(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 type Counted = Extract<Unit, { count: number }>['unit']

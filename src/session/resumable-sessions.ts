@@ -42,7 +42,7 @@ export class ResumableSessions<M extends object> {
   /** A session that another process has kept waits here. `false`: it is no session of this version. */
   restore({ key, record, resumableFor, left }: KeptSession, options: BoundOptions, now: number): boolean {
     if (this.entries.has(key)) return true
-    const bound = sessionOf(record, options)
+    const bound = restoredSession(record, options)
     if (bound === undefined) return false
     this.wait(key, { bound, holder: undefined, resumableFor, until: now + left })
     this.expire(now)
@@ -157,7 +157,8 @@ function keptOf(key: string, { bound, resumableFor }: Entry<unknown>, left: numb
   return record && { key, record, resumableFor, left }
 }
 
-function sessionOf(record: unknown, options: BoundOptions): ResumableSession | undefined {
+/** The session of a record; `undefined`: it is no session of this version. */
+export function restoredSession(record: unknown, options: BoundOptions): ResumableSession | undefined {
   try {
     return BoundSession.restored(options, record as SessionRecord)
   } catch {

@@ -12,11 +12,19 @@ export interface KeptSession {
   readonly left: number
 }
 
+/** It stays where it is kept until it is claimed: only the server knows whether the client that asks for it may have it. */
+export interface FoundSession extends KeptSession {
+  /** Takes it out, so that nobody else goes on with it. `false`: somebody else has, or that cannot be known. Never rejects. */
+  claim(): Promise<boolean>
+  /** The server has refused it to this client, or was not asked: others need not wait. Never rejects. */
+  release(): Promise<void>
+}
+
 export interface SessionKeeper {
   /** Says whether they are kept, all of them. Never rejects. */
   keep(sessions: readonly KeptSession[]): Promise<boolean>
-  /** Takes a session out, so that nobody else finds it; `undefined`: there is none, or it cannot be had. Never rejects. */
-  take(key: string): Promise<KeptSession | undefined>
-  /** What was taken is no session that this version knows. */
+  /** `undefined`: there is none, or it cannot be had. Of those that ask at once each has its turn for a while. Never rejects. */
+  find(key: string): Promise<FoundSession | undefined>
+  /** What was found is no session that this version knows. */
   unreadable(): void
 }

@@ -16,6 +16,7 @@ export function recordOfElement({ ns, name, attrs, children }: Element): Element
 /** Throws when it is no record of an element. */
 export function elementOfRecord([ns, name, attrs, children]: ElementRecord): Element {
   if (typeof ns !== 'string' || typeof name !== 'string') throw new TypeError('an element has a namespace and a name')
+  for (const each of attrs.flat()) if (typeof each !== 'string') throw new TypeError('an attribute is a text')
   const nodes: Node[] = children.map(each => (typeof each === 'string' ? each : elementOfRecord(each)))
   return { ns, name, attrs: new Map(attrs), children: nodes }
 }

@@ -22,7 +22,8 @@ export class ManagedClient {
   private readonly connect: (port: number) => Promise<RawClient>
   private readonly user: string
   private client: RawClient | undefined
-  private id = ''
+  /** The server's SM-ID. */
+  id = ''
   private received = 0
   private unacknowledged: string[] = []
   private sent = 0

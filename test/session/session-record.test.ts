@@ -130,10 +130,17 @@ t.test('records of other versions, and damaged ones', async t => {
     { ...record, counts: undefined },
     { ...record, counts: { ...record.counts, outbound: { ...record.counts.outbound, received: '1' } } },
     { ...record, counts: { ...record.counts, inbound: { ...record.counts.inbound, units: [{ unit: 'only-added' }] } } },
-    {
+    ...[
+      { unit: 'added', element: [1] },
+      { unit: 'added', element: ['jabber:client', 'message', [['id', 1]], []] },
+      { unit: 'dropped', print: '[]', said: null },
+      { unit: 'dropped', print: '[]', said: [1] },
+      ...['1', undefined, 0, -1, 1.5, 2 ** 60].map(count => ({ unit: 'forwarded', count })),
+    ].map(unit => ({
       ...record,
-      counts: { ...record.counts, inbound: { ...record.counts.inbound, units: [{ unit: 'added', element: [1] }] } },
-    },
+      counts: { ...record.counts, inbound: { ...record.counts.inbound, units: [unit] } },
+    })),
+    { ...record, counts: { ...record.counts, inbound: { ...record.counts.inbound, handled: 2 ** 32 } } },
     { ...record, watch: { ...record.watch, own: { ...record.watch.own, contacts: [['a@b', 999_999]] } } },
     { ...record, requests: 'none' },
     { ...record, offersPreApproval: undefined },

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /** The command line: argv, signals, exit status. 0: done; 1: it could not be started; 2: the call or the configuration is wrong. */
 import { parseArgs } from 'node:util'
+import { reloadedSections } from './config/configuration-document.ts'
+import { FileWatch } from './config/file-watch.ts'
 import { ConfigError, formatProblem, formatWarning, type Problem } from './config/problem.ts'
 import { type Reading, readWith } from './config/read.ts'
+import { differences } from './config/reload.ts'
 import type { Config } from './config/types.ts'
 import { doctor } from './doctor/command.ts'
 import { explain as explainStanza } from './explain/command.ts'
@@ -47,8 +50,11 @@ Exit status: 0 done, 1 the gate could not be started, 2 the call or the configur
   check: `stanzagate check: read the configuration, name each error and each risk; start nothing
 
   stanzagate check --config FILE
+  stanzagate check --config FILE --diff RUNNING
 
   -c, --config FILE   the configuration, YAML or JSON
+      --diff RUNNING  the configuration that a gate runs with: says which keys of FILE differ, which of them a reload takes, and which need a
+                      restart; connects to nothing
 
 Errors and warnings name file, line, key and remedy. The files that it names are read, and each upstream is connected to once: one that is
 not reached is a warning.
@@ -70,20 +76,23 @@ async function main(args: readonly string[]): Promise<number> {
   if (command !== 'serve' && command !== 'check')
     throw new UsageError(`there is no command '${command}': serve, check, doctor or explain`)
   if (rest.length > 0) throw new UsageError(`'${rest.join(' ')}' is too much`)
+  if (values.diff !== undefined && command !== 'check') throw new UsageError('--diff belongs to check')
   if (values['no-fast-path'] && command !== 'serve') throw new UsageError('--no-fast-path belongs to serve')
   if (values.config === undefined) throw new UsageError(`${command} needs --config FILE`)
   const { config: file } = values
   const names = rules.map(rule => rule.name)
   const read = () => readWith(file, names)
   const { config, warnings } = read()
+  if (values.diff !== undefined) return tellDifferences(readWith(values.diff, names).config, config)
   if (values['no-fast-path']) fastPath.isOn = false
-  return command === 'check' ? tell(file, config, warnings) : serve(config, warnings, read)
+  return command === 'check' ? tell(file, config, warnings) : serve(file, config, warnings, read)
 }
 
 function parse(args: readonly string[]) {
   const options = {
     config: { type: 'string', short: 'c' },
     'no-fast-path': { type: 'boolean', default: false },
+    diff: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'V' },
   } as const
@@ -99,6 +108,14 @@ function parse(args: readonly string[]) {
 function say(text: string): number {
   process.stdout.write(text)
   return 0
+}
+
+/** What a reload would make of this configuration, at a gate that runs with the other one. */
+function tellDifferences(running: Config, next: Config): number {
+  const keys = differences(running, next)
+  const isTaken = (key: string) => reloadedSections.includes(key.replace(/[.[].*$/s, ''))
+  for (const key of keys) say(`${key}: ${isTaken(key) ? 'taken by a reload' : 'needs a restart'}\n`)
+  return keys.length === 0 ? say('nothing differs\n') : 0
 }
 
 async function tell(file: string, config: Config, warnings: readonly Problem[]): Promise<number> {
@@ -123,7 +140,7 @@ const keptNowhere =
 const ends = ['SIGTERM', 'SIGINT'] as const
 
 /** Serves until a signal comes. A second one, the same or the other, ends the process at once. SIGHUP has files read again. */
-async function serve(config: Config, warnings: readonly Problem[], read: () => Reading): Promise<number> {
+async function serve(file: string, config: Config, warnings: readonly Problem[], read: () => Reading): Promise<number> {
   const stopped = new Promise<NodeJS.Signals>(resolve => {
     const stop = (signal: NodeJS.Signals) => {
       endLineBuffer()
@@ -145,11 +162,18 @@ async function serve(config: Config, warnings: readonly Problem[], read: () => R
       const fields = { upstream: each.upstream, remedy: unreachedRemedy }
       proxy.log.warn(fields, `upstream ${each.upstream}: ${probeWords(each)}`)
     })
+  const watch = config.watch === true ? new FileWatch(file, () => void changed()) : undefined
+  const changed = () => {
+    proxy.log.info({ file }, 'the configuration file has changed: it is read again, with certificates')
+    return proxy.reload()
+  }
   reload = () => {
+    watch?.read()
     proxy.log.info("SIGHUP: the configuration and certificates are read, and the audit's file is opened again")
     void proxy.reload()
   }
   proxy.log.info({ signal: await stopped }, 'stopping: streams end with system-shutdown')
+  watch?.stop()
   await proxy.stop()
   proxy.log.info('stopped')
   return 0

@@ -101,6 +101,7 @@ function configOf(file: ConfigFile, folder: string, isFile: boolean): Config {
     ...partsOf(file, folder),
     store: storeOf(file.store ?? (isFile ? {} : undefined), folder),
     log: { level: 'info', ...file.log },
+    ...(file.watch === true && { watch: true }),
   }
 }
 

@@ -22,6 +22,7 @@ export interface ConfigFile extends PluginFile {
     readonly requestTexts?: boolean
   }
   readonly log?: Partial<LogConfig>
+  readonly watch?: boolean
 }
 
 export type ListenerFile = TcpFile | WebsocketFile

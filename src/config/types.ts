@@ -169,4 +169,6 @@ export interface Config {
   /** Left out: nothing is kept. */
   readonly store?: StoreConfig | undefined
   readonly log: LogConfig
+  /** The file is reloaded when it has changed. Left out: it is not. */
+  readonly watch?: boolean | undefined
 }

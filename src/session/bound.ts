@@ -4,7 +4,6 @@
  * resumption.
  */
 
-import { keyOf } from '../account/contact-map.ts'
 import type { AccountNews, AccountSnapshot } from '../account/news.ts'
 import type { Quarantine } from '../account/quarantine.ts'
 import { type Observed, RosterWatch } from '../account/roster-watch.ts'
@@ -12,27 +11,28 @@ import type { StrangerPolicy } from '../account/stranger-policy.ts'
 import { type ActiveRule, type Judgement, judge } from '../rules/judge.ts'
 import type { ForeignFrom, Unverified } from '../rules/mode.ts'
 import { type RuleOutcome, ruleOutcomeOf } from '../rules/outcome.ts'
-import { pendingRequests } from '../rules/pending-requests.ts'
 import { redeliverRequests } from '../rules/redeliver-requests.ts'
 import type { Facts } from '../rules/rule.ts'
 import { rulesByScope } from '../rules/rules-by-scope.ts'
 import { errorReply, type StanzaError } from '../stanza/error.ts'
-import { bareOf, foldDomain, hasResource, parseJid } from '../stanza/jid.ts'
+import { bareOf, foldDomain, parseJid } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { other, type Side } from '../stream/item.ts'
-import { ns } from '../stream/namespaces.ts'
 import type { Visible } from '../subscription/state.ts'
-import { type Element, element } from '../xml/element.ts'
-import { GrantGuard, type GuardedSession } from './grant-guard.ts'
+import type { Element } from '../xml/element.ts'
+import type { BoundWays } from './bound-ways.ts'
+import type { GrantedRoster } from './compensation-due.ts'
+import { GrantGuard } from './grant-guard.ts'
 import { judgedReport } from './judgement-report.ts'
 import { PendingIqs } from './pending-iqs.ts'
 import { PendingRequests } from './pending-requests.ts'
-import { blockedBy, type Due, type Redeliveries, Redelivery } from './redelivery.ts'
+import { Redelivering } from './redelivering.ts'
+import type { Redeliveries } from './redelivery.ts'
 import type { BoundOutput, ResumableSession } from './resumable-session.ts'
 import { type Hidden, RosterFetch } from './roster-fetch.ts'
 import { type SessionRecord, sessionFormat } from './session-record.ts'
 import { type Repeated, StanzaCounts } from './stanza-counts.ts'
-import { type Notice, stanzaOfNotice } from './stranger-notices.ts'
+import { StrangerRequests } from './stranger-requests.ts'
 
 /** Read for each stanza, because a reload may change them while sessions exist. */
 export interface BoundOptions {
@@ -89,9 +89,9 @@ export class BoundSession implements ResumableSession {
   private readonly domain: string
   private readonly requests: PendingIqs
   private readonly fetch: RosterFetch
-  private readonly pending: PendingRequests | undefined
+  private readonly strangers: StrangerRequests | undefined
   private readonly guard: GrantGuard | undefined
-  private readonly redelivery: Redelivery | undefined
+  private readonly redelivering: Redelivering | undefined
   /** Another session of the account sees its roster. */
   private isLive = false
   private readonly known: KnownFacts
@@ -111,28 +111,17 @@ export class BoundSession implements ResumableSession {
     this.mayRequest = () => this.options.mayRequest?.(this.bare) ?? true
     this.isIdleApproval = contact => this.options.mayRequest !== undefined && this.watch.isGranted(contact)
     this.trusts = contact => isTrusted(contact, this.options.trustedDomains)
-    const pending =
-      options.quarantine &&
-      new PendingRequests(
-        options.quarantine,
-        this.bare,
-        {
-          isNoStranger: contact => this.watch.isContact(contact) || this.trusts(contact),
-          hasContactAt: name => this.watch.hasContactAt(name),
-          knowsRoster: () => this.watch.isComplete,
-        },
-        options.strangers,
-      )
-    this.pending = pending
-    const guard = options.mayCompensate && new GrantGuard(options, this.bare, this.guarded())
+    const ways = this.ways()
+    const strangers = this.strangersOf(options, ways)
+    this.strangers = strangers
+    const guard = options.mayCompensate && new GrantGuard(options, this.bare, { ...ways, roster: this.grantedRoster() })
     this.guard = guard
-    const { redeliveries } = options
-    if (redeliveries !== undefined && isRedelivering(options)) this.redelivery = new Redelivery(redeliveries, jid)
+    this.redelivering = this.redeliveringOf(options, ways)
     this.known = {
       roster: this.watch,
       asked: answer => this.requests.answers(answer),
       isRequestHeld:
-        pending === undefined ? believing.isRequestHeld : (contact, request) => pending.isHeld(contact, request),
+        strangers === undefined ? believing.isRequestHeld : (contact, request) => strangers.isHeld(contact, request),
       isGrantedUnasked: guard === undefined ? believing.isGrantedUnasked : stanza => guard.isGrantedUnasked(stanza),
     }
   }
@@ -150,10 +139,9 @@ export class BoundSession implements ResumableSession {
     if (typeof offersPreApproval !== 'boolean') throw new TypeError('a server offers pre-approval or does not')
     session.offersPreApproval = offersPreApproval
     session.counts = StanzaCounts.restored(counts)
-    if (pending !== null) session.pending?.restore(pending)
+    if (pending !== null) session.strangers?.restore(pending)
     if (compensation !== null) session.guard?.restore(compensation)
-    if (redelivery === null) session.redelivery?.skip()
-    else session.redelivery?.restore(redelivery)
+    session.redelivering?.restore(redelivery)
     return session
   }
 
@@ -161,9 +149,9 @@ export class BoundSession implements ResumableSession {
     const { jid, domain, offersPreApproval, watch, requests, fetch } = this
     const counts = this.counts?.record
     if (counts === undefined) return undefined
-    const pending = this.pending?.record ?? null
+    const pending = this.strangers?.record ?? null
     const compensation = this.guard?.record ?? null
-    const redelivery = this.redelivery?.record ?? null
+    const redelivery = this.redelivering?.record ?? null
     const memory = {
       requests: requests.record,
       watch: watch.record,
@@ -201,15 +189,15 @@ export class BoundSession implements ResumableSession {
     this.spread(this.watch.told(news), output)
     if (news.news === 'unasked-grant') this.guard?.told(news, output)
     if (news.news === 'roster') this.isLive = true
-    if (news.news === 'requests-decided') return this.release(output)
+    if (news.news === 'requests-decided') return this.strangers?.release(output)
     if (news.news !== 'blind') return
     this.isLive = false
     if (this.fetch.isWanted) this.fetchRoster(output)
   }
 
   private fresh(from: Side, stanza: Stanza, lang: string | undefined, output: BoundOutput): void {
-    const { watch, requests, redelivery } = this
-    if (from === 'upstream') redelivery?.came(stanza)
+    const { watch, requests, redelivering } = this
+    if (from === 'upstream') redelivering?.comes(stanza)
     const guard = from === 'upstream' ? this.guard : undefined
     guard?.comes(stanza, output)
     const { verdict, said } = this.judge(from, stanza, lang, this.known, output)
@@ -220,7 +208,7 @@ export class BoundSession implements ResumableSession {
           requests.sent(verdict.stanza)
         } else {
           requests.received(stanza)
-          if (redelivery?.isPong(stanza) === true) return this.ponged(stanza, redelivery, output)
+          if (redelivering?.answered(stanza, output) === true) return
           const hidden = this.fetch.received(stanza)
           if (guard?.received(verdict.stanza, hidden !== undefined, output) === true) return
           if (hidden !== undefined) return this.hide(stanza, hidden, output)
@@ -228,16 +216,15 @@ export class BoundSession implements ResumableSession {
         this.spread(from === 'client' ? watch.sent(verdict.stanza) : watch.received(verdict.stanza), output)
         this.counts?.passed(from, stanza)
         output.sendElement(other[from], verdict.stanza.element)
-        if (this.pending !== undefined) this.passedBy(this.pending, from, verdict.stanza, output)
-        if (redelivery !== undefined) this.redeliver(from, verdict.stanza, redelivery, output)
+        this.strangers?.passed(from, verdict.stanza, output)
+        redelivering?.passed(from, verdict.stanza, output)
         return
       case 'reject':
         return this.reject(from, stanza, verdict.error, said, output)
       case 'drop':
         this.spread(watch.refused(from, stanza), output)
         this.leaveOut(from, stanza, said, output)
-        if (said.at(-1)?.rule === pendingRequests.name && this.pending !== undefined)
-          this.setAside(this.pending, stanza, output)
+        this.strangers?.leftOut(stanza, said, output)
         guard?.refused(stanza, output)
         return
       case 'close':
@@ -248,14 +235,8 @@ export class BoundSession implements ResumableSession {
   /** Asks the server for the roster, where that is configured and nobody else of the account sees it. */
   private fetchRoster(output: BoundOutput): void {
     if (this.options.unverified !== 'fetch' || this.isLive) return
-    const request = this.fetch.request(`stanzagate-${this.options.newStreamId()}`)
-    const stanza = stanzaOf(request)
-    if (stanza === undefined) return
-    this.requests.sent(stanza)
-    this.spread(this.watch.sent(stanza), output)
-    this.counts?.added('upstream', request)
     output.report({ report: 'roster-fetch', event: 'asked' })
-    output.sendElement('upstream', request)
+    this.ask(this.fetch.request(`stanzagate-${this.options.newStreamId()}`), output)
   }
 
   /** A stanza that is only for the gate. */
@@ -263,104 +244,7 @@ export class BoundSession implements ResumableSession {
     this.spread(this.watch.received(stanza), output)
     output.report({ report: 'roster-fetch', event })
     this.leaveOut('upstream', stanza, saidNothing, output)
-    if (answer === undefined) return
-    this.counts?.added('upstream', answer)
-    output.sendElement('upstream', answer)
-  }
-
-  private passedBy(pending: PendingRequests, from: Side, stanza: Stanza, output: BoundOutput): void {
-    if (pending[from === 'client' ? 'sent' : 'received'](stanza)) this.release(output)
-    if (pending.notices.hasAny) this.say(pending.notices.take(true), output)
-  }
-
-  private setAside(pending: PendingRequests, stanza: Stanza, output: BoundOutput): void {
-    if (pending.hold(stanza)) this.release(output)
-    this.say(pending.notices.take(false), output)
-  }
-
-  private say(notices: readonly Notice[], output: BoundOutput): void {
-    for (const each of notices) {
-      if (each.notice === 'report') {
-        output.report(each.report)
-        continue
-      }
-      const { to, element, report } = stanzaOfNotice(each, this.domain, this.jid)
-      this.counts?.added(to, element)
-      output.report(report)
-      output.sendElement(to, element)
-    }
-  }
-
-  /** A stanza has gone on: requests may be due that the server does not deliver again. */
-  private redeliver(from: Side, stanza: Stanza, redelivery: Redelivery, output: BoundOutput): void {
-    if (from === 'client') this.blocked(stanza, output)
-    const due = redelivery[from === 'client' ? 'sent' : 'received'](stanza)
-    if (due?.due === 'deliver') return this.deliverAgain(due, output)
-    if (due === undefined) return
-    const request = redelivery.ping(`stanzagate-${this.options.newStreamId()}`)
-    const ping = stanzaOf(request)
-    if (ping !== undefined) this.requests.sent(ping)
-    this.counts?.added('upstream', request)
-    output.sendElement('upstream', request)
-  }
-
-  /** The server has answered the gate's ping. */
-  private ponged(stanza: Stanza, redelivery: Redelivery, output: BoundOutput): void {
-    this.leaveOut('upstream', stanza, saidNothing, output)
-    const due = redelivery.answered()
-    if (due?.due === 'deliver') this.deliverAgain(due, output)
-  }
-
-  /** A contact that the client blocks (XEP-0191) is shown no more. */
-  private blocked(stanza: Stanza, output: BoundOutput): void {
-    const blocked = blockedBy(stanza, this.bare)
-    if (blocked.length === 0) return
-    for (const { contact } of this.options.redeliveries?.unanswered(this.bare) ?? [])
-      if (blocked.some(jid => isOrHas(jid, contact))) output.tell(this.bare, { news: 'answered', contact })
-  }
-
-  /** To the client these are stanzas of the server's; they are judged like one. */
-  private deliverAgain({ contacts }: Extract<Due, { due: 'deliver' }>, output: BoundOutput): void {
-    const rules = rulesByScope(this.options.rules)
-    for (const contact of contacts) {
-      const whole = element('presence', ns.client, { type: 'subscribe', from: contact, to: this.bare })
-      const stanza = stanzaOf(whole)
-      if (stanza === undefined) continue
-      const facts = { ...this.facts('upstream', undefined, this.known), isRedelivered: true }
-      const { verdict, decisions } = judge(rules.of('upstream', stanza), stanza, facts)
-      const said = decisions.map(ruleOutcomeOf)
-      const mode = said.find(({ rule }) => rule === redeliverRequests.name)?.mode
-      if (mode === undefined) return
-      const isHeld = verdict.verdict !== 'forward'
-      const outcome = mode === 'observe' ? 'observed' : isHeld ? 'held' : 'delivered'
-      output.report({ report: 'redelivery', type: 'subscribe', outcome })
-      if (mode === 'observe') continue
-      output.report(judgedReport('upstream', stanza, verdict.verdict, said, this.bare, this))
-      if (verdict.verdict !== 'forward') {
-        if (said.at(-1)?.rule === pendingRequests.name && this.pending !== undefined)
-          this.setAside(this.pending, stanza, output)
-        continue
-      }
-      this.spread(this.watch.received(stanza), output)
-      this.counts?.added('client', whole)
-      output.sendElement('client', whole)
-      if (this.pending !== undefined) this.passedBy(this.pending, 'upstream', stanza, output)
-    }
-  }
-
-  /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */
-  private release(output: BoundOutput): void {
-    for (let held = this.pending?.release(); held !== undefined; held = this.pending?.release()) {
-      const stanza = stanzaOf(held.element)
-      if (stanza === undefined) continue
-      const rules = rulesByScope(this.options.rules).of('upstream', stanza)
-      const { verdict } = judge(rules, stanza, this.facts('upstream', undefined, believing))
-      if (verdict.verdict !== 'forward') continue
-      this.spread(this.watch.received(verdict.stanza), output)
-      this.counts?.added('client', verdict.stanza.element)
-      output.report({ report: 'request-released' })
-      output.sendElement('client', verdict.stanza.element)
-    }
+    if (answer !== undefined) this.say('upstream', answer, output)
   }
 
   until(now: number): number | undefined {
@@ -371,39 +255,86 @@ export class BoundSession implements ResumableSession {
     this.guard?.late(now, output)
   }
 
-  private guarded(): GuardedSession {
+  private strangersOf({ quarantine, strangers }: BoundOptions, ways: BoundWays): StrangerRequests | undefined {
+    if (quarantine === undefined) return undefined
+    const { watch, trusts, bare, domain, jid } = this
+    const contacts = {
+      isNoStranger: (contact: string) => watch.isContact(contact) || trusts(contact),
+      hasContactAt: (name: string) => watch.hasContactAt(name),
+      knowsRoster: () => watch.isComplete,
+    }
+    return new StrangerRequests(new PendingRequests(quarantine, bare, contacts, strangers), domain, jid, ways)
+  }
+
+  private redeliveringOf(
+    { redeliveries, rules, newStreamId }: BoundOptions,
+    ways: BoundWays,
+  ): Redelivering | undefined {
+    // The rule is on when the session begins.
+    const isOn = rules.some(({ rule }) => rule.name === redeliverRequests.name)
+    if (redeliveries === undefined || !isOn) return undefined
+    const { jid, bare } = this
+    return new Redelivering(redeliveries, {
+      ...ways,
+      ...{ jid, bare, newStreamId, reported: this },
+      leftOut: (stanza, said, output) => this.strangers?.leftOut(stanza, said, output),
+    })
+  }
+
+  private grantedRoster(): GrantedRoster {
     const { watch, trusts } = this
     return {
-      roster: {
-        stateOf: contact => watch.stateOf(contact),
-        isContact: contact => watch.isContact(contact),
-        isUnasked: contact => watch.isUnasked(contact),
-        answersRequest: contact => watch.answersRequest(contact),
-        endsSubscription: contact => watch.endsSubscription(contact),
-        trusts,
-      },
-      say: (whole, output) => this.sayUpstream(whole, output),
-      deliver: (stanza, output) => this.deliver(stanza, output),
-      leaveOut: (stanza, output) => this.leaveOut('upstream', stanza, saidNothing, output),
-      read: (from, stanza, output) =>
-        this.spread(from === 'client' ? watch.sent(stanza) : watch.received(stanza), output),
+      stateOf: contact => watch.stateOf(contact),
+      isContact: contact => watch.isContact(contact),
+      isUnasked: contact => watch.isUnasked(contact),
+      answersRequest: contact => watch.answersRequest(contact),
+      endsSubscription: contact => watch.endsSubscription(contact),
+      trusts,
     }
   }
 
-  /** The gate says something in the client's name. */
-  private sayUpstream(whole: Element, output: BoundOutput): void {
-    this.counts?.added('upstream', whole)
-    output.sendElement('upstream', whole)
+  private ways(): BoundWays {
+    const { watch } = this
+    return {
+      say: (to, whole, output) => this.say(to, whole, output),
+      ask: (request, output) => this.ask(request, output),
+      deliver: (stanza, output) => this.deliver(stanza, output),
+      show: (stanza, output) => this.show(stanza, output),
+      leaveOut: (stanza, output) => this.leaveOut('upstream', stanza, saidNothing, output),
+      read: (from, stanza, output) =>
+        this.spread(from === 'client' ? watch.sent(stanza) : watch.received(stanza), output),
+      judge: (stanza, as) => {
+        const facts = this.facts('upstream', undefined, as === 'passed' ? believing : this.known)
+        const rules = rulesByScope(this.options.rules).of('upstream', stanza)
+        return judge(rules, stanza, as === 'passed' ? facts : { ...facts, isRedelivered: true })
+      },
+    }
   }
 
-  /** A stanza of the server's that was held goes to the client, who gets it later. */
+  private say(to: Side, whole: Element, output: BoundOutput): void {
+    this.counts?.added(to, whole)
+    output.sendElement(to, whole)
+  }
+
+  private ask(request: Element, output: BoundOutput): void {
+    const stanza = stanzaOf(request)
+    if (stanza === undefined) return
+    this.requests.sent(stanza)
+    this.spread(this.watch.sent(stanza), output)
+    this.say('upstream', request, output)
+  }
+
+  private show(stanza: Stanza, output: BoundOutput): void {
+    this.spread(this.watch.received(stanza), output)
+    this.say('client', stanza.element, output)
+  }
+
   private deliver(stanza: Stanza, output: BoundOutput): void {
     this.spread(this.watch.received(stanza), output)
     const unseen = this.fetch.received(stanza)
-    if (unseen?.answer !== undefined) return this.sayUpstream(unseen.answer, output)
-    this.counts?.added('client', stanza.element)
-    output.sendElement('client', stanza.element)
-    if (this.pending?.received(stanza) === true) this.release(output)
+    if (unseen?.answer !== undefined) return this.say('upstream', unseen.answer, output)
+    this.say('client', stanza.element, output)
+    this.strangers?.passed('upstream', stanza, output)
   }
 
   private reject(
@@ -495,18 +426,6 @@ export class BoundSession implements ResumableSession {
 
 function begun(jid: string): Memory {
   return { watch: new RosterWatch(jid), requests: new PendingIqs(jid), fetch: new RosterFetch(bareOf(jid)) }
-}
-
-/** The rule is on when the session begins. */
-function isRedelivering({ rules }: BoundOptions): boolean {
-  return rules.some(({ rule }) => rule.name === redeliverRequests.name)
-}
-
-/** Whether this is the contact's bare JID, or its domain. */
-function isOrHas(jid: string, contact: string): boolean {
-  if (hasResource(jid)) return false
-  const key = keyOf(jid)
-  return key === contact || (!key.includes('@') && contact.endsWith(`@${key}`))
 }
 
 /** Whether a contact's domain is one of these, which are folded. */

@@ -5,7 +5,8 @@ import { subscriptionNeedsRequest } from '../rules/subscription-needs-request.ts
 import { bareOf } from '../stanza/jid.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
 import { ns } from '../stream/namespaces.ts'
-import { type Element, element } from '../xml/element.ts'
+import { element } from '../xml/element.ts'
+import type { BoundWays } from './bound-ways.ts'
 import { Compensation } from './compensation.ts'
 import type { Due, GrantedRoster } from './compensation-due.ts'
 import type { CompensationRecord } from './compensation-record.ts'
@@ -18,16 +19,8 @@ export interface GuardOptions {
 }
 
 /** The session's own ways. */
-export interface GuardedSession {
+export interface GuardedSession extends Pick<BoundWays, 'say' | 'deliver' | 'leaveOut' | 'read'> {
   readonly roster: GrantedRoster
-  /** The gate says something to the server in the client's name. */
-  say(whole: Element, output: BoundOutput): void
-  /** A stanza of the server's that was held goes to the client. */
-  deliver(stanza: Stanza, output: BoundOutput): void
-  /** A stanza of the server's is not for the client. */
-  leaveOut(stanza: Stanza, output: BoundOutput): void
-  /** A stanza is read for what it says of the roster. */
-  read(from: 'client' | 'upstream', stanza: Stanza, output: BoundOutput): void
 }
 
 export class GrantGuard {
@@ -119,7 +112,7 @@ export class GrantGuard {
         return session.deliver(due.stanza, output)
       case 'answer': {
         const { id, from } = due.push
-        return session.say(element('iq', ns.client, { type: 'result', id, to: from }), output)
+        return session.say('upstream', element('iq', ns.client, { type: 'result', id, to: from }), output)
       }
       case 'read':
         return session.read('upstream', due.push, output)
@@ -129,7 +122,7 @@ export class GrantGuard {
         const undo = element('presence', ns.client, { type: 'unsubscribe', id, to: bareOf(due.contact) })
         const stanza = due.isShown ? stanzaOf(undo) : undefined
         if (stanza !== undefined) session.read('client', stanza, output)
-        return session.say(undo, output)
+        return session.say('upstream', undo, output)
       }
       case 'report': {
         const { outcome, before } = due

@@ -661,7 +661,8 @@ t.test('files that are no configuration', t => {
     `${line}: upstreams: is missing; add a map with at least one upstream, by name`,
     `${line}: routes: is missing; add a list with at least one route`,
   ]
-  const notKey = 'is not a known key; known are listeners, admin, upstreams, routes, rules, limits, audit, store, log'
+  const notKey =
+    'is not a known key; known are listeners, admin, upstreams, routes, rules, limits, audit, store, watch, log'
   const notMap = "is not a map with listeners, upstreams and routes; write 'key: value' entries"
   const laughs = ['a', 'b', 'c', 'd', 'e', 'f'].map(
     (name, i, names) => `${name}: &${name} [${Array(10).fill(i === 0 ? 'x' : `*${names[i - 1]}`)}]`,

@@ -10,6 +10,7 @@ import { Gate, makeCertificate, makeProsody } from './gate.ts'
 
 /** Panels that rightly show nothing here, each with its reason. */
 const empty: Readonly<Record<string, string>> = {
+  'health: Requests of strangers by class': 'nobody has limited what strangers may ask',
   'abuse: Connections refused for their PROXY header': 'no listener of this gate expects one',
 }
 

@@ -18,6 +18,7 @@ interface Choices {
   readonly log?: string
   readonly routes?: string
   readonly resources?: number
+  readonly watch?: boolean
 }
 
 class Command {
@@ -83,7 +84,10 @@ class Command {
   }
 }
 
-function write(folder: string, { rules = '', log = '{ level: info }', routes, resources = 60 }: Choices): void {
+function write(
+  folder: string,
+  { rules = '', log = '{ level: info }', routes, resources = 60, watch = false }: Choices,
+): void {
   const text = `listeners:
   - { kind: tcp, address: 127.0.0.1, port: 0, tls: { mode: none } }
 admin: { address: 127.0.0.1, port: 0, token: ${token} }
@@ -92,6 +96,7 @@ routes: ${routes ?? '[{ domain: localhost, upstream: main }]'}
 log: ${log}
 limits: { connections: { perAddress: 100, newPerSecond: 1000, newBurst: 1000 }, resources: ${resources} }
 rules: { ${rules} }
+${watch ? 'watch: true' : ''}
 `
   writeFileSync(join(folder, 'gate.yaml'), text)
 }
@@ -216,9 +221,25 @@ t.test('what needs a restart is named, each time, and the rest is taken', async 
     ['localhost', 'other.example'],
     'the console shows what is in use',
   )
-  t.ok(rules.every(({ mode }) => mode === 'enforce'))
+  // One rule is off unless it is named.
+  t.same(
+    rules.map(({ mode }) => mode).filter(mode => mode !== 'enforce'),
+    ['off'],
+  )
   const again = await gate.post(undefined)
   t.match(await again.json(), { outcome: 'unchanged', needsRestart })
+  client.transport.destroy()
+  await gate.end(t)
+})
+
+t.test('watch: the file is reloaded when it has changed', async t => {
+  const gate = await Command.start(t, { watch: true })
+  const client = await connectTcp(gate.port)
+  await client.login('romeo', 'watched')
+  write(gate.folder, { watch: true, rules: 'default: observe' })
+  await gate.logged('the configuration file has changed: it is read again, with certificates')
+  t.match((await gate.logged('configuration read again, and in use')).changed, ['rules.default'])
+  await bogus(client, 'a')
   client.transport.destroy()
   await gate.end(t)
 })

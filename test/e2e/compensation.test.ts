@@ -3,7 +3,7 @@
  * and the server's roster is as before. Prosody ignores it. What is honest passes on both.
  */
 import t, { type Test } from 'tap'
-import { kindOf } from '../../src/stanza/stanza.ts'
+import { countStanzas } from '../clients/count-stanzas.ts'
 import { auth, connectTcp, outline, type RawClient } from '../clients/raw.ts'
 import { startComponent } from '../servers/component.ts'
 import { type Ejabberd, startEjabberd } from '../servers/ejabberd.ts'
@@ -57,7 +57,7 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     const orchard = await gate.login('starttls', 'romeo', 'orchard')
     orchard.send(`<enable xmlns='urn:xmpp:sm:3' resume='true'/>`)
     const previd = (await orchard.named('enabled')).attrs.get('id')
-    const got = counted(orchard)
+    const got = countStanzas(orchard)
     await orchard.appear()
     const pda = await gate.login('ws', 'romeo', 'pda')
     await pda.appear()
@@ -194,15 +194,4 @@ function grantInLua(contact: string): string {
     assert(manager.save_roster("romeo", "localhost", roster, "${contact}"))
     manager.roster_push("romeo", "localhost", "${contact}")
     return 1`
-}
-
-/** The stanzas that this client gets from now on. */
-function counted(client: RawClient): () => number {
-  let count = 0
-  const push = client.inbox.push.bind(client.inbox)
-  client.inbox.push = item => {
-    if (item.item === 'element' && kindOf(item.element) !== undefined) count++
-    push(item)
-  }
-  return () => count
 }

@@ -1,6 +1,6 @@
 /** 300 strangers ask for one account on real servers: few reach the client, all others are in the API, and an answer makes room. */
 import t, { type Test } from 'tap'
-import { kindOf } from '../../src/stanza/stanza.ts'
+import { countStanzas } from '../clients/count-stanzas.ts'
 import { auth, type RawClient } from '../clients/raw.ts'
 import { startComponent } from '../servers/component.ts'
 import { startEjabberd } from '../servers/ejabberd.ts'
@@ -85,7 +85,7 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     romeo = await gate.login('starttls', 'romeo', 'orchard')
     romeo.send(`<enable xmlns='urn:xmpp:sm:3' resume='true'/>`)
     const previd = (await romeo.named('enabled')).attrs.get('id')
-    const got = counted(romeo)
+    const got = countStanzas(romeo)
     await romeo.roster()
     romeo.send(`<presence xmlns='jabber:client'/>`)
     await gate.counted(
@@ -181,14 +181,3 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     t.equal((await gate.metrics()).sum('session_faults_total'), 0)
     for (const client of [again, desk, juliet, nurse, friar]) client.transport.destroy()
   })
-
-/** The stanzas that this client gets from now on. */
-function counted(client: RawClient): () => number {
-  let count = 0
-  const push = client.inbox.push.bind(client.inbox)
-  client.inbox.push = item => {
-    if (item.item === 'element' && kindOf(item.element) !== undefined) count++
-    push(item)
-  }
-  return () => count
-}

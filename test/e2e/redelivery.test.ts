@@ -3,7 +3,7 @@
  * deliver each once is found out, and the gate does it in its place.
  */
 import t, { type Test } from 'tap'
-import { kindOf } from '../../src/stanza/stanza.ts'
+import { countStanzas } from '../clients/count-stanzas.ts'
 import { auth, type RawClient } from '../clients/raw.ts'
 import { type Component, startComponent } from '../servers/component.ts'
 import { startEjabberd } from '../servers/ejabberd.ts'
@@ -177,7 +177,7 @@ t.test('where the server delivers each once', async t => {
   const romeo = await stage.login('romeo')
   romeo.send(`<enable xmlns='urn:xmpp:sm:3' resume='true'/>`)
   const previd = (await romeo.named('enabled')).attrs.get('id')
-  const got = counted(romeo)
+  const got = countStanzas(romeo)
   for (const line of roster) romeo.send(line)
   t.same(asked(await settled(romeo)), ['bot@stranger.localhost'])
   const h = got()
@@ -207,14 +207,3 @@ t.test('where the server delivers each once', async t => {
   t.equal(counts.sum('session_faults_total'), 0)
   for (const client of [again, later]) client.transport.destroy()
 })
-
-/** The stanzas that this client gets from now on. */
-function counted(client: RawClient): () => number {
-  let count = 0
-  const push = client.inbox.push.bind(client.inbox)
-  client.inbox.push = item => {
-    if (item.item === 'element' && kindOf(item.element) !== undefined) count++
-    push(item)
-  }
-  return () => count
-}

@@ -132,7 +132,7 @@ export class PendingRequests {
       return this.pushed(stanza)
     }
     if (kind !== 'presence' || from === undefined) return false
-    if (type === 'unsubscribe') return this.ended(from)
+    if (type === 'unsubscribe') return this.withdrawn(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
     const isInvited = this.isInvited(from, stanza.element)
@@ -260,6 +260,12 @@ export class PendingRequests {
     const items = set === undefined ? [] : rosterItemsOf(set).filter(item => item.removed)
     for (const { jid } of items) this.ended(jid)
     return items.length > 0
+  }
+
+  /** Room comes only from a request that was shown. Whoever withdraws others, again and again, costs no look at all that are held. */
+  private withdrawn(contact: string): boolean {
+    const wasShown = this.shown.has(keyOf(contact))
+    return this.ended(contact) && wasShown
   }
 
   /** The request is answered or withdrawn. */

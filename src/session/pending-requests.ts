@@ -44,6 +44,8 @@ export class PendingRequests {
   private readonly strangers: Strangers
   /** Keys of strangers whose requests were shown in this presence session. */
   private readonly shown = new Set<string>()
+  /** The same, of requests that the operator has released and for which there was no room. They take none. */
+  private readonly shownBeyond = new Set<string>()
   /** Those whose requests came in this presence session and are held. */
   private readonly held = new Set<string>()
   private isAvailable = false
@@ -78,7 +80,7 @@ export class PendingRequests {
     const held = [...this.quarantine.heldFor(this.account)].filter(({ key }) => this.held.has(key))
     return {
       isAvailable: this.isAvailable,
-      shown: [...this.shown],
+      shown: [...this.shown, ...this.shownBeyond],
       held: held.map(({ contact, why, element, rank }) => {
         const record = { contact, why, element: recordOfElement(element) }
         return rank === -1 ? { ...record, isInvited: true } : record
@@ -185,6 +187,13 @@ export class PendingRequests {
     return released
   }
 
+  /** The operator has released this request. Says whether this session is to show it: the server has delivered it here, too. */
+  decided({ key, contact }: HeldRequest): boolean {
+    if (!this.held.has(key)) return false
+    this.wasShown(contact)
+    return true
+  }
+
   private released(): HeldRequest | undefined {
     let first: HeldRequest | undefined
     const dropped: string[] = []
@@ -230,6 +239,7 @@ export class PendingRequests {
     this.isAvailable = type === undefined
     if (!isFirst && this.isAvailable) return
     this.shown.clear()
+    this.shownBeyond.clear()
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
@@ -272,6 +282,7 @@ export class PendingRequests {
   private ended(contact: string): boolean {
     const key = keyOf(contact)
     this.shown.delete(key)
+    this.shownBeyond.delete(key)
     this.held.delete(key)
     this.quarantine.ended(this.account, contact)
     return this.held.size > 0
@@ -282,6 +293,7 @@ export class PendingRequests {
     this.came(key)
     // In mode observe more are shown.
     if (this.shown.size < this.quarantine.limits.perLogin) this.shown.add(key)
+    else if (this.decisionOn(contact) === 'release') this.shownBeyond.add(key)
     this.held.delete(key)
     this.quarantine.shown(this.account, contact)
   }
@@ -295,7 +307,8 @@ export class PendingRequests {
 
   /** Shown in this presence session, and not answered since. */
   private isRepeated(contact: string): boolean {
-    return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
+    const key = keyOf(contact)
+    return (this.shown.has(key) || this.shownBeyond.has(key)) && this.quarantine.isShown(this.account, contact)
   }
 
   /**

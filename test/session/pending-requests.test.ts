@@ -115,6 +115,19 @@ t.test('withdrawn requests, and roster removes, make room', t => {
   t.end()
 })
 
+t.test('what the operator releases is shown at each session that has it', t => {
+  const { session, held, quarantine } = made(1)
+  const [one, two, late] = [session(), session(), session()]
+  for (const { come } of [one, two]) t.same(come(a, b, c), [a])
+  quarantine.decide(romeo, b, 'release')
+  const released = [...quarantine.heldFor(romeo)].filter(({ contact }) => contact === b)
+  const shown = [one, two, late].map(({ pending }) => released.filter(each => pending.decided(each)).length)
+  t.same(shown, [1, 1, 0], 'the third was not delivered any')
+  t.same(held(), [`${c} per-login`])
+  t.same([one.come(b), two.come(b)], [[], []], 'once')
+  t.end()
+})
+
 t.test('a day has its own limit', t => {
   const { session, held, clock } = made(10, 2)
   const { come, say } = session()

@@ -303,7 +303,11 @@ export class Gate {
   }
 
   private requestsDecided(account: string): void {
-    for (const [relay, news] of this.accounts.heard(account, { news: 'requests-decided' }).tell) relay.told(news)
+    const released = [...this.held(account)].filter(
+      ({ contact }) => this.quarantine?.decisionOn(account, contact) === 'release',
+    )
+    for (const [relay, news] of this.accounts.heard(account, { news: 'requests-decided', released }).tell)
+      relay.told(news)
   }
 
   private sessionOptions(starttls: boolean): SessionOptions {

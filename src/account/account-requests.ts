@@ -1,4 +1,7 @@
-/** What is known of the requests of strangers to one account, and its record in a store: a field for each stranger, and one for the day's times. */
+/**
+ * What is known of the requests of strangers to one account, and its record in a store: for each stranger a field for its request and one for what the
+ * operator has decided, and one for the day's times. Of gates with one store, one may decide while another one writes the request.
+ */
 import { type ElementRecord, elementOfRecord, recordOfElement } from '../xml/element-record.ts'
 import { type HeldRequest, HeldRequests, type Rank, type WhyHeld } from './held-requests.ts'
 
@@ -31,6 +34,8 @@ export interface QuarantineKeeper {
   began(account: string): void
   /** What is known of this stranger's request is not what it was. */
   changed(account: string, contact: string): void
+  /** What the operator has decided about this stranger is not what it was. */
+  decided(account: string, contact: string): void
 }
 
 export function noRequests(account: string): AccountRequests {
@@ -59,6 +64,7 @@ function inOrder<Value>(
 
 const timesField = 'times'
 const strangerPrefix = 'request:'
+const decisionPrefix = 'decided:'
 
 interface KeptRequest extends Pick<HeldRequest, 'contact' | 'since' | 'why' | 'rank'> {
   readonly element: ElementRecord
@@ -67,25 +73,53 @@ interface KeptRequest extends Pick<HeldRequest, 'contact' | 'since' | 'why' | 'r
 interface ContactRecord {
   readonly held?: KeptRequest
   readonly shown?: number
-  readonly decided?: Decided
 }
 
-/** The fields of these strangers, and that of the times. `undefined`: the field is to be removed. */
-export function requestFieldsOf(
-  requests: AccountRequests,
-  contacts: Iterable<string>,
-): Map<string, string | undefined> {
+/** The field of a stranger's request, and that of what the operator has decided about the stranger. */
+export function requestField(contact: string): string {
+  return strangerPrefix + contact
+}
+
+export function decisionField(contact: string): string {
+  return decisionPrefix + contact
+}
+
+/** These fields, and that of the times. `undefined`: the field is to be removed. */
+export function requestFieldsOf(requests: AccountRequests, names: Iterable<string>): Map<string, string | undefined> {
   const fields = new Map<string, string | undefined>([[timesField, JSON.stringify(requests.times)]])
-  for (const key of contacts) fields.set(strangerPrefix + key, contactText(requests, key))
+  for (const name of names)
+    fields.set(
+      name,
+      name.startsWith(decisionPrefix)
+        ? decisionText(requests, name.slice(decisionPrefix.length))
+        : contactText(requests, name.slice(strangerPrefix.length)),
+    )
   return fields
 }
 
-function contactText({ held, shown, decided }: AccountRequests, key: string): string | undefined {
+/** Leaves out what these fields say. */
+export function forgetFields(requests: AccountRequests, names: Iterable<string>): void {
+  for (const name of names) {
+    if (name.startsWith(decisionPrefix)) {
+      requests.decided.delete(name.slice(decisionPrefix.length))
+      continue
+    }
+    const contact = name.slice(strangerPrefix.length)
+    requests.held.delete(contact)
+    requests.shown.delete(contact)
+  }
+}
+
+function decisionText({ decided }: AccountRequests, key: string): string | undefined {
+  const decision = decided.get(key)
+  return decision && JSON.stringify(decision)
+}
+
+function contactText({ held, shown }: AccountRequests, key: string): string | undefined {
   const request = held.get(key)
   const record: ContactRecord = {
     ...(request !== undefined && { held: heldRecord(request) }),
     ...(shown.has(key) && { shown: shown.get(key) as number }),
-    ...(decided.has(key) && { decided: decided.get(key) as Decided }),
   }
   return Object.keys(record).length === 0 ? undefined : JSON.stringify(record)
 }
@@ -102,12 +136,13 @@ export function requestsOf(account: string, fields: ReadonlyMap<string, string>)
   const decided: [string, Decided][] = []
   for (const [name, text] of fields) {
     if (name === timesField) requests.times = numbersOf(JSON.parse(text))
+    if (name.startsWith(decisionPrefix))
+      decided.push([name.slice(decisionPrefix.length), decidedOf(JSON.parse(text) as Decided)])
     if (!name.startsWith(strangerPrefix)) continue
     const key = name.slice(strangerPrefix.length)
     const record = JSON.parse(text) as ContactRecord
     if (record.held !== undefined) held.push(heldOf(key, record.held))
     if (record.shown !== undefined) shown.push([key, timeOf(record.shown)])
-    if (record.decided !== undefined) decided.push([key, decidedOf(record.decided)])
   }
   held.sort((one, other) => one.since - other.since)
   for (const request of held) requests.held.add(request, 1)

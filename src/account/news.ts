@@ -3,6 +3,7 @@ import type { RosterItem } from '../stanza/roster-iq.ts'
 import type { SubscriptionType } from '../stanza/stanza.ts'
 import type { Direction, Visible } from '../subscription/state.ts'
 import type { ContactHash } from './hashed-contact.ts'
+import type { HeldRequest } from './held-requests.ts'
 import type { RosterSnapshot } from './ledger.ts'
 
 /** The user has begun a request, has given up seeing the contact, or (`answered`, told to other gates alone) has approved or denied its request. */
@@ -30,8 +31,8 @@ export type AccountNews =
       readonly type: SubscriptionType
       readonly contact: string
     }
-  /** The operator has released or denied requests of strangers. */
-  | { readonly news: 'requests-decided' }
+  /** The operator has released or denied requests of strangers. `released`: those that are held, and that each session is to show which has them. */
+  | { readonly news: 'requests-decided'; readonly released: readonly HeldRequest[] }
   /** The server has granted a subscription for an unasked `subscribed`. The session has taken it back, or has left it so. */
   | { readonly news: 'unasked-grant'; readonly contact: string; readonly isUndone: boolean }
   /** What was kept of the account beyond the process; it may be out of date. */

@@ -92,8 +92,8 @@ export class Quarantine {
     merged(known, kept)
     for (const [key, { decision }] of kept.decided) if (decision === 'deny') this.drop(known, key)
     this.keepTimes(known)
-    for (const map of [known.shown, known.decided])
-      while (map.size > rememberedAtMost) this.changed(known, deleteFirst(map))
+    while (known.shown.size > rememberedAtMost) this.changed(known, deleteFirst(known.shown))
+    while (known.decided.size > rememberedAtMost) this.decided(known, deleteFirst(known.decided))
   }
 
   /** All requests that are held, with the account's folded bare JID. */
@@ -119,7 +119,8 @@ export class Quarantine {
     if (decision === 'deny') this.drop(known, key)
     known.decided.delete(key)
     known.decided.set(detachedString(key), { decision, since: this.now() })
-    if (known.decided.size > rememberedAtMost) this.changed(known, deleteFirst(known.decided))
+    if (known.decided.size > rememberedAtMost) this.decided(known, deleteFirst(known.decided))
+    this.decided(known, key)
     this.changed(known, key)
   }
 
@@ -197,12 +198,16 @@ export class Quarantine {
     this.drop(known, key)
     known.shown.delete(key)
     // A denial outlasts the request: who withdraws it may ask again.
-    if (known.decided.get(key)?.decision === 'release') known.decided.delete(key)
+    if (known.decided.get(key)?.decision === 'release' && known.decided.delete(key)) this.decided(known, key)
     this.changed(known, key)
   }
 
   private changed({ key }: AccountRequests, contact: string | undefined): void {
     if (contact !== undefined) this.keeper?.changed(key, contact)
+  }
+
+  private decided({ key }: AccountRequests, contact: string | undefined): void {
+    if (contact !== undefined) this.keeper?.decided(key, contact)
   }
 
   private add(account: AccountRequests, request: HeldRequest): void {

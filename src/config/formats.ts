@@ -16,6 +16,12 @@ export const formats = {
   cidr: isCidr,
   'websocket-url': isWebsocketUrl,
   'redis-url': isRedisUrl,
+  'xml-text': isXmlText,
+}
+
+/** Every character may stand in XML (XML 1.0 section 2.2): of others no stanza can be made. */
+function isXmlText(text: string): boolean {
+  return /^[\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u.test(text)
 }
 
 /** A host name or an IP address, an IPv6 address in brackets, with or without a port (RFC 6120 section 4.9.3.19). */

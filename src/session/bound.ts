@@ -182,6 +182,7 @@ export class BoundSession implements ResumableSession {
     this.watch.joined(snapshot)
     this.spread(this.watch.retold(), output)
     this.guard?.resumed()
+    this.strangers?.joined()
   }
 
   /** Another session of the account has told something. */
@@ -189,7 +190,7 @@ export class BoundSession implements ResumableSession {
     this.spread(this.watch.told(news), output)
     if (news.news === 'unasked-grant') this.guard?.told(news, output)
     if (news.news === 'roster') this.isLive = true
-    if (news.news === 'requests-decided') return this.strangers?.release(output)
+    if (news.news === 'requests-decided') return this.strangers?.decided(news.released, output)
     if (news.news !== 'blind') return
     this.isLive = false
     if (this.fetch.isWanted) this.fetchRoster(output)

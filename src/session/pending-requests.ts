@@ -44,6 +44,8 @@ export class PendingRequests {
   private readonly strangers: Strangers
   /** Keys of strangers whose requests were shown in this presence session. */
   private readonly shown = new Set<string>()
+  /** The same, of requests that the operator has released and for which there was no room. They take none. */
+  private readonly shownBeyond = new Set<string>()
   /** Those whose requests came in this presence session and are held. */
   private readonly held = new Set<string>()
   private isAvailable = false
@@ -78,7 +80,7 @@ export class PendingRequests {
     const held = [...this.quarantine.heldFor(this.account)].filter(({ key }) => this.held.has(key))
     return {
       isAvailable: this.isAvailable,
-      shown: [...this.shown],
+      shown: [...this.shown, ...this.shownBeyond],
       held: held.map(({ contact, why, element, rank }) => {
         const record = { contact, why, element: recordOfElement(element) }
         return rank === -1 ? { ...record, isInvited: true } : record
@@ -132,7 +134,7 @@ export class PendingRequests {
       return this.pushed(stanza)
     }
     if (kind !== 'presence' || from === undefined) return false
-    if (type === 'unsubscribe') return this.ended(from)
+    if (type === 'unsubscribe') return this.withdrawn(from)
     if (type !== 'subscribe') return false
     if (this.contacts.isNoStranger(from)) return false
     const isInvited = this.isInvited(from, stanza.element)
@@ -185,6 +187,13 @@ export class PendingRequests {
     return released
   }
 
+  /** The operator has released this request. Says whether this session is to show it: the server has delivered it here, too. */
+  decided({ key, contact }: HeldRequest): boolean {
+    if (!this.held.has(key)) return false
+    this.wasShown(contact)
+    return true
+  }
+
   private released(): HeldRequest | undefined {
     let first: HeldRequest | undefined
     const dropped: string[] = []
@@ -230,6 +239,7 @@ export class PendingRequests {
     this.isAvailable = type === undefined
     if (!isFirst && this.isAvailable) return
     this.shown.clear()
+    this.shownBeyond.clear()
     this.held.clear()
     this.since = isFirst ? this.quarantine.now() : undefined
     this.isDelivering = false
@@ -262,10 +272,17 @@ export class PendingRequests {
     return items.length > 0
   }
 
+  /** Room comes only from a request that was shown. Whoever withdraws others, again and again, costs no look at all that are held. */
+  private withdrawn(contact: string): boolean {
+    const wasShown = this.shown.has(keyOf(contact))
+    return this.ended(contact) && wasShown
+  }
+
   /** The request is answered or withdrawn. */
   private ended(contact: string): boolean {
     const key = keyOf(contact)
     this.shown.delete(key)
+    this.shownBeyond.delete(key)
     this.held.delete(key)
     this.quarantine.ended(this.account, contact)
     return this.held.size > 0
@@ -276,6 +293,7 @@ export class PendingRequests {
     this.came(key)
     // In mode observe more are shown.
     if (this.shown.size < this.quarantine.limits.perLogin) this.shown.add(key)
+    else if (this.decisionOn(contact) === 'release') this.shownBeyond.add(key)
     this.held.delete(key)
     this.quarantine.shown(this.account, contact)
   }
@@ -289,7 +307,8 @@ export class PendingRequests {
 
   /** Shown in this presence session, and not answered since. */
   private isRepeated(contact: string): boolean {
-    return this.shown.has(keyOf(contact)) && this.quarantine.isShown(this.account, contact)
+    const key = keyOf(contact)
+    return (this.shown.has(key) || this.shownBeyond.has(key)) && this.quarantine.isShown(this.account, contact)
   }
 
   /**

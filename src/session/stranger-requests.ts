@@ -1,4 +1,5 @@
 /** Carries out in a session what `PendingRequests` wants done: requests are held and released, and its notices are said. */
+import type { HeldRequest } from '../account/held-requests.ts'
 import type { RuleOutcome } from '../rules/outcome.ts'
 import { pendingRequests } from '../rules/pending-requests.ts'
 import { type Stanza, stanzaOf } from '../stanza/stanza.ts'
@@ -13,6 +14,8 @@ export class StrangerRequests {
   private readonly domain: string
   private readonly jid: string
   private readonly session: Pick<BoundWays, 'say' | 'show' | 'judge'>
+  /** The session was resumed: the operator may have released some meanwhile. They are shown behind the next stanza. */
+  private isResumed = false
 
   /** `domain`: the account's; `jid`: the client's full JID. */
   constructor(
@@ -42,7 +45,9 @@ export class StrangerRequests {
 
   /** A stanza has gone on. */
   passed(from: Side, stanza: Stanza, output: BoundOutput): void {
-    if (this.pending[from === 'client' ? 'sent' : 'received'](stanza)) this.release(output)
+    const mayRelease = this.pending[from === 'client' ? 'sent' : 'received'](stanza) || this.isResumed
+    this.isResumed = false
+    if (mayRelease) this.release(output)
     if (this.pending.notices.hasAny) this.tell(this.pending.notices.take(true), output)
   }
 
@@ -55,13 +60,26 @@ export class StrangerRequests {
 
   /** Held requests for which there is room now are shown. To the client they are stanzas that it gets later. */
   release(output: BoundOutput): void {
-    for (let held = this.pending.release(); held !== undefined; held = this.pending.release()) {
-      const stanza = stanzaOf(held.element)
-      const verdict = stanza && this.session.judge(stanza, 'passed').verdict
-      if (verdict?.verdict !== 'forward') continue
-      output.report({ report: 'request-released' })
-      this.session.show(verdict.stanza, output)
-    }
+    for (let held = this.pending.release(); held !== undefined; held = this.pending.release()) this.show(held, output)
+  }
+
+  /** The operator has decided. Another session of the account may have shown these already, and has taken them from what is held. */
+  decided(released: readonly HeldRequest[], output: BoundOutput): void {
+    for (const held of released) if (this.pending.decided(held)) this.show(held, output)
+    this.release(output)
+  }
+
+  /** The session is one of its account's from now on. */
+  joined(): void {
+    this.isResumed = true
+  }
+
+  private show({ element }: HeldRequest, output: BoundOutput): void {
+    const stanza = stanzaOf(element)
+    const verdict = stanza && this.session.judge(stanza, 'passed').verdict
+    if (verdict?.verdict !== 'forward') return
+    output.report({ report: 'request-released' })
+    this.session.show(verdict.stanza, output)
   }
 
   private tell(notices: readonly Notice[], output: BoundOutput): void {

@@ -4,7 +4,10 @@
  */
 import {
   type AccountRequests,
+  decisionField,
+  forgetFields,
   type QuarantineKeeper,
+  requestField,
   requestFieldsOf,
   requestsOf,
 } from '../account/account-requests.ts'
@@ -46,9 +49,9 @@ export const requestsDecided = 'requests-decided'
 
 export class StoredQuarantine implements QuarantineKeeper {
   private readonly options: StoredQuarantineOptions
-  /** Keys of strangers, by the account's. */
+  /** Names of fields, by the account's key. */
   private readonly waiting = new Map<string, Set<string>>()
-  /** Of each load under way: strangers that have changed since it began. */
+  /** Of each load under way: fields that have changed since it began. */
   private readonly loads = new Set<{ readonly account: string; readonly changed: Set<string> }>()
   private cancel: (() => void) | undefined
   private writing: Promise<void> = Promise.resolve()
@@ -63,15 +66,23 @@ export class StoredQuarantine implements QuarantineKeeper {
   }
 
   changed(account: string, contact: string): void {
-    let contacts = this.waiting.get(account)
-    if (contacts === undefined) {
-      contacts = new Set()
-      this.waiting.set(detachedString(account), contacts)
+    this.waits(account, requestField(contact))
+  }
+
+  decided(account: string, contact: string): void {
+    this.waits(account, decisionField(contact))
+  }
+
+  private waits(account: string, name: string): void {
+    let names = this.waiting.get(account)
+    if (names === undefined) {
+      names = new Set()
+      this.waiting.set(detachedString(account), names)
       if (this.waiting.size > waitingAtMost)
         for (const oldest of this.waiting.keys()) if (this.waiting.delete(oldest)) break
     }
-    contacts.add(detachedString(contact))
-    for (const load of this.loads) if (load.account === account) load.changed.add(contact)
+    names.add(detachedString(name))
+    for (const load of this.loads) if (load.account === account) load.changed.add(name)
     this.writeLater(writeAfter)
   }
 
@@ -93,7 +104,7 @@ export class StoredQuarantine implements QuarantineKeeper {
     if (kept === undefined) return
     if (load.changed.size === 0 && !isHere(key)) quarantine.forget(key)
     // What the store has of these is out of date.
-    for (const contact of load.changed) for (const each of [kept.held, kept.shown, kept.decided]) each.delete(contact)
+    forgetFields(kept, load.changed)
     quarantine.recall(key, kept)
   }
 
@@ -137,7 +148,7 @@ export class StoredQuarantine implements QuarantineKeeper {
         changes.push(change)
       }
       if (changes.length === 0 || (await calls.call('save', () => store.save(changes))) !== undefined) continue
-      for (const [account, contacts] of all.slice(first)) for (const contact of contacts) this.changed(account, contact)
+      for (const [account, names] of all.slice(first)) for (const name of names) this.waits(account, name)
       this.cancel?.()
       this.cancel = undefined
       return this.writeLater(retryAfter)
@@ -145,11 +156,11 @@ export class StoredQuarantine implements QuarantineKeeper {
   }
 
   /** `undefined`: the account is no longer in memory, and nothing is known of it. */
-  private changeOf(account: string, contacts: ReadonlySet<string>): RecordChange | undefined {
+  private changeOf(account: string, names: ReadonlySet<string>): RecordChange | undefined {
     const { quarantine, key, time, days } = this.options
     const requests: AccountRequests | undefined = quarantine.requestsOf(account)
     if (requests === undefined) return undefined
-    const shown = requestFieldsOf(requests, contacts)
+    const shown = requestFieldsOf(requests, names)
     const fields = key === undefined ? shown : hiddenFields(key, account, shown)
     return { record: this.recordName(account), fields, isWhole: false, until: Math.floor(time() / day) + days }
   }

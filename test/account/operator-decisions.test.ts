@@ -1,6 +1,6 @@
 /** What the operator decides about requests of strangers, in an account's quarantine and in a session. */
 import t from 'tap'
-import { requestFieldsOf, requestsOf } from '../../src/account/account-requests.ts'
+import { decisionField, requestField, requestFieldsOf, requestsOf } from '../../src/account/account-requests.ts'
 import { Quarantine } from '../../src/account/quarantine.ts'
 import { element } from '../../src/xml/element.ts'
 
@@ -13,6 +13,7 @@ function made(time = 1_000) {
   quarantine.keeper = {
     began: account => told.push(`${account} begins`),
     changed: (account, contact) => told.push(`${account}: ${contact}`),
+    decided: (account, contact) => told.push(`${account}: decided ${contact}`),
   }
   const hold = (contact: string, rank: 0 | 2 = 2) => {
     const text = element('status', 'jabber:client', {}, ['Hello'])
@@ -52,9 +53,15 @@ t.test('what changes is told, what is forgotten too', async t => {
   quarantine.shown(romeo, 'b@x')
   quarantine.ended(romeo, 'b@x')
   quarantine.decide(romeo, 'c@x', 'deny')
-  t.same(heard(), ['b@x', 'b@x', 'c@x'])
+  t.same(heard(), ['b@x', 'b@x', 'decided c@x', 'c@x'])
+  quarantine.decide(romeo, 'e@x', 'release')
+  quarantine.ended(romeo, 'e@x')
+  t.same(heard(), ['decided e@x', 'e@x', 'decided e@x', 'e@x'])
   for (let i = 0; i <= 1_000; i++) quarantine.decide(romeo, `bot${i}@y`, 'deny')
-  t.same([told.length, told.filter(line => line.endsWith(': c@x')).length], [1_003, 1], 'of 1,000 the oldest two')
+  const oldest = heard()
+    .filter(line => line.startsWith('decided'))
+    .filter((line, at, all) => all.indexOf(line) !== at)
+  t.same([told.length, oldest], [0, ['decided bot0@y']], 'of 1,000 the oldest two')
   t.equal(quarantine.decisionOn(romeo, 'c@x'), undefined)
 })
 
@@ -68,9 +75,9 @@ t.test('what was kept comes back; what has happened meanwhile counts more', asyn
   const requests = before.quarantine.requestsOf(romeo)
   if (requests === undefined) throw new Error('nothing is known')
   const fields = new Map<string, string>()
-  for (const [name, text] of requestFieldsOf(requests, ['a@x', 'b@x', 'c@x', 'd@x', 'e@x', 'f@x']))
-    if (text !== undefined) fields.set(name, text)
-  t.same([...fields.keys()], ['times', 'request:a@x', 'request:b@x', 'request:c@x', 'request:d@x', 'request:e@x'])
+  const names = ['a@x', 'b@x', 'c@x', 'd@x', 'e@x', 'f@x'].flatMap(key => [requestField(key), decisionField(key)])
+  for (const [name, text] of requestFieldsOf(requests, names)) if (text !== undefined) fields.set(name, text)
+  t.same([...fields.keys()], ['times', 'request:a@x', 'request:b@x', 'request:c@x', 'decided:d@x', 'decided:e@x'])
 
   const after = made(3_000)
   after.quarantine.shown(romeo, 'a@x')
@@ -95,8 +102,8 @@ t.test('what is no record is refused', async t => {
     one('{'),
     one('null'),
     one(JSON.stringify({ shown: 'a' })),
-    one(JSON.stringify({ decided: { decision: 'forget', since: 1 } })),
-    one(JSON.stringify({ decided: { decision: 'deny' } })),
+    new Map([['decided:a@x', JSON.stringify({ decision: 'forget', since: 1 })]]),
+    new Map([['decided:a@x', JSON.stringify({ decision: 'deny' })]]),
     one(JSON.stringify({ held: { contact: 7, since: 1, why: 'per-day', rank: 2, element } })),
     one(JSON.stringify({ held: { contact: 'a@x', since: null, why: 'per-day', rank: 2, element } })),
     one(JSON.stringify({ held: { contact: 'a@x', since: 1, why: 'per-day', rank: 2, element: 7 } })),

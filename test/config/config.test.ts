@@ -1196,6 +1196,10 @@ t.test('limits', t => {
       "9: limits.pendingRequests.headline: '' is not a text of 1 to 1000 characters; write for example There are {count} contact requests of strangers that wait",
     ],
     [
+      String.raw`{ pendingRequests: { headline: "a\x01" } }`,
+      String.raw`9: limits.pendingRequests.headline: 'a\u0001' is not a text of 1 to 1000 characters; write for example There are {count} contact requests of strangers that wait`,
+    ],
+    [
       '{ pendingRequests: { perLogin: 0, perWeek: 5 } }',
       '9: limits.pendingRequests.perLogin: 0 is not a whole number of requests from 1 to 200; write for example 10',
       '9: limits.pendingRequests.perWeek: is not a known key; known are perLogin, perDay, strangers, listed, perHour, headline, denyDropped',

@@ -102,7 +102,9 @@ t.test('withdrawn requests, and roster removes, make room', t => {
   const { pending, come, released } = session()
   t.same(come(a, b, c, d), [a])
   const withdraws = (from: string) => released(pending.received(stanza('presence', { type: 'unsubscribe', from })))
-  t.same(withdraws(b), [])
+  const withdrawal = stanza('presence', { type: 'unsubscribe', from: b })
+  t.equal(pending.received(withdrawal), false, 'what was not shown leaves no room: nothing is looked for')
+  t.equal(pending.received(withdrawal), false)
   t.same(held(), [`${c} per-login`, `${d} per-login`])
   t.same(withdraws(a), [c])
   const item = element('item', 'jabber:iq:roster', { jid: c, subscription: 'remove' })
@@ -110,6 +112,19 @@ t.test('withdrawn requests, and roster removes, make room', t => {
   t.same(released(pending.sent(set([element('query', 'jabber:iq:roster', {}, [item])]))), [d])
   t.same(released(pending.sent(set([element('other', 'urn:x')]))), [])
   t.equal(quarantine.size, 0)
+  t.end()
+})
+
+t.test('what the operator releases is shown at each session that has it', t => {
+  const { session, held, quarantine } = made(1)
+  const [one, two, late] = [session(), session(), session()]
+  for (const { come } of [one, two]) t.same(come(a, b, c), [a])
+  quarantine.decide(romeo, b, 'release')
+  const released = [...quarantine.heldFor(romeo)].filter(({ contact }) => contact === b)
+  const shown = [one, two, late].map(({ pending }) => released.filter(each => pending.decided(each)).length)
+  t.same(shown, [1, 1, 0], 'the third was not delivered any')
+  t.same(held(), [`${c} per-login`])
+  t.same([one.come(b), two.come(b)], [[], []], 'once')
   t.end()
 })
 

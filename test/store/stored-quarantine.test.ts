@@ -185,3 +185,29 @@ t.test('a record that is none is told, and taken for nothing', async t => {
   await house.stored.load(romeo)
   t.same([house.said, house.held()], [['load failed'], []])
 })
+
+t.test('another gate writes a request while the operator decides about it here', async t => {
+  const store = await openLmdbStore(t.testdir())
+  t.teardown(() => store.close())
+  const [here, there] = [new House(store), new House(store)]
+  there.isHere = false
+  here.hold('a@x')
+  here.hold('b@x')
+  await here.stored.write()
+  await there.stored.load(romeo)
+  here.quarantine.shown(romeo, 'a@x')
+  here.quarantine.ended(romeo, 'b@x')
+  here.hold('b@x')
+  there.quarantine.decide(romeo, 'a@x', 'release')
+  there.quarantine.decide(romeo, 'b@x', 'deny')
+  await there.stored.write()
+  await here.stored.load(romeo)
+  const known = ({ quarantine }: House) => [
+    quarantine.isShown(romeo, 'a@x'),
+    ...['a@x', 'b@x'].map(contact => quarantine.decisionOn(romeo, contact)),
+    quarantine.size,
+  ]
+  t.same(known(here), [true, 'release', 'deny', 0])
+  await there.stored.load(romeo)
+  t.same(known(there), [true, 'release', 'deny', 0])
+})

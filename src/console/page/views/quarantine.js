@@ -38,6 +38,8 @@ export function quarantine() {
 const reasons = {
   'per-login': 'as many as one login is shown',
   'per-day': 'as many as one day is shown',
+  rate: 'as many as may come within an hour',
+  'no-roster': 'the roster was not seen yet',
 }
 
 export function row(request, mayDecide) {

@@ -233,7 +233,8 @@ export class Upstreams {
 
 /** Without a configured name the certificate must have the one that the client has asked for: a member without it may serve others well. */
 function failedIn({ pool, target }: Entry, member: Member, tlsFault: string | undefined): void {
-  if (tlsFault !== 'ERR_TLS_CERT_ALTNAME_INVALID' || target.servername !== undefined) pool.failed(member)
+  const isOfName = target.servername === undefined && /ALTNAME_INVALID|unrecognized name/.test(tlsFault ?? '')
+  if (!isOfName) pool.failed(member)
 }
 
 /** Where an upstream's first member is, ready to be dialled. Throws when its authorities cannot be read. */

@@ -255,7 +255,9 @@ function checkRoutes(source: Source): void {
   const routes = source.entries('/routes')
   const upstreams = source.entries('/upstreams').map(lastOf)
   const domains = routes.map(at => `${at}/domain`)
-  const fold = (domain: string) => (domain === '*' ? domain : foldDomain(domain))
+  const below = (domain: string) => foldDomain(domain)?.replace(/^/, '*.')
+  const fold = (domain: string) =>
+    domain === '*' ? domain : domain.startsWith('*.') ? below(domain.slice(2)) : foldDomain(domain)
   reportTwins(source, domains, at => fold(source.text(at) ?? ''), 'is routed by', 'keep one of the two')
   for (const at of routes) {
     const value = source.place(at)?.value

@@ -36,7 +36,7 @@ export interface RelayContext {
   readonly resumableSessions: ResumableSessions<Relay>
   /** Has the sessions that other processes have kept; left out: there is none. */
   readonly keeper?: SessionKeeper | undefined
-  readonly upstreams: Pick<Upstreams, 'dial' | 'failed' | 'holds'>
+  readonly upstreams: Pick<Upstreams, 'dial' | 'failed' | 'holds' | 'loggedIn'>
   readonly limits: Limits
   readonly watcher: Watcher
   readonly flushes: FlushQueue
@@ -63,10 +63,12 @@ export class Relay {
   private giveUp: (() => void) | undefined
   /** Of the upstream: the server that the upstream's connection leads to. */
   private member: Member | undefined
-  /** Connects to another member of the upstream, as long as this one has said nothing. */
+  /** Connects to another member of the upstream, as long as the client has seen nothing of this one. */
   private retry: Retry | undefined
-  /** What a member that has said nothing was sent: the next one is sent it too. */
-  private unheard: StreamItem[] = []
+  /** Runs while `retry` is there: the member has to send its stream header. */
+  private headerTimer: NodeJS.Timeout | undefined
+  /** The member is given up: nothing more of it is read. */
+  private isUseless = false
   private timer: NodeJS.Timeout | undefined
   private wanted: number | undefined
   /** Runs while the client's rate is used up; then it is read again. */
@@ -200,7 +202,6 @@ export class Relay {
       data: (bytes: Uint8Array) => {
         watcher.bytes?.(side, 'received', bytes.byteLength)
         if (side === 'client') this.traffic.bytesFromClient += bytes.byteLength
-        else this.retry = undefined
         const at = now()
         this.sides[side]?.push(bytes, at)
         this.pump(side, at)
@@ -275,7 +276,7 @@ export class Relay {
         this.broken ||
         this.frozen ||
         this.isClaiming ||
-        (side === 'client' && this.session.holding)
+        (side === 'client' ? this.session.holding : this.isUseless)
       )
         break
       if (this.quota[side] === 0) {
@@ -284,11 +285,16 @@ export class Relay {
       }
       const item = this.next(end, at)
       if (item === undefined) break
+      if (side === 'upstream' && this.retry !== undefined && this.session.leadsNowhere(item)) {
+        this.giveUpMember()
+        break
+      }
       this.quota[side] -= 1
       const began = events === 0 ? now() : 0
       const effects = this.ask({ event: 'item', from: side, item }, at)
       if (events++ === 0) seconds = (now() - began) / 1_000
       this.carryOut(effects)
+      if (this.retry !== undefined && !this.session.isReaching) this.settleForMember()
     }
     if (events > 0) this.context.watcher.handled?.(seconds, events)
   }
@@ -450,7 +456,6 @@ export class Relay {
 
   private send(to: Side, item: StreamItem): void {
     this.sides[to]?.write(item)
-    if (to === 'upstream' && this.retry !== undefined) this.unheard.push(item)
     const kind = item.item === 'element' ? kindOf(item.element) : undefined
     if (kind === undefined) return
     if (to === 'client') this.traffic.stanzasToClient++
@@ -458,6 +463,8 @@ export class Relay {
   }
 
   private negotiated(): void {
+    const { upstream, domain } = this.session
+    if (upstream !== undefined) this.context.upstreams.loggedIn(upstream, domain)
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.negotiated()
     const { idle } = this.context.limits.times
     this.idle = setTimeout(() => this.keepAlive(), Math.min(idle, keepAliveAfter))
@@ -485,10 +492,10 @@ export class Relay {
       this.giveUp = undefined
       this.member = member
       this.retry = retry
-      const end = this.makeSide('upstream', connection)
-      this.sides.upstream = end
-      if (isFirst) this.receive({ event: 'connected' })
-      else for (const item of this.unheard) end.write(item)
+      this.isUseless = false
+      if (retry !== undefined) this.awaitHeader()
+      this.sides.upstream = this.makeSide('upstream', connection)
+      this.receive({ event: isFirst ? 'connected' : 'reconnected' })
       this.begin('upstream', connection)
       this.flush()
     }
@@ -502,13 +509,34 @@ export class Relay {
     this.giveUp = this.context.upstreams.dial({ upstream, domain, account, client, tls }, done, failed)
   }
 
-  /** This member has hung up without a word, and no client has seen anything of it: another one is tried. Says whether there is one. */
+  /** The member has a while for its stream header. What has come by then is read first: it may be the gate that was late. */
+  private awaitHeader(): void {
+    const within = Math.min(headerWithin, this.context.limits.times.answer / 2)
+    const late = () => {
+      if (this.retry !== undefined) this.giveUpMember()
+    }
+    this.headerTimer = setTimeout(() => setImmediate(late), within)
+  }
+
+  /** The client sees this member from now on: no other one is tried. */
+  private settleForMember(): void {
+    clearTimeout(this.headerTimer)
+    this.retry = undefined
+  }
+
+  /** What has come of this member is of no use, or nothing has come: once its connection is gone, another one is tried. */
+  private giveUpMember(): void {
+    this.isUseless = true
+    this.sides.upstream?.connection.abort()
+  }
+
+  /** This member's connection is gone, and the client has seen nothing of it: another one is tried. Says whether there is one. */
   private redial(): boolean {
     const { retry, session } = this
-    this.retry = undefined
+    this.settleForMember()
     if (retry === undefined || this.broken || session.closing || session.over) return false
     this.sides.upstream?.stop()
-    this.giveUp = retry()
+    this.giveUp = retry(this.sides.upstream?.connection.tlsFault)
     return true
   }
 
@@ -586,7 +614,7 @@ export class Relay {
     }
     // It was reached, and was of no use.
     if (report.report === 'connect-failed' && this.member !== undefined)
-      this.context.upstreams.failed(report.upstream, this.member)
+      this.context.upstreams.failed(report.upstream, this.member, this.sides.upstream?.connection.tlsFault)
     watcher.report(report, this.about)
   }
 
@@ -630,7 +658,7 @@ export class Relay {
   private finish(): void {
     if (this.finished) return
     this.finished = true
-    for (const timer of [this.timer, this.rateTimer, this.idle]) clearTimeout(timer)
+    for (const timer of [this.timer, this.rateTimer, this.idle, this.headerTimer]) clearTimeout(timer)
     clearImmediate(this.turn)
     for (const side of ['client', 'upstream'] as const) this.sides[side]?.stop()
     this.giveUp?.()
@@ -643,6 +671,9 @@ export class Relay {
 
 /** Items of one connection that are read in one go: some milliseconds of work. A flood does not hold up other connections. */
 const itemsAtOnce = 100
+
+/** Milliseconds that a member has for its stream header, with STARTTLS if it is asked for it, while there is another one to try. */
+const headerWithin = 5_000
 
 /** Sessions that one stream may ask the keeper for: an honest client asks for one. */
 const searchesAtMost = 5

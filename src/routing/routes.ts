@@ -8,7 +8,7 @@ export interface RouteEntry {
 
 /**
  * Makes the look-up: the exact domain first, then the only one of which it may be another spelling (`straße.example` is `strasse.example`
- * to servers of IDNA 2003), then the longest `*.` below which it is, then `*`; `undefined` when no route serves it.
+ * to servers of IDNA 2003), then the longest `*.` below which it is, spelled so or otherwise, then `*`; `undefined` when no route serves it.
  */
 export function makeRoutes<Entry extends RouteEntry>(entries: readonly Entry[]): (domain: string) => Entry | undefined {
   const exact = new Map(entries.map(entry => [foldDomain(entry.domain) ?? entry.domain, entry]))
@@ -19,11 +19,17 @@ export function makeRoutes<Entry extends RouteEntry>(entries: readonly Entry[]):
   }
   const any = entries.find(entry => entry.domain === '*')
   const below = new Map<string, Entry>()
-  for (const entry of entries)
-    if (entry.domain.startsWith('*.')) below.set(foldDomain(entry.domain.slice(2)) ?? entry.domain, entry)
-  const belowOf = (folded: string): Entry | undefined => {
-    for (let dot = folded.indexOf('.'); below.size > 0 && dot !== -1; dot = folded.indexOf('.', dot + 1)) {
-      const found = below.get(folded.slice(dot + 1))
+  const similarBelow = new Map<string, Entry | undefined>()
+  for (const entry of entries) {
+    if (!entry.domain.startsWith('*.')) continue
+    const parent = entry.domain.slice(2)
+    below.set(foldDomain(parent) ?? entry.domain, entry)
+    const skeleton = domainSkeletonOf(parent)
+    if (skeleton !== undefined) similarBelow.set(skeleton, similarBelow.has(skeleton) ? undefined : entry)
+  }
+  const belowOf = (domain: string, parents: ReadonlyMap<string, Entry | undefined>): Entry | undefined => {
+    for (let dot = domain.indexOf('.'); parents.size > 0 && dot !== -1; dot = domain.indexOf('.', dot + 1)) {
+      const found = parents.get(domain.slice(dot + 1))
       if (found !== undefined) return found
     }
     return undefined
@@ -31,6 +37,8 @@ export function makeRoutes<Entry extends RouteEntry>(entries: readonly Entry[]):
   return domain => {
     const folded = foldDomain(domain)
     if (folded === undefined) return undefined
-    return exact.get(folded) ?? similar.get(domainSkeletonOf(domain) ?? '') ?? belowOf(folded) ?? any
+    const skeleton = domainSkeletonOf(domain) ?? ''
+    const one = exact.get(folded) ?? similar.get(skeleton)
+    return one ?? belowOf(folded, below) ?? belowOf(skeleton, similarBelow) ?? any
   }
 }

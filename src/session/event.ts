@@ -10,6 +10,8 @@ import type { ResumableSession } from './resumable-session.ts'
 export type SessionEvent =
   /** The transport to the upstream stands, with TLS if it was dialled with it. */
   | { readonly event: 'connected' }
+  /** The transport was lost while the session `isReaching`, and another one stands in its place, to another server of the upstream. */
+  | { readonly event: 'reconnected' }
   /** The upstream could not be connected. */
   | { readonly event: 'refused'; readonly reason: ConnectFailure }
   /** TLS was negotiated on this side, after a `secure` effect. */

@@ -48,6 +48,8 @@ export class Negotiator implements Progress {
   readonly streamManagement: StreamManagement
   /** Whether the server offers pre-approval on this stream (RFC 6121 section 3.4). `undefined`: it has not said what it offers after the login. */
   private offersPreApproval: boolean | undefined
+  /** The upstream expects STARTTLS. */
+  private startsPlain = false
   private readonly options: NegotiatorOptions
   private readonly streams: Streams
   private readonly timers: NegotiationTimers
@@ -106,6 +108,7 @@ export class Negotiator implements Progress {
       case 'first': {
         const { upstream, starttls } = opened.destination
         this.upstream = upstream
+        this.startsPlain = starttls
         this.opening.upstreamPlain = starttls
         this.phase = 'connecting'
         const from = header.get('from')
@@ -129,6 +132,13 @@ export class Negotiator implements Progress {
 
   /** The connection to the upstream stands. */
   connected(): void {
+    this.opening.sayHeader(this.domain)
+  }
+
+  /** The same, to another server of the upstream: what was negotiated with the one before does not count. */
+  reconnected(): void {
+    this.opening.upstreamPlain = this.startsPlain
+    this.streams.beginAnew('upstream')
     this.opening.sayHeader(this.domain)
   }
 

@@ -3,7 +3,7 @@
  * function says what it found; the session decides what follows.
  */
 import { compareDomain, parseJid } from '../stanza/jid.ts'
-import type { Header, Side, StreamError } from '../stream/item.ts'
+import type { Header, Side, StreamError, StreamItem } from '../stream/item.ts'
 import { ns } from '../stream/namespaces.ts'
 import { child, type Element, element } from '../xml/element.ts'
 import type { ConnectFailure } from './labels.ts'
@@ -149,16 +149,33 @@ export class Opening {
    */
   upstreamStarttls(received: Element): ConnectFailure | undefined {
     const { streams } = this
-    if (received.ns === ns.stream && received.name === 'features') {
-      if (child(received, 'starttls', ns.tls) === undefined) return 'starttls'
+    if (refusesStarttls(received)) return 'starttls'
+    if (received.ns === ns.stream) {
       streams.sendElement('upstream', element('starttls', ns.tls))
       return undefined
     }
-    if (received.ns !== ns.tls || received.name !== 'proceed') return 'starttls'
     this.upstreamPlain = false
     streams.beginAnew('upstream')
     streams.out.push({ effect: 'secure', side: 'upstream' })
     return undefined
+  }
+
+  /**
+   * Before the client has got anything of the upstream's: with this of the upstream's no stream comes about. A stream error is an answer that the
+   * client's header may have caused.
+   */
+  leadsNowhere(item: StreamItem): boolean {
+    switch (item.item) {
+      case 'open':
+        return !isVersionServed(item.header.get('version'))
+      case 'element':
+        return this.upstreamPlain && refusesStarttls(item.element)
+      case 'close':
+      case 'error':
+        return true
+      case 'whitespace':
+        return false
+    }
   }
 
   /** RFC 6120 section 6.4.6: after a login both sides begin again on the same connection. */
@@ -169,4 +186,12 @@ export class Opening {
       this.streams.out.push({ effect: 'restart', side })
     }
   }
+}
+
+/** It is neither features with STARTTLS, nor the consent to begin TLS, nor a stream error. */
+function refusesStarttls(received: Element): boolean {
+  if (received.ns === ns.tls) return received.name !== 'proceed'
+  if (received.ns !== ns.stream) return true
+  if (received.name === 'features') return child(received, 'starttls', ns.tls) === undefined
+  return received.name !== 'error'
 }

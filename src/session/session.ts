@@ -61,6 +61,16 @@ export class Session {
     return this.negotiator.route
   }
 
+  /** The client has seen nothing of the upstream yet. */
+  get isReaching(): boolean {
+    return this.streams.isOpen && this.negotiator.phase === 'connecting'
+  }
+
+  /** While the session `isReaching`: with this of the upstream's no stream comes about. */
+  leadsNowhere(item: StreamItem): boolean {
+    return this.isReaching && this.negotiator.opening.leadsNowhere(item)
+  }
+
   get closing(): boolean {
     return this.streams.isClosing
   }
@@ -77,6 +87,11 @@ export class Session {
   /** The phase; `closing` as soon as it ends. */
   get phase(): Phase | 'closing' {
     return this.streams.isOpen ? this.negotiator.phase : 'closing'
+  }
+
+  /** As the client has spelled it; empty as long as it has named none. */
+  get domain(): string {
+    return this.negotiator.domain
   }
 
   /** The full JID of the resource, once one was bound. */
@@ -102,6 +117,8 @@ export class Session {
       case 'connected':
         this.streams.connected()
         return this.streams.isOpen ? this.negotiator.connected() : undefined
+      case 'reconnected':
+        return this.streams.isOpen ? this.negotiator.reconnected() : undefined
       case 'refused':
         return this.negotiator.unreached(event.reason)
       case 'secured':

@@ -1,4 +1,4 @@
-/** Whether a server serves streams: one is opened, and its features are awaited. Nobody is logged in. */
+/** Whether a server serves streams: one is opened, with TLS where it is expected, and its features are awaited. Nobody is logged in. */
 
 import type { Clock } from '../transport/clock.ts'
 import type { Connection } from '../transport/connection.ts'
@@ -6,7 +6,7 @@ import { dial, type Target } from './dial.ts'
 
 /** Milliseconds from the dial until the features have come. */
 const patience = 5_000
-/** Bytes that are read. */
+/** Characters that are read of one stream. */
 const atMost = 65_536
 
 /** `domain`: the XMPP domain that is asked for. Never rejects. */
@@ -25,30 +25,50 @@ export function servesStreams(target: Target, domain: string, clock: Clock): Pro
       { domain, client: undefined },
       made => {
         connection = made
-        listen(made, settle)
-        made.write([headerFor(domain)])
+        listen(made, headerFor(domain), target.mode === 'starttls', settle)
       },
       () => settle(false),
     )
   })
 }
 
-function listen(connection: Connection, settle: (serves: boolean) => void): void {
+function listen(connection: Connection, header: string, starttls: boolean, settle: (serves: boolean) => void): void {
   let text = ''
+  let isPlain = starttls
   const gone = () => settle(false)
+  const read = () => {
+    const found = wordIn(text)
+    if (found === undefined) return text.length > atMost ? gone() : undefined
+    if (found === 'features' && !isPlain) return settle(/<(?:\w+:)?stream\b[^>]*\sversion\s*=\s*["']0*[1-9]/.test(text))
+    if (found === 'features' && /<(?:\w+:)?starttls\b/.test(text)) {
+      text = ''
+      return connection.write([`<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>`])
+    }
+    if (found !== 'proceed' || !isPlain) return gone()
+    isPlain = false
+    text = ''
+    connection.secure(Buffer.alloc(0))
+  }
   connection.start({
     data: bytes => {
       text += Buffer.from(bytes).toString('latin1')
-      if (/<(?:stream:)?features\b/.test(text)) settle(true)
-      else if (/<(?:stream:)?error\b/.test(text) || text.length > atMost) settle(false)
+      read()
     },
     drained: () => {},
     stalled: gone,
-    secured: () => {},
+    secured: () => connection.write([header]),
     ended: gone,
     closed: gone,
     wrote: () => {},
   })
+  connection.write([header])
+}
+
+/** What the server has said, once it is whole; `undefined`: nothing yet. */
+function wordIn(text: string): 'features' | 'proceed' | 'error' | undefined {
+  if (/<(?:stream:)?error\b/.test(text)) return 'error'
+  if (/<(?:stream:)?features\b[^>]*(?:\/>|>[\s\S]*<\/(?:stream:)?features\s*>)/.test(text)) return 'features'
+  return /<(?:\w+:)?proceed\b[^>]*>/.test(text) ? 'proceed' : undefined
 }
 
 function headerFor(domain: string): string {

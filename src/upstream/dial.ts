@@ -86,8 +86,11 @@ export function dial(
     settled = true
     clearTimeout(timer)
     if (reason === undefined) {
-      if (closed !== undefined) socket.once('close', closed)
-      const securing = target.mode === 'none' ? undefined : ({ lay, event: 'secureConnect' } as const)
+      // STARTTLS takes all listeners off the socket below.
+      const over = once(closed)
+      const layWatched = (below: Socket) => lay(below).once('close', over)
+      socket.once('close', over)
+      const securing = target.mode === 'none' ? undefined : ({ lay: layWatched, event: 'secureConnect' } as const)
       return done(new TcpConnection(socket, securing, undefined, reads))
     }
     socket.destroy()
@@ -97,6 +100,16 @@ export function dial(
     settled = true
     clearTimeout(timer)
     socket.destroy()
+  }
+}
+
+/** Calls it at the first call alone. */
+function once(call: (() => void) | undefined): () => void {
+  let next = call
+  return () => {
+    const now = next
+    next = undefined
+    now?.()
   }
 }
 

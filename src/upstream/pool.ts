@@ -99,6 +99,8 @@ class PoolMember {
 export class Pool {
   private readonly options: PoolOptions
   private members: readonly PoolMember[] = []
+  /** Were removed, and have connections: one that is put back still has them. */
+  private removed: readonly PoolMember[] = []
   private balance: Balance = 'least-sessions'
 
   constructor(members: readonly Member[], balance: Balance, options: PoolOptions) {
@@ -112,7 +114,7 @@ export class Pool {
 
   /** Members that stay keep their sessions and their health. */
   become(members: readonly Member[], balance: Balance): void {
-    const before = new Map(this.members.map(member => [nameOf(member.config), member]))
+    const before = new Map([...this.removed, ...this.members].map(member => [nameOf(member.config), member]))
     this.balance = balance
     this.members = members.map(config => {
       const known = before.get(nameOf(config)) ?? new PoolMember(config)
@@ -121,6 +123,7 @@ export class Pool {
       return known
     })
     for (const gone of before.values()) gone.stop()
+    this.removed = [...before.values()].filter(({ sessions }) => sessions > 0)
   }
 
   /**
@@ -143,7 +146,7 @@ export class Pool {
   }
 
   ended(member: Member): void {
-    const known = this.find(member)
+    const known = this.find(member) ?? this.removed.find(({ config }) => nameOf(config) === nameOf(member))
     if (known !== undefined && known.sessions > 0) known.sessions--
   }
 

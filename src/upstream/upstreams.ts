@@ -35,8 +35,9 @@ export interface PoolView {
 interface Entry {
   readonly target: Omit<Target, 'address' | 'port'>
   readonly pool: Pool
-  /** Streams that were opened there, as the check of a member asks for its domain. */
+  /** The check of a member asks for it: the domain of the last login. Before the first one, that of the last stream. */
   domain: string
+  hasLogin: boolean
   failovers: number
 }
 
@@ -46,8 +47,8 @@ export interface UpstreamsOptions {
   changed?(upstream: string, member: MemberView): void
 }
 
-/** Goes on with the next member. Gives a function that gives up. */
-export type Retry = () => () => void
+/** Goes on with the next member. `tlsFault`: what went wrong with TLS, if it was that. Gives a function that gives up. */
+export type Retry = (tlsFault: string | undefined) => () => void
 
 /** Members that are tried for one client, and milliseconds for each but the last. */
 const attemptsAtMost = 3
@@ -119,7 +120,8 @@ export class Upstreams {
   ): () => void {
     const entry = this.entries.get(dialled.upstream)
     if (entry === undefined) throw new Error(`there is no upstream '${dialled.upstream}'`)
-    entry.domain = dialled.domain
+    // Behind a route for many domains anybody may ask for one that no member serves.
+    if (!entry.hasLogin) entry.domain = dialled.domain
     const members = this.membersFor(dialled, entry.pool)
     let cancel = () => {}
     const attempt = (index: number) => {
@@ -129,16 +131,16 @@ export class Upstreams {
       // Attempts count too: of a crowd that comes at once not all go to one member.
       entry.pool.began(member)
       const ended = () => entry.pool.ended(member)
-      const next = () => {
-        entry.pool.failed(member)
+      const next = (tlsFault: string | undefined) => {
+        failedIn(entry, member, tlsFault)
         entry.failovers++
         attempt(index + 1)
         return giveUp
       }
       const lost = (reason: ConnectFailure, detail?: string) => {
         ended()
-        if (!isLast) return void next()
-        entry.pool.failed(member)
+        if (!isLast) return void next(detail)
+        failedIn(entry, member, detail)
         failed(reason, detail)
       }
       const options = {
@@ -161,9 +163,21 @@ export class Upstreams {
     return giveUp
   }
 
-  /** A connection to this member was of no use: it was lost, or what it said is no stream, before a client saw anything of it. */
-  failed(upstream: string, member: Member): void {
-    this.entries.get(upstream)?.pool.failed(member)
+  /**
+   * A connection to this member was of no use: it was lost, or what it said is no stream, before a client saw anything of it. `tlsFault`: what went
+   * wrong with TLS, if it was that.
+   */
+  failed(upstream: string, member: Member, tlsFault?: string): void {
+    const entry = this.entries.get(upstream)
+    if (entry !== undefined) failedIn(entry, member, tlsFault)
+  }
+
+  /** Somebody has logged in at this domain. */
+  loggedIn(upstream: string, domain: string): void {
+    const entry = this.entries.get(upstream)
+    if (entry === undefined) return
+    entry.domain = domain
+    entry.hasLogin = true
   }
 
   /** This member has a session that the client may resume. `account`: its bare JID; `address`: the client's. */
@@ -191,9 +205,9 @@ export class Upstreams {
     const target = targets.get(name) as Entry['target']
     const known = before.get(name)
     known?.pool.become(members, balance)
-    const { failovers = 0, domain = address } = known ?? {}
+    const { failovers = 0, domain = address, hasLogin = false } = known ?? {}
     const pool = known?.pool ?? new Pool(members, balance, this.poolOptions(name))
-    return { target, pool, failovers, domain }
+    return { target, pool, failovers, domain, hasLogin }
   }
 
   private poolOptions(name: string) {
@@ -215,6 +229,12 @@ export class Upstreams {
     if (tls !== 'TLSv1.2' || this.withoutTls12.has(name)) return undefined
     return { version: tls, refused: () => this.withoutTls12.add(name) }
   }
+}
+
+/** Without a configured name the certificate must have the one that the client has asked for: a member without it may serve others well. */
+function failedIn({ pool, target }: Entry, member: Member, tlsFault: string | undefined): void {
+  const isOfName = target.servername === undefined && /ALTNAME_INVALID|unrecognized name/.test(tlsFault ?? '')
+  if (!isOfName) pool.failed(member)
 }
 
 /** Where an upstream's first member is, ready to be dialled. Throws when its authorities cannot be read. */

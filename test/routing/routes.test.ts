@@ -26,3 +26,8 @@ for (const [domain, route] of [
 for (const domain of ['im.example', 'example', 'im.example.org', 'aim.example', 'no domain'])
   t.equal(without(domain), undefined, domain)
 t.equal(without('a.im.example')?.domain, '*.im.example')
+
+const sharp = makeRoutes([{ domain: '*.stra\u00dfe.example' }])
+for (const domain of ['x.stra\u00dfe.example', 'x.strasse.example', 'x.xn--strae-oqa.example', 'X.STRASSE.Example.'])
+  t.equal(sharp(domain)?.domain, '*.stra\u00dfe.example', domain)
+for (const domain of ['strasse.example', 'xstrasse.example']) t.equal(sharp(domain), undefined, domain)

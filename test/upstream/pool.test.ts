@@ -140,6 +140,17 @@ t.test('a member that is taken out keeps what it has', async t => {
   t.same(order(anybody, nameOf(member(4))), [1, 4], 'who has failed is not preferred')
 })
 
+t.test('a member that is removed and put back still has its connections', async t => {
+  const { pool, streams } = made([1, 1])
+  t.same(streams(4), [2, 2])
+  pool.become([member(1)], 'least-sessions')
+  pool.ended(member(2))
+  pool.become([member(1), member(2)], 'least-sessions')
+  t.same(streams(1), [2, 2], 'one has ended, one is there, one is new')
+  for (let i = 0; i < 2; i++) pool.ended(member(2))
+  t.equal(pool.views[1]?.sessions, 0)
+})
+
 t.test('a member that is removed while it is asked, and the end', async t => {
   const { pool, clock, later, house } = made([1, 1])
   pool.failed(member(1))

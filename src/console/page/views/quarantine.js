@@ -13,7 +13,7 @@ export function quarantine() {
       ${answer === undefined ? nothing : html`<span class="dim">${count(answer.total)} in all</span>`}
     </div>
     ${filters()} ${complaint(flaw)}
-    <p class="note" role="status">${done ?? (answer === undefined || mayDecide ? nothing : html`<span class="dim">Here they can only be looked at: the configuration has no <code>admin.write</code>.</span>`)}</p>
+    <p class="note" role="status">${done ?? (answer === undefined || mayDecide ? nothing : html`<span class="dim">Nothing can be decided here: the configuration has no <code>admin.write</code>, or no <code>limits.pendingRequests</code>.</span>`)}</p>
     <div class="scroll" tabindex="0" role="region" aria-labelledby="quarantine-title">
       <table class="quarantine">
         <caption class="unseen">Requests of strangers; of each account, who is let through first is first</caption>

@@ -206,6 +206,7 @@ export const health: DashboardInfo = {
           '{{instance}} forgotten': inRange('evictedRequests', {}, ['instance']),
           '{{instance}} {{decision}} by the operator': inRange('operatorDecisions', {}, ['instance', 'decision']),
         },
+        alert: 'StanzagateHeldRequestsForgotten',
       },
       {
         title: 'Requests of strangers by class',

@@ -208,6 +208,7 @@ export const subscriptions: DashboardInfo = {
         as: 'numbers',
         width: 24,
         queries: { '{{outcome}}': inRange('compensations', {}, ['outcome']) },
+        alert: 'StanzagateCompensationsFail',
       },
     ],
   },

@@ -14,10 +14,11 @@ export function servesStreams(target: Target, domain: string, clock: Clock): Pro
   return new Promise(resolve => {
     let connection: Connection | undefined
     const settle = (serves: boolean) => {
+      // The first answer counts: a connection with TLS says at once that it is closed.
+      resolve(serves)
       cancel()
       giveUp()
       connection?.abort()
-      resolve(serves)
     }
     const cancel = clock.after(patience, () => settle(false))
     const giveUp = dial(

@@ -52,7 +52,7 @@ const plainServers: Readonly<Record<string, Server>> = {
   'sends half a header and hangs': says(socket => socket.write('<?xml version="1.0"?><stream:str')),
   'has no version': says(socket => socket.write(header('') + sasl)),
   'speaks HTTP': says(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
-  'speaks before it is asked': socket => socket.write('SSH-2.0-OpenSSH\r\n'),
+  'speaks before it is asked and hangs': socket => socket.write('SSH-2.0-OpenSSH\r\n'),
 }
 
 const starttlsServers: Readonly<Record<string, Server>> = {

@@ -245,6 +245,17 @@ for (const wire of wires) {
     { ...one, trustedDomains: ['gateway.example'] },
   )
   book(
+    'what another rule leaves out is not held',
+    `${boundWithRoster(wire, roster)}${appears}
+    ${shows(a)}
+    upstream: <presence from='${b}' type='subscribed'/>
+    -> judged drop by subscribed-needs-request
+    client: <presence to='${a}' type='unsubscribed'/>
+    -> judged forward by none
+    -> upstream: <presence to="${a}" type="unsubscribed" from="romeo@im.example"/>`,
+    one,
+  )
+  book(
     'a held request is shown as the other rules have it',
     `${bound(wire)}${appears}
     ${shows(a)}

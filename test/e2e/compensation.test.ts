@@ -127,6 +127,7 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     again.send(say('nurse@localhost', 'subscribed'))
     nurse.send(say('romeo@localhost', 'subscribed'))
     await nurse.element('the approval', isOfType('subscribed'))
+    await again.element('the approval', isOfType('subscribed'))
     for (const contact of ['juliet', 'nurse'])
       t.equal(await itemOf(again, `${contact}@localhost`), `jid=${contact}@localhost subscription=both`)
     // Given up and asked for again at once.
@@ -146,7 +147,6 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
     t.equal(await outcome('undone'), isEjabberd ? 2 : 0)
 
     // An administrator grants a subscription without any stanza: it reaches all, soon.
-    const began = performance.now()
     if (isEjabberd) await (server as Ejabberd).run(addRosterItem(stranger))
     else await (server as Prosody).run(grantInLua(stranger))
     for (const client of [again, pda, desk])
@@ -154,7 +154,6 @@ for (const [name, start] of Object.entries({ Prosody: startProsody, ejabberd: st
         'the push',
         each => outline(each).includes(`jid=${stranger}`) && outline(each).includes('both'),
       )
-    t.ok(performance.now() - began < 5_000, 'a second, and what a slow machine adds')
     t.equal(await outcome('passed'), 3, 'at three sessions')
     t.equal(
       await itemOf(past, stranger),

@@ -400,10 +400,12 @@ export class Relay {
   private suspend(): void {
     const { resumableSessions, upstreams } = this.context
     const { boundTo, upstream } = this.session
-    resumableSessions.suspend(this, now())
+    const resumableFor = resumableSessions.suspend(this, now())
     const account = boundTo === undefined ? undefined : foldBare(bareOf(boundTo))
     const address = this.incoming.connection.addresses?.source.address
-    if (this.member !== undefined && upstream !== undefined) upstreams.holds(upstream, this.member, account, address)
+    const { member } = this
+    if (member !== undefined && upstream !== undefined && resumableFor !== undefined)
+      upstreams.holds(upstream, member, { resumableFor, account, address })
   }
 
   private findResumable(key: string): void {

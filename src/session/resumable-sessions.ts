@@ -91,14 +91,15 @@ export class ResumableSessions<M extends object> {
     return before
   }
 
-  /** The holder's streams are lost: the session waits. */
-  suspend(holder: M, now: number): void {
+  /** The holder's streams are lost: the session waits for so many milliseconds; `undefined`: there is none. */
+  suspend(holder: M, now: number): number | undefined {
     const key = this.keys.get(holder)
     const entry = key === undefined ? undefined : this.entries.get(key)
-    if (key === undefined || entry === undefined) return
+    if (key === undefined || entry === undefined) return undefined
     this.keys.delete(holder)
     this.wait(key, { ...entry, holder: undefined, until: now + entry.resumableFor })
     this.expire(now)
+    return entry.resumableFor
   }
 
   private wait(key: string, entry: Entry<M>): void {

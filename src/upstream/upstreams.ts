@@ -24,6 +24,16 @@ export interface Dialled {
   readonly tls: string | undefined
 }
 
+/** A session whose stream is lost. */
+export interface LostSession {
+  /** Milliseconds. */
+  readonly resumableFor: number
+  /** The account's bare JID, folded; `undefined`: not known. */
+  readonly account: string | undefined
+  /** The client's IP address; `undefined`: not known. */
+  readonly address: string | undefined
+}
+
 /** What an upstream shows of itself. */
 export interface PoolView {
   readonly upstream: string
@@ -180,10 +190,11 @@ export class Upstreams {
     entry.hasLogin = true
   }
 
-  /** This member has a session that the client may resume. `account`: its bare JID; `address`: the client's. */
-  holds(upstream: string, member: Member, account: string | undefined, address: string | undefined): void {
-    if ((this.entries.get(upstream)?.pool.views.length ?? 0) > 1)
-      this.sessionMembers.holds(upstream, nameOf(member), [account, address])
+  /** This member has a session that its client may resume. */
+  holds(upstream: string, member: Member, { resumableFor, account, address }: LostSession): void {
+    if ((this.entries.get(upstream)?.pool.views.length ?? 0) < 2) return
+    const holder = { member: nameOf(member), until: this.clock.now() + resumableFor }
+    this.sessionMembers.holds(upstream, holder, [account, address])
   }
 
   stop(): void {
@@ -192,7 +203,7 @@ export class Upstreams {
 
   private membersFor({ upstream, account, client }: Dialled, pool: Pool): readonly Member[] {
     const address = client?.source.address
-    const preferred = this.sessionMembers.memberOf(upstream, [account, address])
+    const preferred = this.sessionMembers.memberOf(upstream, [account, address], this.clock.now())
     return pool.order({ account: account ?? address ?? '', address: address ?? '' }, preferred).slice(0, attemptsAtMost)
   }
 

@@ -108,7 +108,7 @@ class Connection {
         this.gate.resumptions.takeOver(effect.key, this)?.receive({ event: 'superseded' })
         return
       case 'suspend':
-        return this.gate.resumptions.suspend(this, 0)
+        return void this.gate.resumptions.suspend(this, 0)
       case 'withdraw-resumption':
         return this.gate.resumptions.withdraw(this)
     }

@@ -251,7 +251,7 @@ class Connection {
       case 'take-over':
         return this.gate.resumptions.takeOver(effect.key, this)?.receive({ event: 'superseded' })
       case 'suspend':
-        return this.gate.resumptions.suspend(this, 0)
+        return void this.gate.resumptions.suspend(this, 0)
       case 'withdraw-resumption':
         return this.gate.resumptions.withdraw(this)
       case 'tell-account':
